@@ -1,0 +1,97 @@
+//! The wiring: chains into links, links into the store, the store into sinks. Nothing else knows more than its neighbour.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::task::JoinSet;
+
+use crate::{
+    chain::{
+        Base, Chain,
+        link::{Ambient, Link, links},
+    },
+    clock::{Clock, StsClock, SystemClock},
+    config::{Identity, Mistakes},
+    refresh::{self, backoff::SystemRandom},
+    store::Store,
+    sts::Client,
+    tls,
+};
+
+/// What lives as long as the process: clocks and the store, and the tasks that keep the latter fresh.
+pub struct App {
+    ambient: Ambient,
+    sts_clock: Arc<StsClock>,
+    store: Arc<Store>,
+    refreshing: Mutex<JoinSet<()>>,
+}
+
+impl App {
+    /// On the system's clock and its randomness.
+    pub fn new() -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        Self {
+            store: Store::new(Arc::clone(&clock)),
+            ambient: Ambient { clock, random: Arc::new(SystemRandom) },
+            sts_clock: Arc::default(),
+            refreshing: Mutex::default(),
+        }
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.ambient.clock
+    }
+
+    /// Where credentials are found.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Links of an identity's chains, ready to be asked.
+    ///
+    /// # Errors
+    /// Where a CA bundle or a proxy cannot be used.
+    pub fn links(&self, identity: &Identity) -> Result<Vec<Arc<Link>>, Mistakes> {
+        let mut clients: HashMap<Option<&Path>, Arc<Client>> = HashMap::new();
+        for bundle in identity.chains.iter().flat_map(ca_bundles) {
+            if !clients.contains_key(&bundle) {
+                let roots = tls::client_config(bundle).map_err(|error| Mistakes::one(error.to_string()))?;
+                let client = Client::new(roots, &identity.proxies, Arc::clone(self.clock()), Arc::clone(&self.sts_clock))
+                    .map_err(|error| Mistakes::one(error.to_string()))?;
+                clients.insert(bundle, Arc::new(client));
+            }
+        }
+        Ok(links(&identity.chains, &self.ambient, |bundle| Arc::clone(&clients[&bundle])))
+    }
+
+    /// Keeps these chains' credentials fresh in the store, in place of those before. What the store holds of a profile that
+    /// stays is served on until the new chain gives something.
+    pub fn keep_fresh(&self, chains: &[Chain], links: Vec<Arc<Link>>) {
+        let mut refreshing = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        refreshing.abort_all();
+        *refreshing = JoinSet::new();
+        for (link, publisher) in links.into_iter().zip(self.store.set_profiles(chains)) {
+            refreshing.spawn(refresh::keep_fresh(link, publisher, Arc::clone(self.clock())));
+        }
+    }
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The bundles that a chain's calls trust; `None` for the built-in roots.
+fn ca_bundles(chain: &Chain) -> Vec<Option<&Path>> {
+    let base = match &chain.base {
+        Base::WebIdentity(hop) => Some(&hop.session),
+        Base::Static(_) => None,
+    };
+    let sessions = base.into_iter().chain(chain.hops.iter().map(|hop| &hop.session));
+    sessions.map(|session| session.ca_bundle.as_deref()).collect()
+}

@@ -1,0 +1,121 @@
+//! A chain: a base that needs no AWS credentials, and AssumeRole hops in order, each signed with what the one before gave.
+//!
+//! This file says what a chain is, without doing anything; `config` makes chains of flags, variables and profiles.
+//! [`link`] executes them, so that chains with a common beginning share its calls.
+//! [Role chaining](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining).
+
+pub mod link;
+
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    arn::{ExternalId, Region, RoleArn, SessionDuration, SessionName},
+    exchange::WebIdentityHop,
+    provider::HopName,
+    sts::{Endpoint, Tag},
+};
+
+/// What one profile vends.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// The profile's name.
+    pub profile: String,
+    /// Where it begins.
+    pub base: Base,
+    /// The roles that follow.
+    pub hops: Vec<AssumeRoleHop>,
+    /// The region that applications are told, where one is known.
+    pub region: Option<Region>,
+}
+
+impl Chain {
+    /// The role that the vended credentials belong to.
+    pub fn role_arn(&self) -> Option<&RoleArn> {
+        self.hops.last().map(|hop| &hop.session.role_arn).or_else(|| self.base.role_arn())
+    }
+
+    /// The hops' names, the base first.
+    pub fn hop_names(&self) -> Vec<HopName> {
+        std::iter::once(self.base.role_arn())
+            .chain(self.hops.iter().map(|hop| Some(&hop.session.role_arn)))
+            .zip(1..)
+            .map(|(role_arn, number)| HopName { number, role_arn: role_arn.cloned() })
+            .collect()
+    }
+}
+
+/// The beginning of a chain.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Base {
+    /// A web identity token, exchanged for a first role's credentials.
+    WebIdentity(WebIdentityHop),
+    /// Long-term or temporary keys from a file.
+    Static(StaticKeys),
+}
+
+impl Base {
+    fn role_arn(&self) -> Option<&RoleArn> {
+        match self {
+            Self::WebIdentity(hop) => Some(&hop.session.role_arn),
+            Self::Static(_) => None,
+        }
+    }
+}
+
+/// Keys from a file.
+#[derive(Clone, Debug)]
+pub struct StaticKeys {
+    /// The access key's ID.
+    pub access_key_id: String,
+    /// The secret access key.
+    pub secret_access_key: SecretString,
+    /// The session token of temporary keys.
+    pub session_token: Option<SecretString>,
+}
+
+impl PartialEq for StaticKeys {
+    fn eq(&self, other: &Self) -> bool {
+        let token = |keys: &Self| keys.session_token.as_ref().map(|token| token.expose_secret().to_owned());
+        self.access_key_id == other.access_key_id
+            && self.secret_access_key.expose_secret() == other.secret_access_key.expose_secret()
+            && token(self) == token(other)
+    }
+}
+
+/// What every exchange needs to know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionPlan {
+    /// The role to assume.
+    pub role_arn: RoleArn,
+    /// The session's name; that of the hop before where none is given, at the base one from the token's claims.
+    pub session_name: Option<SessionName>,
+    /// How long it is asked to last.
+    pub duration: Option<SessionDuration>,
+    /// A session policy.
+    pub policy: Option<String>,
+    /// Managed policies' ARNs.
+    pub policy_arns: Vec<String>,
+    /// Where STS answers.
+    pub endpoint: Endpoint,
+    /// Which roots to trust in place of the built-in ones.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// One AssumeRole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AssumeRoleHop {
+    /// The role and how to ask for it.
+    pub session: SessionPlan,
+    /// The word that its owner demands.
+    pub external_id: Option<ExternalId>,
+    /// Session tags with fixed values.
+    pub tags: Vec<Tag>,
+    /// Whether the tags that EKS Pod Identity sets are added from the token's claims.
+    pub pod_tags: bool,
+    /// Keys of the tags that go on to further hops.
+    pub transitive_tag_keys: Vec<String>,
+    /// Who is behind the session.
+    pub source_identity: Option<String>,
+}

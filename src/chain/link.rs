@@ -1,0 +1,294 @@
+//! Links: a chain's steps in execution, each with the credentials that it last gave.
+//!
+//! Chains with a common beginning hold the same links, so the calls of that beginning are made once. A link is asked for
+//! credentials, never told to fetch them: it answers from memory until they are due, makes one call at a time, and after a
+//! failure answers with that failure until its back-off is over, however many ask.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use tokio::sync::Mutex;
+
+use super::{AssumeRoleHop, Base, Chain, StaticKeys};
+use crate::{
+    arn::SessionName,
+    clock::Clock,
+    credentials::Credentials,
+    exchange::WebIdentityHop,
+    provider::{Failure, HopName, Lease, ProviderError},
+    refresh::{
+        backoff::{self, Random},
+        window::Window,
+    },
+    sts::{AssumeRole, Client, Issued, SessionParameters, Tag, error::Remedy},
+    token::Claims,
+};
+
+/// What every link is given.
+#[derive(Clone)]
+pub struct Ambient {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+}
+
+/// One step in execution.
+pub struct Link {
+    hop: HopName,
+    step: Step,
+    ambient: Ambient,
+    /// The vended profiles that it serves; for the log.
+    profiles: String,
+    state: Mutex<State>,
+}
+
+enum Step {
+    WebIdentity { plan: WebIdentityHop, client: Arc<Client> },
+    Static { keys: StaticKeys },
+    AssumeRole { plan: AssumeRoleHop, client: Arc<Client>, source: Arc<Link> },
+}
+
+#[derive(Default)]
+struct State {
+    lease: Option<Lease>,
+    failure: Option<Failure>,
+}
+
+/// A step's outcome before it gets its window.
+struct Given {
+    issued: Issued,
+    session_name: SessionName,
+    claims: Option<Arc<Claims>>,
+}
+
+/// Links of `chains`, the last of each in the same order; `client` finds the client for a step's CA bundle.
+pub fn links(
+    chains: &[Chain],
+    ambient: &Ambient,
+    mut client: impl FnMut(Option<&std::path::Path>) -> Arc<Client>,
+) -> Vec<Arc<Link>> {
+    let mut ends: Vec<Arc<Link>> = Vec::with_capacity(chains.len());
+    for (index, chain) in chains.iter().enumerate() {
+        // The longest beginning that an earlier chain has too.
+        let shared = (0..index).map(|earlier| (common_steps(&chains[earlier], chain), earlier)).max();
+        let mut link = shared.filter(|(steps, _)| *steps > 0).map(|(steps, earlier)| ends[earlier].ancestor(steps));
+        let made = link.as_ref().map_or(0, |link| link.hop.number);
+        for hop in chain.hop_names().into_iter().skip(made) {
+            let step = match (link.take(), hop.number) {
+                (Some(source), number) => {
+                    let plan = chain.hops[number - 2].clone();
+                    let client = client(plan.session.ca_bundle.as_deref());
+                    Step::AssumeRole { plan, client, source }
+                }
+                (None, _) => match &chain.base {
+                    Base::WebIdentity(plan) => Step::WebIdentity {
+                        plan: plan.clone(),
+                        client: client(plan.session.ca_bundle.as_deref()),
+                    },
+                    Base::Static(keys) => Step::Static { keys: keys.clone() },
+                },
+            };
+            let serves = |other: &&Chain| common_steps(other, chain) >= hop.number;
+            let profiles: Vec<&str> = chains.iter().filter(serves).map(|chain| chain.profile.as_str()).collect();
+            link = Some(Arc::new(Link {
+                hop,
+                step,
+                ambient: ambient.clone(),
+                profiles: profiles.join(","),
+                state: Mutex::default(),
+            }));
+        }
+        ends.extend(link);
+    }
+    ends
+}
+
+/// How many steps two chains have in common, from the base on.
+fn common_steps(one: &Chain, other: &Chain) -> usize {
+    if one.base != other.base {
+        return 0;
+    }
+    1 + one.hops.iter().zip(&other.hops).take_while(|(one, other)| one == other).count()
+}
+
+impl Link {
+    /// Credentials that are not yet due for renewal.
+    ///
+    /// # Errors
+    /// What the last attempt failed with; before its back-off is over no other is made.
+    pub fn provide(&self) -> Pin<Box<dyn Future<Output = Result<Lease, Failure>> + Send + '_>> {
+        Box::pin(async move {
+            let mut state = self.state.lock().await;
+            let now = self.ambient.clock.now();
+            if let Some(lease) = state.lease.as_ref().filter(|lease| !lease.window.until_refresh(now).is_zero()) {
+                return Ok(lease.clone());
+            }
+            if let Some(failure) = state.failure.as_ref().filter(|failure| !failure.until_retry(now).is_zero()) {
+                return Err(failure.clone());
+            }
+            let failures = state.failure.as_ref().map_or(0, |failure| failure.attempts);
+            match self.fetch(failures).await {
+                Ok(lease) => {
+                    state.failure = None;
+                    state.lease = Some(lease.clone());
+                    Ok(lease)
+                }
+                Err(failure) => {
+                    state.failure = Some(failure.clone());
+                    Err(failure)
+                }
+            }
+        })
+    }
+
+    /// Credentials to sign with: those in hand where renewing them failed.
+    async fn provide_to_sign(&self) -> Result<Lease, Failure> {
+        let failure = match self.provide().await {
+            Ok(lease) => return Ok(lease),
+            Err(failure) => failure,
+        };
+        let now = self.ambient.clock.now();
+        let state = self.state.lock().await;
+        state.lease.clone().filter(|lease| lease.window.is_servable(now)).ok_or(failure)
+    }
+
+    /// Drops credentials that STS no longer takes, so that the next who asks gets others.
+    async fn drop_lease(&self) {
+        self.state.lock().await.lease = None;
+    }
+
+    /// The link at the step with this number, at or before this one.
+    fn ancestor(self: &Arc<Self>, number: usize) -> Arc<Link> {
+        let mut link = self;
+        while let Step::AssumeRole { source, .. } = &link.step
+            && link.hop.number > number
+        {
+            link = source;
+        }
+        Arc::clone(link)
+    }
+
+    async fn fetch(&self, failures: u32) -> Result<Lease, Failure> {
+        let attempt = failures + 1;
+        let given = match &self.step {
+            Step::Static { keys } => return Ok(self.lease_of_keys(keys)),
+            Step::WebIdentity { plan, client } => plan
+                .exchange(client, &*self.ambient.clock, &self.hop, failures)
+                .await
+                .map(|(issued, session_name, claims)| Given { issued, session_name, claims: Some(claims) }),
+            Step::AssumeRole { plan, client, source } => {
+                // A source's failure is its own: it was counted and logged there, and its back-off is waited for.
+                let mut signer = source.provide_to_sign().await?;
+                let mut given = self.assume_role(plan, client, &signer).await;
+                if matches!(&given, Err(ProviderError::Refused { remedy: Remedy::RenewSource, .. })) {
+                    source.drop_lease().await;
+                    signer = source.provide_to_sign().await?;
+                    given = self.assume_role(plan, client, &signer).await;
+                }
+                given
+            }
+        };
+        match given {
+            Ok(given) => Ok(self.lease(given, attempt)),
+            Err(error) => Err(self.failure(error, attempt)),
+        }
+    }
+
+    async fn assume_role(
+        &self,
+        plan: &AssumeRoleHop,
+        client: &Client,
+        signer: &Lease,
+    ) -> Result<Given, ProviderError> {
+        let session_name = plan.session.session_name.clone().unwrap_or_else(|| signer.session_name.clone());
+        let mut tags = plan.tags.clone();
+        if plan.pod_tags {
+            tags.extend(signer.claims.as_deref().map(pod_tags).unwrap_or_default());
+        }
+        let request = AssumeRole {
+            session: SessionParameters {
+                role_arn: &plan.session.role_arn,
+                session_name: &session_name,
+                duration: plan.session.duration,
+                policy: plan.session.policy.as_deref(),
+                policy_arns: &plan.session.policy_arns,
+            },
+            external_id: plan.external_id.as_ref(),
+            tags: &tags,
+            transitive_tag_keys: &plan.transitive_tag_keys,
+            source_identity: plan.source_identity.as_deref(),
+        };
+        let issued = client
+            .assume_role(&plan.session.endpoint, &signer.credentials, &request)
+            .await
+            .map_err(|error| ProviderError::at(self.hop.clone(), error))?;
+        Ok(Given { issued, session_name, claims: signer.claims.clone() })
+    }
+
+    fn lease_of_keys(&self, keys: &StaticKeys) -> Lease {
+        Lease {
+            credentials: Credentials::of_source(
+                keys.access_key_id.clone(),
+                keys.secret_access_key.clone(),
+                keys.session_token.clone(),
+                None,
+            ),
+            window: Window::endless(self.ambient.clock.now()),
+            session_name: SessionName::mapped_from(""),
+            claims: None,
+        }
+    }
+
+    fn lease(&self, given: Given, attempt: u32) -> Lease {
+        let Given { issued, session_name, claims } = given;
+        let lifetime = issued.expiry.as_time().duration_since(issued.issued_at).unwrap_or(Duration::ZERO);
+        tracing::info!(
+            profile = %self.profiles,
+            hop = self.hop.number,
+            role_arn = %self.hop.role_arn.as_ref().map_or("", |arn| arn.as_str()),
+            session_name = session_name.as_str(),
+            expiry = %issued.expiry,
+            attempt,
+            request_id = issued.request_id.as_deref().unwrap_or("none"),
+            packed_policy_size = issued.packed_policy_size,
+            "exchanged"
+        );
+        Lease {
+            credentials: issued.credentials,
+            window: Window::new(self.ambient.clock.now(), lifetime, self.ambient.random.unit()),
+            session_name,
+            claims,
+        }
+    }
+
+    fn failure(&self, error: ProviderError, attempts: u32) -> Failure {
+        let retry_after = backoff::delay(attempts, &*self.ambient.random);
+        tracing::warn!(
+            profile = %self.profiles,
+            hop = self.hop.number,
+            role_arn = %self.hop.role_arn.as_ref().map_or("", |arn| arn.as_str()),
+            attempt = attempts,
+            %error,
+            retry_after = format_args!("{:.1}s", retry_after.as_secs_f64()),
+            "exchange failed"
+        );
+        Failure { error, attempts, at: self.ambient.clock.now(), retry_after }
+    }
+}
+
+/// The tags that EKS Pod Identity sets, as far as the token's claims hold them.
+/// [Session tags](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html).
+fn pod_tags(claims: &Claims) -> Vec<Tag> {
+    let Some(kubernetes) = &claims.kubernetes else { return Vec::new() };
+    let pod = kubernetes.pod.as_ref();
+    let service_account = kubernetes.service_account.as_ref();
+    [
+        ("kubernetes-namespace", kubernetes.namespace.as_ref()),
+        ("kubernetes-service-account", service_account.map(|account| &account.name)),
+        ("kubernetes-pod-name", pod.map(|pod| &pod.name)),
+        ("kubernetes-pod-uid", pod.and_then(|pod| pod.uid.as_ref())),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some(Tag { key: key.to_owned(), value: value?.clone() }))
+    .collect()
+}

@@ -1,0 +1,156 @@
+//! What was typed. What it means is `config`'s business: here every value is still text, so that all mistakes can be
+//! reported at once, together with those in variables and profiles.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, error::ErrorKind};
+
+use crate::command;
+
+/// Exchanges a Kubernetes service account token for AWS credentials, chains roles, keeps the result fresh and vends it.
+#[derive(Debug, Parser)]
+#[command(name = "credvend", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Where log lines go and how they look.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Keep credentials fresh in every sink until SIGTERM; with --once, fill the file sinks and exit
+    Run(Box<command::run::Args>),
+    /// Print one profile's credentials, or write them to a file, once
+    Export(Box<command::export::Args>),
+    /// Print the credential_process JSON, for an AWS config file
+    Process(Box<command::process::Args>),
+    /// Ask a running `credvend run` whether it is ready: exit 0 or 1
+    Health(command::health::Args),
+}
+
+/// How log lines look.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// Form of the log lines on stderr: text or json [env: CREDVEND_LOG_FORMAT] [default: text]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Logging")]
+    pub log_format: Option<String>,
+
+    /// Least level that is logged: error, warn, info, debug, trace or off [env: CREDVEND_LOG] [default: info]
+    #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
+    pub log_level: Option<String>,
+}
+
+/// Whose credentials are meant.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Identity")]
+pub struct IdentityArgs {
+    /// First role: AssumeRoleWithWebIdentity [env: AWS_ROLE_ARN]
+    #[arg(long, value_name = "ARN")]
+    pub role_arn: Option<String>,
+
+    /// Projected token, read again at every exchange [env: AWS_WEB_IDENTITY_TOKEN_FILE] [default: where EKS mounts it]
+    #[arg(long, value_name = "FILE")]
+    pub web_identity_token_file: Option<String>,
+
+    /// What CloudTrail shows [env: AWS_ROLE_SESSION_NAME] [default: <namespace>-<pod> from the token]
+    #[arg(long, value_name = "NAME")]
+    pub role_session_name: Option<String>,
+
+    /// Life of what is vended: seconds or 15m, 1h; up to 12h, 1h where roles are chained [env: CREDVEND_DURATION]
+    #[arg(long, value_name = "DURATION")]
+    pub duration: Option<String>,
+
+    /// A further role, in order: AssumeRole [env: CREDVEND_CHAIN_ROLE_ARNS, between commas]
+    #[arg(long, value_name = "ARN")]
+    pub chain_role_arn: Vec<String>,
+
+    /// External ID for the last hop [env: CREDVEND_EXTERNAL_ID]
+    #[arg(long, value_name = "ID")]
+    pub external_id: Option<String>,
+
+    /// Session policy for the last hop: JSON or @FILE [env: CREDVEND_POLICY]
+    #[arg(long, value_name = "JSON")]
+    pub policy: Option<String>,
+
+    /// Managed policy that narrows the last hop's session [env: CREDVEND_POLICY_ARNS, between commas]
+    #[arg(long, value_name = "ARN")]
+    pub policy_arn: Vec<String>,
+
+    /// Session tag K=V for the first chained hop, or `pod`: those of EKS Pod Identity [env: CREDVEND_SESSION_TAGS]
+    #[arg(long, value_name = "K=V")]
+    pub session_tag: Vec<String>,
+
+    /// Key of a tag that goes on to further hops [env: CREDVEND_TRANSITIVE_TAGS]
+    #[arg(long, value_name = "K")]
+    pub transitive_tag: Vec<String>,
+
+    /// Source identity for the first chained hop [env: CREDVEND_SOURCE_IDENTITY]
+    #[arg(long, value_name = "NAME")]
+    pub source_identity: Option<String>,
+
+    /// Region whose STS is asked [env: AWS_REGION, AWS_DEFAULT_REGION] [default: the global endpoint]
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+
+    /// AWS config file with profiles [env: AWS_CONFIG_FILE] [default: ~/.aws/config]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<String>,
+
+    /// Profile to vend; the first is the endpoint's default [env: AWS_PROFILE] [default: default]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Vec<String>,
+
+    /// Vend every profile that has a role_arn
+    #[arg(long)]
+    pub all_profiles: bool,
+}
+
+/// Where a `credvend run` listens; `health` finds it by the same flags and variables.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Listeners")]
+pub struct ListenArgs {
+    /// Address of the container credentials endpoint; `none` turns it off [env: CREDVEND_LISTEN] [default: 127.0.0.1:9911]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Vec<String>,
+
+    /// Address of /healthz and /readyz without credentials, for probes from outside [env: CREDVEND_ADMIN_LISTEN]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub admin_listen: Option<String>,
+}
+
+/// Reads the command line. What `--help` and `--version` print goes to stdout and is success; a mistake is one line on
+/// stderr and exit code 2.
+///
+/// # Errors
+/// The exit code of a process that has nothing more to do.
+#[expect(clippy::print_stderr, clippy::print_stdout, reason = "help is for stdout, a usage error for stderr")]
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitCode> {
+    Cli::try_parse_from(arguments).map_err(|error| {
+        let text = error.render().to_string();
+        if !error.use_stderr() {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            eprint!("{text}");
+            eprintln!("credvend: no command given; choose one of those above");
+            return ExitCode::from(2);
+        }
+        // The error and its tips, without the usage that follows after an empty line.
+        let mut parts: Vec<&str> = Vec::new();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            if line.starts_with("Usage:") {
+                break;
+            }
+            parts.push(line);
+        }
+        let line = parts.join("; ");
+        eprintln!("credvend: {}; see credvend --help", line.trim_start_matches("error: "));
+        ExitCode::from(2)
+    })
+}

@@ -1,0 +1,103 @@
+//! Commands: one file each, its arguments beside what it does.
+
+pub mod export;
+pub mod health;
+mod oneshot;
+pub mod process;
+pub mod run;
+
+use std::{fmt, process::ExitCode};
+
+use crate::{
+    cli::{Cli, Command},
+    config::{Mistakes, env::Environment},
+    provider::ProviderError,
+    sts::error::Remedy,
+    telemetry::{self, LogFormat},
+};
+
+/// Why a command failed: its exit code, and one line that says what, where, and what to do.
+#[derive(Debug)]
+pub struct Failed {
+    code: Exit,
+    line: String,
+}
+
+/// [Exit codes](https://github.com/credvend/credvend#exit-codes), but for 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Anything else; of `health`: not ready.
+    Other = 1,
+    /// Usage or configuration.
+    Usage = 2,
+    /// The token: missing, unreadable, malformed, expired.
+    Token = 3,
+    /// STS refused.
+    Refused = 4,
+    /// STS not reached, or not answering in time.
+    Unavailable = 5,
+    /// A sink could not be written or bound.
+    Sink = 6,
+}
+
+impl Failed {
+    /// A failure with this code and this line.
+    pub fn new(code: Exit, line: impl fmt::Display) -> Self {
+        // One line, whatever it was made of.
+        Self { code, line: line.to_string().replace(['\n', '\r'], " ") }
+    }
+}
+
+impl From<Mistakes> for Failed {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::new(Exit::Usage, mistakes)
+    }
+}
+
+impl From<ProviderError> for Failed {
+    fn from(error: ProviderError) -> Self {
+        let code = match &error {
+            ProviderError::Token(_) => Exit::Token,
+            ProviderError::Refused { remedy: Remedy::ReadTokenAgain, .. } => Exit::Token,
+            ProviderError::Refused { .. } => Exit::Refused,
+            ProviderError::Unavailable { .. } => Exit::Unavailable,
+        };
+        Self::new(code, error)
+    }
+}
+
+/// Runs the command and reports its failure.
+pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
+    let (format, done) = match telemetry::start(&cli.log, env) {
+        Ok(format) => (format, dispatch(cli.command, env).await),
+        Err(mistakes) => (LogFormat::Text, Err(mistakes.into())),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            report(&failed, format);
+            ExitCode::from(failed.code as u8)
+        }
+    }
+}
+
+async fn dispatch(command: Command, env: &dyn Environment) -> Result<(), Failed> {
+    match command {
+        Command::Run(args) => run::run(&args, env).await,
+        Command::Export(args) => export::run(&args, env).await,
+        Command::Process(args) => process::run(&args, env).await,
+        Command::Health(args) => health::run(&args, env).await,
+    }
+}
+
+/// The last line on stderr, at whatever level is logged.
+#[expect(clippy::print_stderr, reason = "the one line that is for the caller, not for the log")]
+fn report(failed: &Failed, format: LogFormat) {
+    match format {
+        LogFormat::Text => eprintln!("credvend: {}", failed.line),
+        LogFormat::Json => {
+            eprintln!("{}", serde_json::json!({ "level": "ERROR", "message": failed.line, "exit_code": failed.code as u8 }));
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! `credvend export`: one profile's credentials once, to stdout or into a file.
+
+use std::path::PathBuf;
+
+use super::{Exit, Failed, oneshot, process::print};
+use crate::{
+    cli::IdentityArgs,
+    config::{Mistakes, env::Environment, sinks},
+    sink::{export::Format, file::replace::replace},
+};
+
+/// What `export` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Syntax of what is written: env or json
+    #[arg(long, value_name = "FORMAT", default_value = "env")]
+    format: String,
+
+    /// Write to this file, atomically, in place of stdout
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Mode of that file [env: CREDVEND_FILE_MODE] [default: 0600]
+    #[arg(long, value_name = "OCTAL")]
+    file_mode: Option<String>,
+
+    /// Bound of the whole command, retries included [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<String>,
+
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+/// Writes the credentials.
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+    let format = Format::ALL.iter().find(|(name, _)| *name == args.format).map(|(_, format)| *format).ok_or_else(|| {
+        let names: Vec<_> = Format::ALL.iter().map(|(name, _)| *name).collect();
+        Mistakes::one(format!("--format must be one of {}", names.join(", ")))
+    })?;
+    let mode = sinks::file_mode(args.file_mode.as_ref(), env)?;
+    let timeout = oneshot::timeout(args.timeout.as_ref())?;
+    let (lease, chain) = oneshot::lease_of_one(&args.identity, env, timeout).await?;
+    let text = format
+        .render(&lease.credentials, chain.region.as_ref())
+        .map_err(|error| Failed::new(Exit::Sink, error))?;
+    let Some(path) = &args.output else { return print(&text) };
+    replace(path, mode, |_| text.as_bytes().to_vec())
+        .map(drop)
+        .map_err(|error| Failed::new(Exit::Sink, format!("output file {error}")))
+}

@@ -1,0 +1,89 @@
+//! One-shots: token → exchange → chain once, asked again while that can help and time allows.
+
+use std::time::Duration;
+
+use crate::{
+    app::App,
+    arn::parse_duration,
+    chain::{Chain, link::Link},
+    clock::Clock,
+    command::{Exit, Failed},
+    config::{self, Mistakes, env::Environment},
+    provider::{Failure, Lease, ProviderError},
+    sts::error::Remedy,
+};
+
+/// How long a one-shot may take where nothing else is said.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often a token that STS calls expired is read again: the kubelet may be about to replace it, but a one-shot does not
+/// wait for that.
+const MOST_TOKENS: u32 = 3;
+
+/// How long the command may take.
+pub(super) fn timeout(flag: Option<&String>) -> Result<Duration, Failed> {
+    let Some(text) = flag else { return Ok(DEFAULT_TIMEOUT) };
+    match parse_duration(text) {
+        Ok(Duration::ZERO) => Err(Mistakes::one("--timeout must be longer than nothing").into()),
+        Ok(timeout) => Ok(timeout),
+        Err(why) => Err(Mistakes::one(format!("--timeout {why}")).into()),
+    }
+}
+
+/// One profile's credentials, within `timeout`.
+pub(super) async fn lease_of_one(
+    args: &crate::cli::IdentityArgs,
+    env: &dyn Environment,
+    timeout: Duration,
+) -> Result<(Lease, Chain), Failed> {
+    let identity = config::identity(args, env)?;
+    if identity.chains.len() > 1 {
+        return Err(Mistakes::one("one profile is exported at a time: give --profile once").into());
+    }
+    let app = App::new();
+    let links = app.links(&identity)?;
+    let lease = match links.first() {
+        Some(link) => provide_within(link, &**app.clock(), timeout).await?,
+        None => return Err(Mistakes::one("there is no profile to export").into()),
+    };
+    let chain = identity.chains.into_iter().next();
+    chain.map(|chain| (lease, chain)).ok_or_else(|| Mistakes::one("there is no profile to export").into())
+}
+
+/// Asks a link until it gives credentials, refuses for good, or time is up.
+pub(super) async fn provide_within(link: &Link, clock: &dyn Clock, timeout: Duration) -> Result<Lease, Failed> {
+    let mut last = None;
+    let ask = async {
+        loop {
+            let failure = match link.provide().await {
+                Ok(lease) => return Ok(lease),
+                Err(failure) => failure,
+            };
+            if !is_worth_another(&failure) {
+                return Err(Failed::from(failure.error));
+            }
+            let wait = failure.until_retry(clock.now());
+            last = Some(failure.error);
+            clock.sleep(wait).await;
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = ask => Some(outcome),
+        () = clock.sleep(timeout) => None,
+    };
+    outcome.unwrap_or_else(|| {
+        let Some(error) = last else {
+            let line = format!("STS did not answer within {}", humantime::format_duration(timeout));
+            return Err(Failed::new(Exit::Unavailable, format!("{line}; check the network, or allow more with --timeout")));
+        };
+        let Failed { code, line } = Failed::from(error);
+        Err(Failed::new(code, format!("gave up after {}: {line}", humantime::format_duration(timeout))))
+    })
+}
+
+fn is_worth_another(failure: &Failure) -> bool {
+    match &failure.error {
+        ProviderError::Refused { remedy: Remedy::ReadTokenAgain, .. } => failure.attempts < MOST_TOKENS,
+        error => error.is_transient(),
+    }
+}

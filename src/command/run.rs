@@ -1,0 +1,237 @@
+//! `credvend run`: keeps every profile's credentials fresh in every sink until SIGTERM.
+//!
+//! What is wrong at start ends it: a configuration that cannot be used, a sink that cannot work. What goes wrong later is
+//! logged and tried again.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+use super::{Exit, Failed, oneshot};
+use crate::{
+    admin::Admin,
+    app::App,
+    cli::{IdentityArgs, ListenArgs},
+    config::{
+        self, Identity,
+        env::Environment,
+        sinks::{self, Sinks},
+    },
+    server,
+    shutdown::{Asked, Signals},
+    sink::{
+        endpoint::{
+            Endpoint,
+            authorization::{Authorization, Source},
+        },
+        file::CredentialsFile,
+    },
+};
+
+/// What `run` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Fill the file sinks once and exit; never listen
+    #[arg(long)]
+    once: bool,
+
+    /// Bound of --once, retries included [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<String>,
+
+    #[command(flatten)]
+    identity: IdentityArgs,
+
+    #[command(flatten)]
+    sinks: SinkArgs,
+}
+
+/// Where credentials go.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Sinks")]
+pub struct SinkArgs {
+    /// Make an authorization token at start (or keep the file's own) and require it [env: CREDVEND_AUTH_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub auth_token_file: Option<String>,
+
+    /// One authorization token a profile, in DIR/<profile>, that opens its path alone [env: CREDVEND_AUTH_TOKEN_DIR]
+    #[arg(long, value_name = "DIR")]
+    pub auth_token_dir: Option<String>,
+
+    /// Allow --listen on an address that other machines reach; needs an authorization token
+    #[arg(long)]
+    pub allow_remote: bool,
+
+    /// Shared credentials file to keep up to date [env: CREDVEND_CREDENTIALS_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub credentials_file: Option<String>,
+
+    /// Section in that file [env: CREDVEND_CREDENTIALS_PROFILE] [default: default, or each profile's own name]
+    #[arg(long, value_name = "NAME")]
+    pub credentials_profile: Option<String>,
+
+    /// Mode of written files [env: CREDVEND_FILE_MODE] [default: 0600]
+    #[arg(long, value_name = "OCTAL")]
+    pub file_mode: Option<String>,
+
+    /// How long to go on serving after SIGTERM [env: CREDVEND_DRAIN] [default: 0s]
+    #[arg(long, value_name = "DURATION")]
+    pub drain: Option<String>,
+
+    /// Where to listen.
+    #[command(flatten)]
+    pub listeners: ListenArgs,
+}
+
+/// Runs until a signal ends it, or with `--once` until the files are filled.
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+    let timeout = oneshot::timeout(args.timeout.as_ref())?;
+    let identity = read_identity(args, env)?;
+    let sinks = sinks::sinks(&args.sinks, args.once, identity.chains.len(), env)?;
+    let app = App::new();
+    if args.once { once(&app, &identity, &sinks, timeout).await } else { keep(&app, identity, &sinks, args, env).await }
+}
+
+fn read_identity(args: &Args, env: &dyn Environment) -> Result<Identity, Failed> {
+    let identity = config::identity(&args.identity, env)?;
+    for warning in &identity.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(identity)
+}
+
+async fn once(app: &App, identity: &Identity, sinks: &Sinks, timeout: Duration) -> Result<(), Failed> {
+    let links = app.links(identity)?;
+    let file = probed_file(app, sinks).await?;
+    let publishers = app.store().set_profiles(&identity.chains);
+    let mut asked = JoinSet::new();
+    for (link, publisher) in links.into_iter().zip(publishers) {
+        let clock = Arc::clone(app.clock());
+        asked.spawn(async move {
+            publisher.publish(oneshot::provide_within(&link, &*clock, timeout).await?);
+            Ok::<_, Failed>(())
+        });
+    }
+    while let Some(done) = asked.join_next().await {
+        done.unwrap_or_else(|_| Err(Failed::new(Exit::Other, "an exchange was cut off")))?;
+    }
+    match file {
+        Some(file) => file.write(app.store(), &**app.clock()).await.map_err(|error| Failed::new(Exit::Sink, error)),
+        None => Ok(()),
+    }
+}
+
+async fn keep(app: &App, identity: Identity, sinks: &Sinks, args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+    let mut signals =
+        Signals::new().map_err(|error| Failed::new(Exit::Other, format!("signals cannot be handled: {error}")))?;
+    let links = app.links(&identity)?;
+    let file = probed_file(app, sinks).await?;
+    let authorization = authorization(app, &identity, sinks)?;
+    let (stop, stopping) = watch::channel(false);
+    let mut servers = listen(app, sinks, &authorization, &stopping).await?;
+
+    app.keep_fresh(&identity.chains, links);
+    let writing = file.map(|file| tokio::spawn(file.keep_written(Arc::clone(app.store()), Arc::clone(app.clock()))));
+
+    while signals.next().await == Asked::Reload {
+        reload(app, &authorization, args, sinks, env);
+    }
+    tracing::info!(drain = ?sinks.drain, "ending");
+    app.clock().sleep(sinks.drain).await;
+    writing.as_ref().map(JoinHandle::abort);
+    stop.send_replace(true);
+    while servers.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Takes over a changed configuration and fetches everything anew; a broken one changes nothing.
+fn reload(app: &App, authorization: &Authorization, args: &Args, sinks: &Sinks, env: &dyn Environment) {
+    let reloaded = read_identity(args, env).and_then(|identity| {
+        sinks::sinks(&args.sinks, false, identity.chains.len(), env)?;
+        let links = app.links(&identity)?;
+        load_authorization(app, authorization, &identity, sinks.auth_token_dir.is_some())?;
+        Ok((identity, links))
+    });
+    match reloaded {
+        Ok((identity, links)) => {
+            tracing::info!(profiles = identity.chains.len(), "configuration read again");
+            app.keep_fresh(&identity.chains, links);
+        }
+        Err(Failed { line, .. }) => {
+            tracing::error!(error = line, "configuration not usable: the one before stays");
+        }
+    }
+}
+
+async fn probed_file(app: &App, sinks: &Sinks) -> Result<Option<CredentialsFile>, Failed> {
+    let Some(path) = sinks.credentials_file.clone() else { return Ok(None) };
+    let file = CredentialsFile { path, mode: sinks.file_mode, section: sinks.credentials_profile.clone() };
+    file.probe(&**app.clock()).await.map_err(|error| Failed::new(Exit::Sink, error))?;
+    Ok(Some(file))
+}
+
+fn authorization(app: &App, identity: &Identity, sinks: &Sinks) -> Result<Arc<Authorization>, Failed> {
+    let source = match (&sinks.auth_token_file, &sinks.auth_token_dir) {
+        (Some(path), _) => Source::File(path.clone()),
+        (None, Some(directory)) => Source::Directory(directory.clone()),
+        (None, None) => Source::Open,
+    };
+    let authorization = Arc::new(Authorization::new(source, sinks.file_mode));
+    load_authorization(app, &authorization, identity, false)?;
+    Ok(authorization)
+}
+
+fn load_authorization(
+    app: &App,
+    authorization: &Authorization,
+    identity: &Identity,
+    rotate: bool,
+) -> Result<(), Failed> {
+    let profiles: Vec<String> = identity.chains.iter().map(|chain| chain.profile.clone()).collect();
+    let loaded = authorization.load(&profiles, rotate, app.clock().now());
+    loaded.map_err(|error| Failed::new(Exit::Sink, error))
+}
+
+async fn listen(
+    app: &App,
+    sinks: &Sinks,
+    authorization: &Arc<Authorization>,
+    stopping: &watch::Receiver<bool>,
+) -> Result<JoinSet<()>, Failed> {
+    let mut servers = JoinSet::new();
+    for address in &sinks.listeners.credentials {
+        let (listener, bound) = bind(*address, "--listen").await?;
+        let clock = Arc::clone(app.clock());
+        let endpoint = Endpoint::new(Arc::clone(app.store()), Arc::clone(authorization), Arc::clone(&clock), bound);
+        tracing::info!(url = %format_args!("http://{bound}/v1/credentials"), "listening");
+        servers.spawn(server::serve(listener, endpoint, clock, stopping.clone()));
+    }
+    if let Some(address) = sinks.listeners.admin {
+        let (listener, bound) = bind(address, "--admin-listen").await?;
+        tracing::info!(url = %format_args!("http://{bound}/readyz"), "listening for probes");
+        let admin = Admin::new(Arc::clone(app.store()));
+        servers.spawn(server::serve(listener, admin, Arc::clone(app.clock()), stopping.clone()));
+    }
+    Ok(servers)
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr), Failed> {
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bound.await.map_err(|error: std::io::Error| {
+        let mend = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "another process listens there: choose another port",
+            std::io::ErrorKind::AddrNotAvailable => "this machine has no such address: listen on 127.0.0.1",
+            std::io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: choose a higher one",
+            _ => "choose another address",
+        };
+        Failed::new(Exit::Sink, format!("cannot listen on {address} ({flag}): {}; {mend}", error.kind()))
+    })
+}

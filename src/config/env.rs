@@ -1,0 +1,34 @@
+//! The only reader of the environment. A trait, so that tests pass a map.
+
+use std::{collections::HashMap, ffi::OsString};
+
+/// Where variables come from.
+pub trait Environment {
+    /// The variable's value, as it stands.
+    fn raw(&self, name: &str) -> Option<OsString>;
+
+    /// The variable's value as text. A variable that is empty, or not UTF-8, counts as not set: an empty `env` value in a
+    /// manifest means nothing was meant.
+    fn text(&self, name: &str) -> Option<String> {
+        let value = self.raw(name)?.into_string().ok()?;
+        let trimmed = value.trim();
+        (!trimmed.is_empty()).then(|| trimmed.to_owned())
+    }
+}
+
+/// The process's own environment.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessEnvironment;
+
+impl Environment for ProcessEnvironment {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the environment enters")]
+    fn raw(&self, name: &str) -> Option<OsString> {
+        std::env::var_os(name)
+    }
+}
+
+impl Environment for HashMap<String, String> {
+    fn raw(&self, name: &str) -> Option<OsString> {
+        self.get(name).map(OsString::from)
+    }
+}

@@ -1,0 +1,114 @@
+//! Session policies, tags and source identity, checked against STS's limits before any call.
+//! [Limits](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html#API_AssumeRole_RequestParameters).
+
+use super::{Given, Mistakes};
+use crate::{arn::NotValid, sts::Tag};
+
+/// The tags of a hop: those with fixed values, and whether the pod's are added.
+#[derive(Clone, Default)]
+pub(super) struct Tags {
+    pub(super) fixed: Vec<Tag>,
+    pub(super) pod: bool,
+}
+
+/// A session policy: JSON, or `@FILE` that holds it.
+pub(super) fn policy(given: &Given, mistakes: &mut Mistakes) -> Option<String> {
+    let Given { text, origin } = given;
+    let json = match text.strip_prefix('@') {
+        None => text.clone(),
+        Some(path) => match std::fs::read_to_string(path) {
+            Ok(json) => json,
+            Err(error) => {
+                mistakes.add(format!("{origin}: policy file {path}: {}", error.kind()));
+                return None;
+            }
+        },
+    };
+    let parsed = match serde_json::from_str::<serde_json::Value>(&json) {
+        Ok(value @ serde_json::Value::Object(_)) => Ok(value.to_string()),
+        Ok(_) => Err(NotValid::new("must be a JSON object: an IAM policy document")),
+        Err(error) => Err(NotValid::new(format!("is not JSON (line {}, column {})", error.line(), error.column()))),
+    };
+    // White space counts for STS, so what is sent is the document without any.
+    let compact = mistakes.check(origin, parsed)?;
+    if compact.chars().count() > 2048 {
+        mistakes.add(format!("{origin} exceeds the 2,048 characters of a session policy"));
+        return None;
+    }
+    Some(compact)
+}
+
+/// The managed policies of a hop.
+pub(super) fn policy_arns(given: Vec<Given>, mistakes: &mut Mistakes) -> Vec<String> {
+    if let [first, ..] = given.as_slice()
+        && given.len() > 10
+    {
+        mistakes.add(format!("{} names {} policies: STS takes up to 10", first.origin, given.len()));
+    }
+    given
+        .into_iter()
+        .filter_map(|Given { text, origin }| {
+            let is_policy = text.starts_with("arn:") && text.contains(":policy/") && (20..=2048).contains(&text.len());
+            let parsed = if is_policy {
+                Ok(text)
+            } else {
+                Err(NotValid::new("is not a managed policy's ARN (arn:aws:iam::aws:policy/NAME)"))
+            };
+            mistakes.check(&origin, parsed)
+        })
+        .collect()
+}
+
+/// The session tags of a hop: `K=V`, or `pod`.
+pub(super) fn tags(given: Vec<Given>, mistakes: &mut Mistakes) -> Tags {
+    let mut tags = Tags::default();
+    for Given { text, origin } in given {
+        if text == "pod" {
+            tags.pod = true;
+            continue;
+        }
+        let parsed = match text.split_once('=') {
+            None => Err(NotValid::new("must be KEY=VALUE or pod")),
+            Some((key, value)) => check_tag_key(key).and_then(|()| {
+                if value.chars().count() > 256 {
+                    return Err(NotValid::new("has a tag value of more than 256 characters"));
+                }
+                Ok(Tag { key: key.to_owned(), value: value.to_owned() })
+            }),
+        };
+        let Some(tag) = mistakes.check(&origin, parsed) else { continue };
+        if tags.fixed.iter().any(|other| other.key.eq_ignore_ascii_case(&tag.key)) {
+            mistakes.add(format!("{origin} gives the tag {} twice", tag.key));
+        } else {
+            tags.fixed.push(tag);
+        }
+        if tags.fixed.len() == 51 {
+            mistakes.add(format!("{origin} gives more than 50 tags"));
+        }
+    }
+    tags
+}
+
+/// The keys of the tags that go on to further hops.
+pub(super) fn transitive_tag_keys(given: Vec<Given>, mistakes: &mut Mistakes) -> Vec<String> {
+    let checked = given.into_iter().filter_map(|Given { text, origin }| {
+        let parsed = check_tag_key(&text).map(|()| text);
+        mistakes.check(&origin, parsed)
+    });
+    checked.collect()
+}
+
+/// Who is behind a session: 2 to 64 of a session name's characters.
+pub(super) fn source_identity(given: &Given, mistakes: &mut Mistakes) -> Option<String> {
+    let parsed = crate::arn::SessionName::parse(&given.text)
+        .map(|name| name.as_str().to_owned())
+        .map_err(|_| NotValid::new("is not a source identity: it must have 2 to 64 of the characters A-Z a-z 0-9 _+=,.@-"));
+    mistakes.check(&given.origin, parsed)
+}
+
+fn check_tag_key(key: &str) -> Result<(), NotValid> {
+    match key.chars().count() {
+        1..=128 => Ok(()),
+        _ => Err(NotValid::new("has a tag key without 1 to 128 characters")),
+    }
+}

@@ -1,0 +1,260 @@
+//! Profiles of the AWS shared files → chains, by the SDKs' rules.
+//!
+//! Pure but for reading the two files: a profile with a `role_arn` is a hop; its `source_profile` is what comes before; a web
+//! identity token or static keys are where a chain begins. In the profile that is asked for a role outranks its own static
+//! keys, in a source it is the other way round. Loops, half a key pair and missing sources are named with the path walked.
+//! [Assume role settings](https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html).
+
+mod files;
+
+use secrecy::SecretString;
+
+pub(super) use files::{Wanted, default_of_home};
+
+use super::{
+    Given, Mistakes,
+    env::Environment,
+    identity::{duration, parse_duration, parse_role_arn, session_name_flag, session_name_variable, session_plan},
+    parameters,
+    sts_settings::{StsKeys, StsSettings},
+};
+use crate::{
+    arn::{ExternalId, SessionDuration, SessionName},
+    chain::{AssumeRoleHop, Base, Chain, SessionPlan, StaticKeys},
+    cli::IdentityArgs,
+    config::profile::files::{Files, Profile},
+    exchange::WebIdentityHop,
+    shared_file::CREDENTIAL_KEYS,
+    token::TokenFile,
+};
+
+/// The chains of the wanted profiles, and what in the files was skipped.
+pub(super) fn chains(
+    wanted: &Wanted,
+    args: &IdentityArgs,
+    env: &dyn Environment,
+    settings: &StsSettings,
+    mistakes: &mut Mistakes,
+) -> Option<(Vec<Chain>, Vec<String>)> {
+    refuse_flags_of_zero_configuration(args, mistakes);
+    let files = Files::read(wanted, env, mistakes)?;
+    let names = files.wanted_names(wanted, mistakes);
+    let mut resolver = Resolver {
+        files: &files,
+        settings,
+        session_name_flag: session_name_flag(args, mistakes),
+        session_name_variable: session_name_variable(env, mistakes),
+        mistakes,
+    };
+    let chains: Vec<_> = names
+        .iter()
+        .filter_map(|name| resolver.chain(name, |is_chained, mistakes| duration(args, env, is_chained, mistakes)))
+        .collect();
+    Some((chains, files.warnings()))
+}
+
+fn refuse_flags_of_zero_configuration(args: &IdentityArgs, mistakes: &mut Mistakes) {
+    for (given, flag, key) in [
+        (!args.chain_role_arn.is_empty(), "--chain-role-arn", "source_profile"),
+        (args.external_id.is_some(), "--external-id", "external_id"),
+        (args.policy.is_some(), "--policy", "credvend_policy"),
+        (!args.policy_arn.is_empty(), "--policy-arn", "credvend_policy_arns"),
+        (!args.session_tag.is_empty(), "--session-tag", "credvend_session_tags"),
+        (!args.transitive_tag.is_empty(), "--transitive-tag", "credvend_transitive_tags"),
+        (args.source_identity.is_some(), "--source-identity", "credvend_source_identity"),
+    ] {
+        if given {
+            mistakes.add(format!("{flag} does not go with profiles: set {key} in the profile"));
+        }
+    }
+}
+
+struct Resolver<'a> {
+    files: &'a Files,
+    settings: &'a StsSettings,
+    session_name_flag: Option<SessionName>,
+    session_name_variable: Option<SessionName>,
+    mistakes: &'a mut Mistakes,
+}
+
+/// The profiles walked so far, the vended one first.
+type Path<'a> = Vec<Profile<'a>>;
+
+impl<'a> Resolver<'a> {
+    /// The chain of one vended profile; `duration` gives what flags and variables say of its last hop.
+    fn chain(
+        &mut self,
+        name: &str,
+        duration: impl FnOnce(bool, &mut Mistakes) -> Option<SessionDuration>,
+    ) -> Option<Chain> {
+        let vended = self.files.profile(name)?;
+        if vended.value("role_arn").is_none() && vended.value("web_identity_token_file").is_none() {
+            let why = self.why_nothing_to_assume(vended);
+            self.mistakes.add(why);
+            return None;
+        }
+        let (mut base, mut hops) = self.resolve(vended, &mut Vec::new())?;
+        // A chained role is one whose caller is a role itself; long-term keys are none.
+        let is_chained = hops.len() > usize::from(matches!(base, Base::Static(_)));
+        if let Some(duration) = duration(is_chained, self.mistakes) {
+            match (hops.last_mut(), &mut base) {
+                (Some(hop), _) => hop.session.duration = Some(duration),
+                (None, Base::WebIdentity(hop)) => hop.session.duration = Some(duration),
+                (None, Base::Static(_)) => {}
+            }
+        }
+        let (endpoint, _) = self.settings.for_hop(&[&vended], self.mistakes);
+        Some(Chain { profile: name.to_owned(), base, hops, region: endpoint.region })
+    }
+
+    /// The base and the hops up to `profile`, its own included.
+    fn resolve(&mut self, profile: Profile<'a>, path: &mut Path<'a>) -> Option<(Base, Vec<AssumeRoleHop>)> {
+        if let Some(reason) = unsupported(&profile) {
+            self.refuse(&profile, path, reason);
+            return None;
+        }
+        let is_source = !path.is_empty();
+        let comes_again = path.iter().any(|earlier| earlier.name() == profile.name());
+        let keys = self.static_keys(&profile, path)?;
+        if is_source && let Some(keys) = keys {
+            return Some((Base::Static(keys), Vec::new()));
+        }
+        if comes_again {
+            self.refuse(&profile, path, "the source profiles form a loop");
+            return None;
+        }
+        let Some(role_arn) = profile.given("role_arn") else {
+            let reason = match profile.value("web_identity_token_file") {
+                Some(_) => "web_identity_token_file needs a role_arn",
+                None => "it has neither a role_arn nor static keys",
+            };
+            self.refuse(&profile, path, reason);
+            return None;
+        };
+        let sources = ["web_identity_token_file", "source_profile"].map(|key| profile.value(key));
+        match sources {
+            [Some(token_file), None] => {
+                let session = self.session(role_arn, &profile, path, false)?;
+                for key in ["credvend_session_tags", "credvend_transitive_tags", "credvend_source_identity"] {
+                    if let Some(given) = profile.given(key) {
+                        self.mistakes.add(format!(
+                            "{} is for a chained role: a web identity session takes tags from its token alone",
+                            given.origin
+                        ));
+                    }
+                }
+                Some((Base::WebIdentity(WebIdentityHop { session, token_file: TokenFile::new(token_file) }), Vec::new()))
+            }
+            [None, Some(source)] => {
+                let Some(source_profile) = self.files.profile(source) else {
+                    self.refuse(&profile, path, &format!("its source_profile {source} does not exist"));
+                    return None;
+                };
+                path.push(profile);
+                let resolved = self.resolve(source_profile, path);
+                path.pop();
+                let (base, mut hops) = resolved?;
+                let is_chained = !matches!(base, Base::Static(_)) || !hops.is_empty();
+                let session = self.session(role_arn, &profile, path, is_chained)?;
+                hops.push(self.hop(&profile, session));
+                Some((base, hops))
+            }
+            [Some(_), Some(_)] => {
+                self.refuse(&profile, path, "it has both a web_identity_token_file and a source_profile: keep one");
+                None
+            }
+            [None, None] => {
+                let reason = "its role_arn needs a web_identity_token_file or a source_profile to assume it with";
+                self.refuse(&profile, path, reason);
+                None
+            }
+        }
+    }
+
+    fn session(
+        &mut self,
+        role_arn: Given,
+        profile: &Profile<'a>,
+        path: &Path<'a>,
+        is_chained: bool,
+    ) -> Option<SessionPlan> {
+        let mistakes = &mut *self.mistakes;
+        let session_name = self.session_name_flag.clone();
+        let session_name = session_name
+            .or_else(|| {
+                let given = profile.given("role_session_name")?;
+                mistakes.check(&given.origin, SessionName::parse(&given.text))
+            })
+            .or_else(|| self.session_name_variable.clone());
+        let duration =
+            profile.given("duration_seconds").and_then(|given| parse_duration(&given, is_chained, mistakes));
+        let policy = profile.given("credvend_policy").and_then(|given| parameters::policy(&given, mistakes));
+        let policy_arns = parameters::policy_arns(profile.given_list("credvend_policy_arns"), mistakes);
+        let vended = path.first().unwrap_or(profile);
+        let settings: [&dyn StsKeys; 2] = [profile, vended];
+        let origin = role_arn.origin.clone();
+        let role_arn = parse_role_arn(&role_arn, mistakes)?;
+        let plan = session_plan(role_arn, &origin, session_name, &settings, self.settings, mistakes)?;
+        Some(SessionPlan { duration, policy, policy_arns, ..plan })
+    }
+
+    fn hop(&mut self, profile: &Profile<'a>, session: SessionPlan) -> AssumeRoleHop {
+        let mistakes = &mut *self.mistakes;
+        let tags = parameters::tags(profile.given_list("credvend_session_tags"), mistakes);
+        AssumeRoleHop {
+            session,
+            external_id: profile
+                .given("external_id")
+                .and_then(|given| mistakes.check(&given.origin, ExternalId::parse(&given.text))),
+            tags: tags.fixed,
+            pod_tags: tags.pod,
+            transitive_tag_keys: parameters::transitive_tag_keys(
+                profile.given_list("credvend_transitive_tags"),
+                mistakes,
+            ),
+            source_identity: profile
+                .given("credvend_source_identity")
+                .and_then(|given| parameters::source_identity(&given, mistakes)),
+        }
+    }
+
+    /// The profile's keys; the outer `None` is a mistake.
+    fn static_keys(&mut self, profile: &Profile<'a>, path: &Path<'a>) -> Option<Option<StaticKeys>> {
+        let [access_key_id, secret_access_key, session_token] =
+            CREDENTIAL_KEYS.map(|key| profile.value(key).filter(|value| !value.is_empty()));
+        match (access_key_id, secret_access_key) {
+            (Some(access_key_id), Some(secret_access_key)) => Some(Some(StaticKeys {
+                access_key_id: access_key_id.to_owned(),
+                secret_access_key: SecretString::from(secret_access_key),
+                session_token: session_token.map(SecretString::from),
+            })),
+            (None, None) => Some(None),
+            (present, _) => {
+                let missing = if present.is_some() { "aws_secret_access_key" } else { "aws_access_key_id" };
+                self.refuse(profile, path, &format!("it holds half a key pair: {missing} is missing"));
+                None
+            }
+        }
+    }
+
+    fn why_nothing_to_assume(&self, profile: Profile<'a>) -> String {
+        format!("{profile} has no role_arn: credvend vends the credentials of roles")
+    }
+
+    fn refuse(&mut self, profile: &Profile<'a>, path: &Path<'a>, reason: &str) {
+        let walked: Vec<&str> = path.iter().map(Profile::name).chain([profile.name()]).collect();
+        let way = if path.is_empty() { String::new() } else { format!(" (reached by {})", walked.join(" -> ")) };
+        self.mistakes.add(format!("{profile}{way}: {reason}"));
+    }
+}
+
+/// Why a profile cannot be used by a program that asks nobody.
+fn unsupported(profile: &Profile<'_>) -> Option<&'static str> {
+    if profile.value("mfa_serial").is_some() {
+        return Some("mfa_serial asks a person for a code at every refresh: use a role without MFA");
+    }
+    ["sso_session", "sso_start_url"]
+        .iter()
+        .any(|key| profile.value(key).is_some())
+        .then_some("an SSO session is a person's login, which cannot be refreshed here: use a web identity token or keys")
+}

@@ -1,0 +1,135 @@
+//! Which endpoint each hop uses: flags and variables first, then the hop's own profile, then the vended one.
+//!
+//! The order of overrides is the SDKs':
+//! [service-specific endpoints](https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
+
+use std::path::PathBuf;
+
+use super::{Mistakes, env::Environment, pick};
+use crate::{
+    arn::Region,
+    cli::IdentityArgs,
+    sts::{Proxies, endpoint::EndpointSettings},
+};
+
+/// What flags and variables say about STS.
+#[derive(Default)]
+pub(super) struct StsSettings {
+    pub(super) region: Option<Region>,
+    url: Option<String>,
+    ignore_configured_urls: bool,
+    fips: Option<bool>,
+    dual_stack: Option<bool>,
+    legacy: Option<bool>,
+    ca_bundle: Option<PathBuf>,
+    pub(super) proxies: Proxies,
+}
+
+/// What a profile says about STS, each value with its place in the file.
+pub(super) trait StsKeys {
+    /// The value of a key and what to call it in a message.
+    fn key(&self, name: &str) -> Option<(String, String)>;
+
+    /// The endpoint URL of the profile's `services` section, else the profile's own.
+    fn endpoint_url(&self, mistakes: &mut Mistakes) -> Option<(String, String)>;
+}
+
+impl StsSettings {
+    pub(super) fn read(args: &IdentityArgs, env: &dyn Environment, mistakes: &mut Mistakes) -> Self {
+        let region = pick(args.region.as_ref(), "--region", env, &["AWS_REGION", "AWS_DEFAULT_REGION"]);
+        let flag = |name: &str, mistakes: &mut Mistakes| {
+            env.text(name).and_then(|text| boolean(name, &text, mistakes))
+        };
+        let ignore_configured_urls =
+            flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", mistakes).unwrap_or(false);
+        let url = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"]
+            .iter()
+            .filter(|_| !ignore_configured_urls)
+            .find_map(|name| Some((env.text(name)?, *name)))
+            .and_then(|(text, name)| endpoint_url(name, text, mistakes));
+        let either_case = |upper: &str| env.text(upper).or_else(|| env.text(&upper.to_lowercase()));
+        Self {
+            region: region.and_then(|given| mistakes.check(&given.origin, Region::parse(&given.text))),
+            url,
+            ignore_configured_urls,
+            fips: flag("AWS_USE_FIPS_ENDPOINT", mistakes),
+            dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT", mistakes),
+            legacy: env
+                .text("AWS_STS_REGIONAL_ENDPOINTS")
+                .and_then(|text| legacy("AWS_STS_REGIONAL_ENDPOINTS", &text, mistakes)),
+            ca_bundle: env.text("AWS_CA_BUNDLE").map(PathBuf::from),
+            proxies: Proxies {
+                https: either_case("HTTPS_PROXY"),
+                http: either_case("HTTP_PROXY"),
+                no_proxy: either_case("NO_PROXY"),
+            },
+        }
+    }
+
+    /// The settings for a hop whose profile, and then the vended one, are `profiles`.
+    pub(super) fn for_hop(
+        &self,
+        profiles: &[&dyn StsKeys],
+        mistakes: &mut Mistakes,
+    ) -> (EndpointSettings, Option<PathBuf>) {
+        let key = |name: &str| profiles.iter().find_map(|profile| profile.key(name));
+        let flag = |own: Option<bool>, name: &str, mistakes: &mut Mistakes| match own {
+            Some(own) => own,
+            None => key(name).and_then(|(text, place)| boolean(&place, &text, mistakes)).unwrap_or(false),
+        };
+        let fips = flag(self.fips, "use_fips_endpoint", mistakes);
+        let dual_stack = flag(self.dual_stack, "use_dualstack_endpoint", mistakes);
+        let ignored =
+            self.ignore_configured_urls || flag(None, "ignore_configured_endpoint_urls", mistakes);
+        let legacy = self.legacy.or_else(|| {
+            key("sts_regional_endpoints").and_then(|(text, place)| legacy(&place, &text, mistakes))
+        });
+        let region = self.region.clone().or_else(|| {
+            key("region").and_then(|(text, place)| mistakes.check(&place, Region::parse(&text)))
+        });
+        let url = if ignored { None } else { self.url.clone() };
+        let url = url.or_else(|| {
+            let mut configured = profiles.iter().filter(|_| !ignored);
+            configured
+                .find_map(|profile| profile.endpoint_url(mistakes))
+                .and_then(|(text, place)| endpoint_url(&place, text, mistakes))
+        });
+        let ca_bundle = self.ca_bundle.clone().or_else(|| key("ca_bundle").map(|(text, _)| text.into()));
+        (EndpointSettings { region, fips, dual_stack, legacy: legacy.unwrap_or(false), url }, ca_bundle)
+    }
+}
+
+fn boolean(origin: &str, text: &str, mistakes: &mut Mistakes) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => {
+            mistakes.add(format!("{origin} must be true or false"));
+            None
+        }
+    }
+}
+
+fn legacy(origin: &str, text: &str, mistakes: &mut Mistakes) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "legacy" => Some(true),
+        "regional" => Some(false),
+        _ => {
+            mistakes.add(format!("{origin} must be regional or legacy"));
+            None
+        }
+    }
+}
+
+/// Takes a URL that calls can be posted to.
+fn endpoint_url(origin: &str, text: String, mistakes: &mut Mistakes) -> Option<String> {
+    match reqwest::Url::parse(&text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() => {
+            Some(url.into())
+        }
+        _ => {
+            mistakes.add(format!("{origin} must be a URL such as https://sts.example.com"));
+            None
+        }
+    }
+}

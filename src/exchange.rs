@@ -1,0 +1,62 @@
+//! Web identity token and role ARN → credentials, by one unsigned call.
+//!
+//! The token is read from its file for every attempt: the kubelet replaces it at 80 % of its life.
+
+use std::sync::Arc;
+
+use crate::{
+    chain::SessionPlan,
+    clock::Clock,
+    provider::{HopName, ProviderError},
+    sts::{AssumeRoleWithWebIdentity, Client, Issued, SessionParameters},
+    token::{Claims, TokenFile},
+};
+
+/// The first hop of most chains.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WebIdentityHop {
+    /// The role and how to ask for it.
+    pub session: SessionPlan,
+    /// Where the token is.
+    pub token_file: TokenFile,
+}
+
+/// After so many refusals in a row a token that looks expired is shown to STS all the same, where STS never told the time:
+/// a wrong clock on this node must not lock a good token out for ever.
+const DOUBT_OWN_CLOCK_AFTER: u32 = 4;
+
+impl WebIdentityHop {
+    /// Exchanges the token as it stands in its file now; `failures` is how often that failed in a row.
+    ///
+    /// # Errors
+    /// Where there is no usable token or STS gives no credentials.
+    pub async fn exchange(
+        &self,
+        client: &Client,
+        clock: &dyn Clock,
+        hop: &HopName,
+        failures: u32,
+    ) -> Result<(Issued, crate::arn::SessionName, Arc<Claims>), ProviderError> {
+        let token = self.token_file.read()?;
+        let sts_clock = client.sts_clock();
+        if sts_clock.is_known() || failures < DOUBT_OWN_CLOCK_AFTER {
+            self.token_file.refuse_expired(&token, sts_clock.earliest(clock.now()))?;
+        }
+        let session_name = self.session.session_name.clone().unwrap_or_else(|| token.claims().session_name());
+        let request = AssumeRoleWithWebIdentity {
+            session: SessionParameters {
+                role_arn: &self.session.role_arn,
+                session_name: &session_name,
+                duration: self.session.duration,
+                policy: self.session.policy.as_deref(),
+                policy_arns: &self.session.policy_arns,
+            },
+            token: &token,
+        };
+        let issued = client
+            .assume_role_with_web_identity(&self.session.endpoint, &request)
+            .await
+            .map_err(|error| ProviderError::at(hop.clone(), error))?;
+        Ok((issued, session_name, Arc::new(token.claims().clone())))
+    }
+}

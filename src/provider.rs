@@ -1,0 +1,159 @@
+//! What a stage hands to the next: credentials with their window, or an error that says what the caller does.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::{
+    arn::{RoleArn, SessionName},
+    clock::Moment,
+    credentials::Credentials,
+    refresh::window::Window,
+    sts::{StsError, error::Remedy},
+    token::{Claims, TokenError},
+};
+
+/// Credentials in hand.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// The credentials.
+    pub credentials: Credentials,
+    /// When they are renewed and how long they are served.
+    pub window: Window,
+    /// The session's name, which the next hop goes on with where it has none of its own.
+    pub session_name: SessionName,
+    /// The claims of the token at the chain's base, where there was one.
+    pub claims: Option<Arc<Claims>>,
+}
+
+/// Which step of a chain: its number, counted from 1 at the base, and its role.
+#[derive(Clone, Debug)]
+pub struct HopName {
+    /// 1 is the base.
+    pub number: usize,
+    /// The role that it assumes, where it assumes one.
+    pub role_arn: Option<RoleArn>,
+}
+
+impl fmt::Display for HopName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hop {}", self.number)?;
+        match &self.role_arn {
+            Some(role_arn) => write!(f, " ({role_arn})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why there are no credentials. Each variant has an exit code of its own and another person who mends it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// The web identity token: whoever mounts it.
+    #[error("{0}")]
+    Token(#[from] TokenError),
+    /// STS said no: whoever writes the policies.
+    #[error("{hop}: {error}; {mend}")]
+    Refused {
+        /// Where.
+        hop: HopName,
+        /// What STS said.
+        error: StsError,
+        /// What to do about it.
+        mend: &'static str,
+        /// What a caller does about it.
+        remedy: Remedy,
+    },
+    /// STS could not say anything: whoever runs the network, or nobody.
+    #[error("{hop}: {error}; {mend}")]
+    Unavailable {
+        /// Where.
+        hop: HopName,
+        /// What happened.
+        error: StsError,
+        /// What to do about it.
+        mend: &'static str,
+    },
+}
+
+impl ProviderError {
+    /// Sorts what STS's client met at `hop`.
+    pub fn at(hop: HopName, error: StsError) -> Self {
+        let StsError::Refused(refusal) = &error else {
+            let mend = match &error {
+                StsError::NotReached { .. } => {
+                    "check DNS, egress rules, HTTPS_PROXY and NO_PROXY, AWS_REGION and AWS_ENDPOINT_URL_STS"
+                }
+                _ => "check AWS_ENDPOINT_URL_STS and the proxies on the way",
+            };
+            return Self::Unavailable { hop, error, mend };
+        };
+        let mend = mend_of(&refusal.code, &refusal.message, hop.number == 1);
+        match refusal.remedy() {
+            // An identity provider's missing keys are STS's answer, however often it is asked.
+            Remedy::Wait if !refusal.code.starts_with("InvalidIdentityToken") => Self::Unavailable { hop, error, mend },
+            remedy => Self::Refused { hop, error, mend, remedy },
+        }
+    }
+
+    /// Whether the same question may get another answer soon, so that a one-shot asks again.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Token(_) => false,
+            // A source that had expired was renewed within the attempt.
+            Self::Refused { remedy, .. } => matches!(remedy, Remedy::Wait | Remedy::ReadTokenAgain),
+            Self::Unavailable { .. } => true,
+        }
+    }
+}
+
+/// A failed attempt, and when the next one follows.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What went wrong.
+    pub error: ProviderError,
+    /// How often in a row.
+    pub attempts: u32,
+    /// When it failed.
+    pub at: Moment,
+    /// How long after that the next attempt is made.
+    pub retry_after: Duration,
+}
+
+impl Failure {
+    /// How long until the next attempt; zero where it is due.
+    pub fn until_retry(&self, now: Moment) -> Duration {
+        self.retry_after.saturating_sub(now.since(self.at))
+    }
+}
+
+/// What to do about an error document: a clause for its line; `check` explains more.
+fn mend_of(code: &str, message: &str, is_base: bool) -> &'static str {
+    match code.strip_suffix("Exception").unwrap_or(code) {
+        "InvalidIdentityToken" if message.contains("No OpenIDConnect provider") => {
+            "create an IAM OIDC provider for the token's issuer in the role's account"
+        }
+        "InvalidIdentityToken" if message.contains("audience") => {
+            "project the token with an audience that is among the OIDC provider's client IDs (sts.amazonaws.com)"
+        }
+        "InvalidIdentityToken" if message.contains("verification key") => {
+            "see that the issuer's discovery document and keys can be fetched by AWS"
+        }
+        "InvalidIdentityToken" => "see that the file holds a projected service account token of this cluster",
+        "ExpiredToken" if is_base => "see that the kubelet renews the token (no subPath mount) and that the clocks agree",
+        "ExpiredToken" => "the credentials that signed the call had expired: renew the base of the chain",
+        "AccessDenied" if is_base => "let the role's trust policy allow this token's sub and aud, and see that the role exists",
+        "AccessDenied" if message.contains("sts:TagSession") => "allow sts:TagSession in this role's trust policy",
+        "AccessDenied" => {
+            "let the hop before call sts:AssumeRole on this role, let this role's trust policy name the one before, and check the external ID"
+        }
+        "MalformedPolicyDocument" => "correct the session policy",
+        "PackedPolicyTooLarge" => "shorten the session policy, or pass fewer session tags",
+        "RegionDisabled" => "activate STS in this region for the account, or set AWS_REGION to another",
+        "Validation" | "ValidationError" if message.contains("DurationSeconds") => {
+            "lower the duration, or raise the role's MaxSessionDuration"
+        }
+        "Validation" | "ValidationError" => "correct the parameter that STS names",
+        "SignatureDoesNotMatch" | "InvalidClientTokenId" => "check the keys at the base of the chain, and the node's clock",
+        "Throttling" => "STS limits the account's calls: it is asked again more slowly",
+        "IDPCommunicationError" | "IDPRejectedClaim" => "check the identity provider",
+        _ => "look the code up in the STS API reference, or run `credvend check`",
+    }
+}

@@ -1,0 +1,124 @@
+//! One line of a shared file, as bytes: a file may hold anything in comments and in sections that are not ours.
+//!
+//! In: a file's bytes. Out: its lines, each cut into content and line ending, and what a line's content is to an SDK.
+
+use super::read::Problem;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// A file as lines; the mark, the contents and the endings in a row are the file again.
+pub(super) struct Document<'a> {
+    /// The UTF-8 byte order mark that some editors put first, or nothing.
+    pub(super) byte_order_mark: &'a [u8],
+    pub(super) lines: Vec<Line<'a>>,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        let byte_order_mark = &bytes[..bytes.len() - text.len()];
+        let lines = text
+            .split_inclusive(|&byte| byte == b'\n')
+            .enumerate()
+            .map(|(index, line)| Line::new(index + 1, line))
+            .collect();
+        Self { byte_order_mark, lines }
+    }
+
+    /// The line ending of the file, which is that of its first line.
+    pub(super) fn line_ending(&self) -> &'a [u8] {
+        match self.lines.first() {
+            Some(line) if !line.ending.is_empty() => line.ending,
+            _ => b"\n",
+        }
+    }
+}
+
+pub(super) struct Line<'a> {
+    /// From 1.
+    pub(super) number: usize,
+    pub(super) content: &'a [u8],
+    /// `\n`, `\r\n`, or nothing on a last line.
+    pub(super) ending: &'a [u8],
+}
+
+/// What a line is by its look alone.
+pub(super) enum Shape<'a> {
+    Blank,
+    Comment,
+    /// What stands between the brackets, trimmed; nothing where the closing one is missing or something follows it.
+    Header(Option<&'a [u8]>),
+    /// The trimmed text of a line that starts with white space: its meaning depends on the lines above.
+    Indented(&'a [u8]),
+    /// The trimmed text of any other line, without a comment at its end.
+    Property(&'a [u8]),
+}
+
+impl<'a> Line<'a> {
+    fn new(number: usize, line: &'a [u8]) -> Self {
+        let length = match line {
+            [content @ .., b'\r', b'\n'] | [content @ .., b'\n'] => content.len(),
+            content => content.len(),
+        };
+        let (content, ending) = line.split_at(length);
+        Self { number, content, ending }
+    }
+
+    pub(super) fn shape(&self) -> Shape<'a> {
+        // A file cut off between `\r` and `\n` still ends in a line ending, not in a value with a `\r`.
+        let content = match self.content {
+            [content @ .., b'\r'] if self.ending.is_empty() => content,
+            content => content,
+        };
+        let text = trim(content);
+        match content.first() {
+            _ if text.is_empty() => Shape::Blank,
+            Some(b'#' | b';') => Shape::Comment,
+            Some(b'[') => Shape::Header(header(text)),
+            Some(b' ' | b'\t') => Shape::Indented(text),
+            _ => Shape::Property(without_comment(text)),
+        }
+    }
+}
+
+fn header(text: &[u8]) -> Option<&[u8]> {
+    // No name holds a comment character, so the first one ends the header, touching or not.
+    let end = text.iter().position(|&byte| is_comment_start(byte)).unwrap_or(text.len());
+    let inside = trim(&text[..end]).strip_prefix(b"[")?.strip_suffix(b"]")?;
+    Some(trim(inside))
+}
+
+/// Cuts off a comment, which in a value must follow white space: `a#b` is a value.
+pub(super) fn without_comment(text: &[u8]) -> &[u8] {
+    let comment = text.windows(2).position(|pair| is_white_space(pair[0]) && is_comment_start(pair[1]));
+    comment.map_or(text, |position| trim(&text[..position]))
+}
+
+/// The name and the value of `name = value`.
+pub(super) fn name_and_value(text: &[u8]) -> Result<(&[u8], &[u8]), Problem> {
+    let equals = text.iter().position(|&byte| byte == b'=').ok_or(Problem::MissingEquals)?;
+    let name = trim(&text[..equals]);
+    if name.is_empty() {
+        return Err(Problem::EmptyName);
+    }
+    Ok((name, trim(&text[equals + 1..])))
+}
+
+/// What the name of a section or of a property may be.
+pub(super) fn is_valid_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-/.%@:+".contains(byte))
+}
+
+pub(super) fn is_white_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+pub(super) fn is_comment_start(byte: u8) -> bool {
+    matches!(byte, b'#' | b';')
+}
+
+pub(super) fn trim(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|&byte| !is_white_space(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|&byte| !is_white_space(byte)).map_or(start, |last| last + 1);
+    &text[start..end]
+}

@@ -1,0 +1,170 @@
+//! One test a rule of the splice. In the tables `COMMENT`, `ID`, `SECRET` and `TOKEN` stand for the lines of ours.
+
+use super::super::*;
+use super::{text, update};
+
+const OURS: &str = "COMMENT\n[x]\nID\nSECRET\nTOKEN\n";
+
+fn expand(pattern: &str) -> String {
+    pattern
+        .replace("COMMENT", "# credvend: these credentials expire at 2026-11-21T10:00:00Z")
+        .replace("ID", "aws_access_key_id = ASIANEW")
+        .replace("SECRET", "aws_secret_access_key = secret/NEW+1=")
+        .replace("TOKEN", "aws_session_token = token/NEW==")
+}
+
+/// Splices profile `x` in, twice, since the second time must change nothing.
+fn check(before: &str, after: &str) {
+    let once = splice(before.as_bytes(), &[update("x")]);
+    assert_eq!(text(&once), expand(after), "from {before:?}");
+    assert_eq!(text(&splice(&once, &[update("x")])), expand(after), "again, from {before:?}");
+}
+
+#[test]
+fn a_missing_section_is_appended() {
+    check("", OURS);
+    check("\u{feff}", &format!("\u{feff}{OURS}"));
+    check("[y]\na = b\n", &format!("[y]\na = b\n\n{OURS}"));
+    check("[y]\na = b", &format!("[y]\na = b\n\n{OURS}"));
+    check("[y]\na = b\n\n", &format!("[y]\na = b\n\n{OURS}"));
+    check("[y]\na = b\n \t\n", &format!("[y]\na = b\n \t\n{OURS}"));
+    check("[y]\r\na = b\n", &format!("[y]\r\na = b\n\r\n{}", OURS.replace('\n', "\r\n")));
+    check("[y]\r\na = b\r", &format!("[y]\r\na = b\r\n\r\n{}", OURS.replace('\n', "\r\n")));
+}
+
+#[test]
+fn a_header_is_found_as_sdks_find_it() {
+    for header in ["[x]", "[ x ]", "[\tx]# touching", "[x] ; apart", "[x]  "] {
+        check(&format!("{header}\n"), &format!("COMMENT\n{header}\nID\nSECRET\nTOKEN\n"));
+    }
+    for other in ["[X]", "[profile x]", "[x", "[x] y", "#[x]", " [x]", "[xx]"] {
+        check(&format!("{other}\n"), &format!("{other}\n\n{OURS}"));
+    }
+    check("[x]", OURS);
+    check("\u{feff}[x]\n", &format!("\u{feff}{OURS}"));
+}
+
+#[test]
+fn one_comment_stands_above_the_header() {
+    check("# credvend: old\n[x]\n", OURS);
+    check("[y]\n# credvend: old\r\n[x]\n", &format!("[y]\n{}", OURS.replace("COMMENT\n", "COMMENT\r\n")));
+    check("\u{feff}# credvend: old\n[x]\n", &format!("\u{feff}{OURS}"));
+    check("# mine\n[x]\n", &format!("# mine\n{OURS}"));
+    check("# credvend: old\n\n[x]\n", &format!("# credvend: old\n\n{OURS}"));
+    check("# credvend: older\n# credvend: old\n[x]\n", &format!("# credvend: older\n{OURS}"));
+    check("[y]\na =\n  b = c\n[x]\n", &format!("[y]\na =\n  b = c\n{OURS}"));
+}
+
+#[test]
+fn our_lines_are_replaced_where_they_stand() {
+    check(
+        "[x]\nregion = r\nAWS_Session_Token=old # note\n# c\naws_access_key_id \t=  old\noutput = o\naws_secret_access_key = old",
+        "COMMENT\n[x]\nregion = r\nTOKEN\n# c\nID\noutput = o\nSECRET",
+    );
+    check("[x]\r\naws_access_key_id = old\na = b\n", "COMMENT\r\n[x]\r\nID\nSECRET\r\nTOKEN\r\na = b\n");
+    check("[x]\naws_access_key_id : old\n", OURS);
+    check("[x]\naws_access_key_id_2 = theirs\n", "COMMENT\n[x]\nID\nSECRET\nTOKEN\naws_access_key_id_2 = theirs\n");
+}
+
+#[test]
+fn missing_lines_follow_the_last_of_ours_or_the_header() {
+    check("[x]\na = b\n\n[y]\n", "COMMENT\n[x]\nID\nSECRET\nTOKEN\na = b\n\n[y]\n");
+    check("[x]\na = b\naws_secret_access_key = old\nc = d\n", "COMMENT\n[x]\na = b\nSECRET\nID\nTOKEN\nc = d\n");
+    check("[x]\naws_session_token = old", "COMMENT\n[x]\nTOKEN\nID\nSECRET\n");
+}
+
+#[test]
+fn doubles_and_the_legacy_token_are_removed() {
+    check("[x]\naws_access_key_id = 1\na = b\nAWS_ACCESS_KEY_ID = 2\n", "COMMENT\n[x]\nID\nSECRET\nTOKEN\na = b\n");
+    check("[x]\naws_security_token = 1\n  more\na = b\n", "COMMENT\n[x]\nID\nSECRET\nTOKEN\na = b\n");
+    check(
+        "[x]\na = 1\n# credvend: older\n# credvend: old\n[x]\naws_session_token = 2\n  more\nb = 3\n[y]\naws_session_token = 4\n",
+        "COMMENT\n[x]\nID\nSECRET\nTOKEN\na = 1\n[x]\nb = 3\n[y]\naws_session_token = 4\n",
+    );
+}
+
+#[test]
+fn indented_lines_stay_unless_they_continue_a_line_of_ours() {
+    check(
+        "[x]\ns3 =\n  aws_access_key_id = theirs\n",
+        "COMMENT\n[x]\nID\nSECRET\nTOKEN\ns3 =\n  aws_access_key_id = theirs\n",
+    );
+    check(
+        "[x]\naws_access_key_id = 1\n  2\n\n# kept\n\t3\na = b\n  c\n",
+        "COMMENT\n[x]\nID\nSECRET\nTOKEN\n\n# kept\na = b\n  c\n",
+    );
+    check("[x]\na =\naws_security_token = 1\n  b = 2\n", "COMMENT\n[x]\nID\nSECRET\nTOKEN\na =\n");
+}
+
+#[test]
+fn stray_indented_lines_are_not_attached_to_ours() {
+    check(
+        "[x]\n# c\n  a = b\n\n  c = d\n\ne = f\n",
+        "COMMENT\n[x]\n# c\n  a = b\n\n  c = d\nID\nSECRET\nTOKEN\n\ne = f\n",
+    );
+    check("[x]\n  a = b", "COMMENT\n[x]\n  a = b\nID\nSECRET\nTOKEN\n");
+    check("[x]\n  a = b\naws_session_token = old\n", "COMMENT\n[x]\n  a = b\nTOKEN\nID\nSECRET\n");
+}
+
+#[test]
+fn junk_stays() {
+    let junk = b"\xff\xfe = \x00\n  stray\n[\xff]\n]\nno equals\n[x\n\r\n= \n".to_vec();
+    let spliced = splice(&junk, &[update("x")]);
+    assert!(spliced.starts_with(&junk));
+    assert_eq!(text(&spliced[junk.len()..]), format!("\n{}", expand(OURS)));
+}
+
+#[test]
+fn several_profiles_at_once_and_the_last_update_of_one_wins() {
+    let old = SectionUpdate::new("x", "old", "old", "old", "old").expect("valid");
+    let spliced = splice(b"[b]\n[a]\n", &[update("c"), update("a"), old, update("x"), update("b")]);
+    let file = read(FileKind::Credentials, &spliced).expect("readable");
+    let names: Vec<_> = file.profiles.iter().map(|section| section.name.as_str()).collect();
+    assert_eq!(names, ["b", "a", "c", "x"]);
+    for section in &file.profiles {
+        assert!(section.written_by_us);
+        assert_eq!(section.value("aws_access_key_id"), Some("ASIANEW"));
+    }
+    assert_eq!(splice(b"[b]\nc", &[]), b"[b]\nc");
+}
+
+#[test]
+fn what_the_file_cannot_carry_is_refused_unseen() {
+    for name in ["", "a b", "a]", "ä", "a\n", "#a", "a=b"] {
+        let error = check_profile_name(name).expect_err(name);
+        assert!(!error.to_string().contains('\n'));
+        assert_eq!(SectionUpdate::new(name, "a", "b", "c", "d").expect_err(name), error);
+    }
+    check_profile_name("aA0_-/.%@:+").expect("a valid name");
+    for value in [
+        "",
+        "se cret\n",
+        "secret\r",
+        "sec\0ret",
+        " secret",
+        "secret\t",
+        "secret\u{a0}",
+        "sec #ret",
+        "sec#ret",
+        "sec;ret",
+        "\"secret\"",
+    ] {
+        let error = SectionUpdate::new("x", "id", value, "token", "never").expect_err(value);
+        assert!(matches!(error, UpdateError::Value { key: "aws_secret_access_key", .. }));
+        assert!(value.is_empty() || !format!("{error} {error:?}").contains(value));
+    }
+    assert!(!format!("{:?}", update("x")).contains("NEW"));
+}
+
+#[test]
+fn a_long_file_takes_linear_time() {
+    let mut long = "[y]\n# c\na = b\n  d\n[x]\naws_access_key_id = 1\n".repeat(40_000);
+    long.push_str(&"aws_session_token = 1\n".repeat(40_000));
+    let spliced = splice(long.as_bytes(), &[update("x")]);
+    assert_eq!(
+        spliced.len(),
+        long.len() + expand("COMMENT\nID\nSECRET\nTOKEN\n").len()
+            - "aws_access_key_id = 1\n".len() * 40_000
+            - "aws_session_token = 1\n".len() * 40_000
+    );
+}

@@ -1,0 +1,66 @@
+//! Signals: SIGTERM and SIGINT ask to end, SIGHUP to read the configuration again; a second SIGTERM or SIGINT ends at once.
+
+use std::{
+    io,
+    os::unix::net::UnixStream as StdUnixStream,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    flag, low_level,
+};
+use tokio::{io::AsyncReadExt as _, net::UnixStream};
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// SIGTERM or SIGINT.
+    End,
+    /// SIGHUP.
+    Reload,
+}
+
+/// The signals from now on.
+pub struct Signals {
+    end: UnixStream,
+    reload: UnixStream,
+}
+
+impl Signals {
+    /// Takes the signals over from the system, whose default is to kill.
+    ///
+    /// # Errors
+    /// Where the system has no file descriptors left.
+    pub fn new() -> io::Result<Self> {
+        let asked_before = Arc::new(AtomicBool::new(false));
+        let (end, end_of_handler) = pair()?;
+        for signal in [SIGTERM, SIGINT] {
+            // In this order: the first signal finds the flag down and raises it, the second finds it up. This works in the
+            // handler itself, so even where the runtime is stuck.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked_before))?;
+            flag::register(signal, Arc::clone(&asked_before))?;
+            low_level::pipe::register(signal, end_of_handler.try_clone()?)?;
+        }
+        let (reload, reload_of_handler) = pair()?;
+        low_level::pipe::register(SIGHUP, reload_of_handler)?;
+        Ok(Self { end, reload })
+    }
+
+    /// The next signal.
+    pub async fn next(&mut self) -> Asked {
+        let (mut one, mut other) = ([0], [0]);
+        tokio::select! {
+            biased;
+            _ = self.end.read(&mut one) => Asked::End,
+            _ = self.reload.read(&mut other) => Asked::Reload,
+        }
+    }
+}
+
+fn pair() -> io::Result<(UnixStream, StdUnixStream)> {
+    let (ours, handler) = StdUnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    handler.set_nonblocking(true)?;
+    Ok((UnixStream::from_std(ours)?, handler))
+}

@@ -1,0 +1,152 @@
+//! The container credentials endpoint: what ECS offers SDKs, answered from memory.
+//!
+//! A request is guarded first (is it for this endpoint, from this machine, from someone who knows the token?) and then answered
+//! with the profile's rendered document. Nothing here waits for STS, except that before the very first exchange a request waits
+//! for up to 0.8 s: some SDKs give up after one second and then go without credentials.
+//! [Container credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
+
+pub mod authorization;
+mod document;
+mod guards;
+
+use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Request, Response, StatusCode,
+    body::Incoming,
+    header::{self, HeaderValue},
+};
+
+use self::{authorization::Authorization, document::Documents};
+use crate::{
+    clock::Clock,
+    health,
+    server::{Handler, json},
+    store::{Profile, Store},
+};
+
+/// How long a request waits for the first credentials.
+const FIRST_CREDENTIALS: Duration = Duration::from_millis(800);
+
+/// Where the credentials of the first profile are; those of others stand under it.
+pub const CREDENTIALS_PATH: &str = "/v1/credentials";
+
+/// What answers on `--listen`.
+pub struct Endpoint {
+    store: Arc<Store>,
+    authorization: Arc<Authorization>,
+    documents: Documents,
+    clock: Arc<dyn Clock>,
+    /// The address that was bound, which can be all of the machine's.
+    bound: SocketAddr,
+}
+
+/// An answer other than credentials.
+pub(crate) struct Rejection {
+    pub(crate) status: StatusCode,
+    pub(crate) message: Cow<'static, str>,
+}
+
+impl Rejection {
+    fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, message: message.into() }
+    }
+}
+
+impl Endpoint {
+    /// An endpoint for what `store` holds, bound to `bound`.
+    pub fn new(
+        store: Arc<Store>,
+        authorization: Arc<Authorization>,
+        clock: Arc<dyn Clock>,
+        bound: SocketAddr,
+    ) -> Arc<Self> {
+        Arc::new(Self { store, authorization, documents: Documents::default(), clock, bound })
+    }
+
+    async fn respond(&self, request: &Request<Incoming>, local: SocketAddr) -> Result<Response<Full<Bytes>>, Rejection> {
+        guards::check(request, self.bound, local)?;
+        let path = request.uri().path();
+        if let Some(response) = health::respond(request.uri(), &self.store) {
+            return Ok(response);
+        }
+        let Some(rest) = path.strip_prefix(CREDENTIALS_PATH) else {
+            return Err(Rejection::new(StatusCode::NOT_FOUND, "no such path; credentials are at /v1/credentials"));
+        };
+        let profiles = self.store.profiles();
+        let profile = match rest.strip_prefix('/') {
+            None if rest.is_empty() => profiles.first().cloned(),
+            None => None,
+            Some(name) => {
+                let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+                profiles.iter().find(|profile| profile.name() == name).cloned()
+            }
+        };
+        // Who may not know hears nothing of which profiles there are.
+        let offered = request.headers().get_all(header::AUTHORIZATION).iter();
+        if !self.authorization.allows(offered, profile.as_deref().map(Profile::name), self.clock.now()) {
+            return Err(Rejection::new(
+                StatusCode::UNAUTHORIZED,
+                "the authorization token is missing or wrong; set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            ));
+        }
+        let profile = profile.ok_or_else(|| Rejection::new(StatusCode::NOT_FOUND, "no such profile is vended here"))?;
+        self.credentials(&profile).await
+    }
+
+    async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
+        if !profile.has_begun() {
+            tokio::select! {
+                () = profile.begun() => {}
+                () = self.clock.sleep(FIRST_CREDENTIALS) => {}
+            }
+        }
+        let Some((lease, generation)) = profile.servable(self.clock.now()) else {
+            return Err(Rejection::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("no valid credentials for profile {}; the log of credvend says why", profile.name()),
+            ));
+        };
+        let document = self.documents.of(profile.name(), generation, &lease.credentials);
+        Ok(json(StatusCode::OK, document))
+    }
+}
+
+impl Handler for Endpoint {
+    async fn answer(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
+        match self.respond(&request, local).await {
+            Ok(response) => response,
+            Err(rejection) => {
+                tracing::debug!(status = rejection.status.as_u16(), path = request.uri().path(), "request rejected");
+                reject(&rejection)
+            }
+        }
+    }
+}
+
+/// An error document. Some SDKs read one spelling of its keys, some the other.
+pub(crate) fn reject(rejection: &Rejection) -> Response<Full<Bytes>> {
+    let Rejection { status, message } = rejection;
+    let code = match *status {
+        StatusCode::BAD_REQUEST => "BadRequest",
+        StatusCode::UNAUTHORIZED => "Unauthorized",
+        StatusCode::FORBIDDEN => "Forbidden",
+        StatusCode::NOT_FOUND => "NotFound",
+        StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowed",
+        _ => "CredentialsUnavailable",
+    };
+    let body = serde_json::json!({ "code": code, "message": message, "Code": code, "Message": message });
+    let mut response = json(*status, body.to_string().into());
+    match *status {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    response
+}

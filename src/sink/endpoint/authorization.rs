@@ -1,0 +1,231 @@
+//! Authorization tokens: made here, read by applications from a file, compared in constant time.
+//!
+//! A token's file has no newline: SDKs send what they read, and most refuse one.
+//! [Container authorization](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hyper::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+
+use crate::{
+    clock::Moment,
+    shared_file::{UpdateError, check_profile_name},
+    sink::file::replace::{ReplaceError, replace},
+};
+
+/// How long a token is honoured after another took its place.
+const OVERLAP: Duration = Duration::from_secs(60);
+
+/// Who may read credentials.
+pub struct Authorization {
+    source: Source,
+    mode: u32,
+    keys: Mutex<Vec<Key>>,
+}
+
+/// Where tokens are kept.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Nobody is asked for one.
+    Open,
+    /// One file for every profile.
+    File(PathBuf),
+    /// One file a profile, named like it.
+    Directory(PathBuf),
+}
+
+/// A token and what it opens.
+struct Key {
+    /// `None` opens every profile.
+    profile: Option<String>,
+    token: SecretString,
+    /// Until when it counts, where another has taken its place.
+    retired: Option<Moment>,
+}
+
+/// Why there is no usable token.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorizationError {
+    /// Its file cannot be written.
+    #[error("authorization token file {0}")]
+    Replace(#[from] ReplaceError),
+    /// Its file holds what no header can carry.
+    #[error("authorization token file {}: it must hold visible ASCII characters only; empty it to have a token made", .0.display())]
+    NotAToken(PathBuf),
+    /// The profile's name is no file's.
+    #[error("authorization token directory: {0}")]
+    ProfileName(#[from] UpdateError),
+    /// The profile's name leaves the directory.
+    #[error("authorization token directory: profile {0} cannot be a file's name; rename the profile")]
+    NotAFileName(String),
+}
+
+impl Authorization {
+    /// Tokens kept at `source`, in files of this mode.
+    pub fn new(source: Source, mode: u32) -> Self {
+        Self { source, mode, keys: Mutex::default() }
+    }
+
+    /// Reads the tokens of these profiles, and makes those that are missing. With `rotate`, a directory's are all made
+    /// anew, and the old ones count for another minute.
+    ///
+    /// # Errors
+    /// Where a file cannot be written or holds no token; the tokens before stay valid.
+    pub fn load(&self, profiles: &[String], rotate: bool, now: Moment) -> Result<(), AuthorizationError> {
+        let fresh = match &self.source {
+            Source::Open => return Ok(()),
+            Source::File(path) => vec![Key { profile: None, token: self.token_at(path, false)?, retired: None }],
+            Source::Directory(directory) => profiles
+                .iter()
+                .map(|profile| {
+                    let token = self.token_at(&file_of(directory, profile)?, rotate)?;
+                    Ok(Key { profile: Some(profile.clone()), token, retired: None })
+                })
+                .collect::<Result<_, AuthorizationError>>()?,
+        };
+        let mut keys = self.lock();
+        for key in keys.iter_mut() {
+            key.retired.get_or_insert(now);
+        }
+        keys.retain(|key| !is_over(key, now));
+        keys.extend(fresh);
+        Ok(())
+    }
+
+    /// Whether one of these headers, the only one, opens this profile. Where there is no such profile, any token of ours
+    /// may hear so.
+    pub fn allows<'a>(
+        &self,
+        offered: impl Iterator<Item = &'a HeaderValue>,
+        profile: Option<&str>,
+        now: Moment,
+    ) -> bool {
+        if matches!(self.source, Source::Open) {
+            return true;
+        }
+        let mut offered = offered;
+        let (Some(offered), None) = (offered.next(), offered.next()) else { return false };
+        let keys = self.lock();
+        let opens = |key: &&Key| key.profile.as_deref().is_none_or(|opened| profile.is_none_or(|asked| asked == opened));
+        // Every key is compared, whichever fits.
+        keys.iter()
+            .filter(|key| !is_over(key, now))
+            .filter(opens)
+            .fold(false, |found, key| found | bool::from(key.token.expose_secret().as_bytes().ct_eq(offered.as_bytes())))
+    }
+
+    /// The token in a file, which is kept where there is one.
+    fn token_at(&self, path: &Path, rotate: bool) -> Result<SecretString, AuthorizationError> {
+        if !rotate && let Ok(text) = std::fs::read_to_string(path) {
+            // Perhaps a read-only mount: what needs no change is not touched.
+            let text = SecretString::from(text);
+            if !text.expose_secret().is_empty() && text.expose_secret().trim() == text.expose_secret() {
+                return checked(text, path);
+            }
+        }
+        let mut token = SecretString::from(String::new());
+        replace(path, self.mode, |existing| {
+            let kept = std::str::from_utf8(existing).unwrap_or_default().trim();
+            token = if rotate || kept.is_empty() { made() } else { kept.into() };
+            token.expose_secret().as_bytes().to_vec()
+        })?;
+        checked(token, path)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Key>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_over(key: &Key, now: Moment) -> bool {
+    key.retired.is_some_and(|retired| now.since(retired) >= OVERLAP)
+}
+
+fn checked(token: SecretString, path: &Path) -> Result<SecretString, AuthorizationError> {
+    let is_header = token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic());
+    if is_header { Ok(token) } else { Err(AuthorizationError::NotAToken(path.to_owned())) }
+}
+
+fn file_of(directory: &Path, profile: &str) -> Result<PathBuf, AuthorizationError> {
+    check_profile_name(profile)?;
+    if profile.contains('/') || profile.starts_with('.') {
+        return Err(AuthorizationError::NotAFileName(profile.to_owned()));
+    }
+    Ok(directory.join(profile))
+}
+
+/// 256 bits of the system's randomness.
+fn made() -> SecretString {
+    let mut bytes = zeroize::Zeroizing::new([0; 32]);
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    // The system's generator fails only where the kernel has none, and then there must be no token.
+    #[expect(clippy::expect_used, reason = "a token that can be guessed is worse than none")]
+    random.fill(&mut *bytes).expect("the system's random generator works");
+    SecretString::from(URL_SAFE_NO_PAD.encode(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        let length = Duration::from_secs(seconds);
+        Moment { wall: SystemTime::UNIX_EPOCH + length, monotonic: length }
+    }
+
+    fn allows(authorization: &Authorization, token: &str, profile: &str, now: u64) -> bool {
+        let header = HeaderValue::from_str(token).expect("a header");
+        authorization.allows([&header].into_iter(), Some(profile), at(now))
+    }
+
+    #[test]
+    fn each_token_of_a_directory_opens_its_own_profile_and_rotates_with_an_overlap() {
+        let directory = tempfile::tempdir().expect("a scratch directory");
+        let authorization = Authorization::new(Source::Directory(directory.path().into()), 0o600);
+        let profiles = ["a".to_owned(), "b".to_owned()];
+        let token = |profile: &str| std::fs::read_to_string(directory.path().join(profile)).expect("a token");
+        authorization.load(&profiles, false, at(0)).expect("loaded");
+        let first = token("a");
+        assert_eq!(first.trim().len(), 43);
+        assert!(allows(&authorization, &first, "a", 0) && !allows(&authorization, &first, "b", 0));
+
+        authorization.load(&profiles, true, at(100)).expect("rotated");
+        assert_ne!(token("a"), first);
+        assert!(allows(&authorization, &token("a"), "a", 100) && allows(&authorization, &first, "a", 159));
+        assert!(!allows(&authorization, &first, "a", 160));
+    }
+
+    #[test]
+    fn a_file_s_own_token_is_kept_without_its_newline() {
+        let directory = tempfile::tempdir().expect("a scratch directory");
+        let path = directory.path().join("token");
+        std::fs::write(&path, "given-by-hand\n").expect("written");
+        let authorization = Authorization::new(Source::File(path.clone()), 0o600);
+        authorization.load(&[], false, at(0)).expect("loaded");
+        assert_eq!(std::fs::read_to_string(&path).expect("a token"), "given-by-hand");
+        assert!(allows(&authorization, "given-by-hand", "any", 1));
+        for wrong in ["given-by-han", "given-by-hand ", "Bearer given-by-hand", ""] {
+            assert!(!allows(&authorization, wrong, "any", 1), "{wrong:?}");
+        }
+        assert!(!authorization.allows(std::iter::empty(), Some("any"), at(1)));
+
+        std::fs::write(&path, "två ord").expect("written");
+        assert!(authorization.load(&[], false, at(2)).is_err() && allows(&authorization, "given-by-hand", "any", 3));
+    }
+
+    #[test]
+    fn a_profile_that_would_leave_the_directory_is_refused() {
+        for name in ["../other", "a/b", ".hidden"] {
+            assert!(file_of(Path::new("/tokens"), name).is_err(), "{name}");
+        }
+    }
+}

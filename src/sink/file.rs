@@ -1,0 +1,158 @@
+//! The shared credentials file: our sections in it, every other byte kept, replaced in one step.
+//!
+//! For CLIs and for SDKs that read the file anew; most read it once a process, so long-lived applications do better with
+//! the endpoint. [Shared files](https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html).
+
+pub mod replace;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use self::replace::{ReplaceError, Replaced};
+use crate::{
+    clock::Clock,
+    shared_file::{SectionUpdate, UpdateError, splice},
+    store::{Profile, Store},
+};
+
+/// How long after a failure the file is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// How long another writer's lock is waited for.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A credentials file that is kept up to date.
+#[derive(Clone)]
+pub struct CredentialsFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its mode.
+    pub mode: u32,
+    /// The section, where it is not the profile's name.
+    pub section: Option<String>,
+}
+
+/// Why the file does not hold the credentials.
+#[derive(Debug, thiserror::Error)]
+pub enum FileSinkError {
+    /// It cannot be replaced.
+    #[error("credentials file {0}")]
+    Replace(#[from] ReplaceError),
+    /// It cannot carry the credentials.
+    #[error("credentials file {path}: {error}")]
+    NotCarried {
+        /// Where it is.
+        path: String,
+        /// Why not.
+        error: UpdateError,
+    },
+    /// Another writer holds its lock.
+    #[error("credentials file {path}: its directory has been locked by another process for {} s; end that process", LOCK_TIMEOUT.as_secs())]
+    Locked {
+        /// Where it is.
+        path: String,
+    },
+}
+
+impl CredentialsFile {
+    /// Shows that the file can be replaced, before there is anything to write.
+    ///
+    /// # Errors
+    /// Where it cannot.
+    pub async fn probe(&self, clock: &dyn Clock) -> Result<(), FileSinkError> {
+        let Self { path, mode, .. } = self.clone();
+        self.unblocked(clock, move || Ok(replace::probe(&path, mode)?)).await
+    }
+
+    /// Writes the store's servable credentials.
+    ///
+    /// # Errors
+    /// Where they cannot be written.
+    pub async fn write(&self, store: &Arc<Store>, clock: &dyn Clock) -> Result<(), FileSinkError> {
+        let (file, store) = (self.clone(), Arc::clone(store));
+        self.unblocked(clock, move || file.write_blocking(&store)).await
+    }
+
+    /// Writes after every change, and again after a failure, until the task is dropped.
+    pub async fn keep_written(self, store: Arc<Store>, clock: Arc<dyn Clock>) {
+        let mut changes = store.changes();
+        let mut written = Vec::new();
+        loop {
+            changes.mark_unchanged();
+            let current = generations(&store);
+            let mut failed = false;
+            if current != written && current.iter().any(|generation| *generation > 0) {
+                match self.write(&store, &*clock).await {
+                    Ok(()) => written = current,
+                    Err(error) => {
+                        failed = true;
+                        tracing::error!(%error, retry_after = ?RETRY_AFTER, "credentials file not written");
+                    }
+                }
+            }
+            if failed {
+                clock.sleep(RETRY_AFTER).await;
+            } else if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn write_blocking(&self, store: &Store) -> Result<(), FileSinkError> {
+        let mut refused = None;
+        // What is written is looked up under the lock: a writer that waited must not put back what it held before.
+        let replaced = replace::replace(&self.path, self.mode, |existing| {
+            let now = store.now();
+            let profiles = store.profiles();
+            let leases: Vec<_> = profiles
+                .iter()
+                .filter_map(|profile| {
+                    let (lease, _) = profile.servable(now)?;
+                    let expiry = lease.credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default();
+                    Some((self.section_of(profile).to_owned(), lease, expiry))
+                })
+                .collect();
+            let mut updates = Vec::with_capacity(leases.len());
+            for (section, lease, expiry) in &leases {
+                let credentials = &lease.credentials;
+                match SectionUpdate::new(
+                    section,
+                    credentials.access_key_id(),
+                    credentials.expose_secret_access_key(),
+                    credentials.expose_session_token(),
+                    expiry,
+                ) {
+                    Ok(update) => updates.push(update),
+                    Err(error) => refused = Some(error),
+                }
+            }
+            splice(existing, &updates)
+        })?;
+        if let Some(error) = refused {
+            return Err(FileSinkError::NotCarried { path: self.path.display().to_string(), error });
+        }
+        if matches!(replaced, Replaced::Written) {
+            tracing::info!(path = %self.path.display(), "credentials file written");
+        }
+        Ok(())
+    }
+
+    fn section_of<'a>(&'a self, profile: &'a Profile) -> &'a str {
+        self.section.as_deref().unwrap_or(profile.name())
+    }
+
+    /// Runs what waits for a disk or a lock where it holds up nobody.
+    async fn unblocked<T: Send + 'static>(
+        &self,
+        clock: &dyn Clock,
+        work: impl FnOnce() -> Result<T, FileSinkError> + Send + 'static,
+    ) -> Result<T, FileSinkError> {
+        let locked = || FileSinkError::Locked { path: self.path.display().to_string() };
+        tokio::select! {
+            done = tokio::task::spawn_blocking(work) => done.unwrap_or_else(|_| Err(locked())),
+            () = clock.sleep(LOCK_TIMEOUT) => Err(locked()),
+        }
+    }
+}
+
+fn generations(store: &Store) -> Vec<u64> {
+    store.profiles().iter().map(|profile| profile.state().generation).collect()
+}

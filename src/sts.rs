@@ -1,0 +1,114 @@
+//! The STS client: two actions over one transport.
+//!
+//! Input: a request and the endpoint that it goes to. Output: credentials that STS issued, or an error that says what
+//! the caller does next. One call is one attempt, with 2 s to connect and 10 s in all; whoever calls decides about another.
+//! A token goes into a form body, never into a URL.
+//! [API reference](https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html).
+
+pub mod endpoint;
+pub mod error;
+mod request;
+mod response;
+mod sign;
+mod transport;
+
+use std::sync::Arc;
+
+pub use endpoint::Endpoint;
+pub use error::{Refusal, StsError};
+pub use request::{AssumeRole, AssumeRoleWithWebIdentity, SessionParameters, Tag};
+pub use response::Issued;
+pub use transport::Proxies;
+
+use crate::{
+    clock::{Clock, StsClock},
+    credentials::Credentials,
+    sts::{error::Scrubber, request::Form, response::Answer, transport::Transport},
+};
+
+/// A client for one set of roots and proxies; its connections are shared by every endpoint.
+pub struct Client {
+    transport: Transport,
+    clock: Arc<dyn Clock>,
+    sts_clock: Arc<StsClock>,
+}
+
+impl Client {
+    /// A client that trusts `tls`'s roots and tells `sts_clock` what time STS says it is.
+    ///
+    /// # Errors
+    /// Where a proxy's URL is none.
+    pub fn new(
+        tls: rustls::ClientConfig,
+        proxies: &Proxies,
+        clock: Arc<dyn Clock>,
+        sts_clock: Arc<StsClock>,
+    ) -> Result<Self, crate::arn::NotValid> {
+        Ok(Self { transport: Transport::new(tls, proxies)?, clock, sts_clock })
+    }
+
+    /// STS's time, as far as its answers told it.
+    pub fn sts_clock(&self) -> &StsClock {
+        &self.sts_clock
+    }
+
+    /// [AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html):
+    /// unsigned, since the token is the proof.
+    ///
+    /// # Errors
+    /// Where STS was not reached, refused, or answered with something else.
+    pub async fn assume_role_with_web_identity(
+        &self,
+        endpoint: &Endpoint,
+        request: &AssumeRoleWithWebIdentity<'_>,
+    ) -> Result<Issued, StsError> {
+        let scrubber = Scrubber::new([request.token.expose()]);
+        let answer = self.post(endpoint, request.form(), None, &scrubber).await?;
+        self.issued(endpoint, answer, "AssumeRoleWithWebIdentity", request.session.role_arn)
+    }
+
+    /// [AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html), signed with `signer`.
+    ///
+    /// # Errors
+    /// Where STS was not reached, refused, or answered with something else.
+    pub async fn assume_role(
+        &self,
+        endpoint: &Endpoint,
+        signer: &Credentials,
+        request: &AssumeRole<'_>,
+    ) -> Result<Issued, StsError> {
+        let scrubber = Scrubber::new([signer.expose_secret_access_key(), signer.expose_session_token()]);
+        let answer = self.post(endpoint, request.form(), Some(signer), &scrubber).await?;
+        self.issued(endpoint, answer, "AssumeRole", request.session.role_arn)
+    }
+
+    /// Posts a form and reads the whole answer; an error document is an error here.
+    async fn post(
+        &self,
+        endpoint: &Endpoint,
+        form: Form,
+        signer: Option<&Credentials>,
+        scrubber: &Scrubber<'_>,
+    ) -> Result<Answer, StsError> {
+        let headers = match signer {
+            None => Vec::new(),
+            Some(signer) => sign::headers(endpoint, &form, signer, self.sts_clock.time(self.clock.now())),
+        };
+        let received = self.transport.post(endpoint, form, headers).await?;
+        let answer = Answer::of(received, endpoint, scrubber);
+        if let Some(date) = answer.as_ref().map_or_else(StsError::date, |answer| answer.date) {
+            self.sts_clock.learn(date, self.clock.now());
+        }
+        answer
+    }
+
+    fn issued(
+        &self,
+        endpoint: &Endpoint,
+        answer: Answer,
+        action: &str,
+        role_arn: &crate::arn::RoleArn,
+    ) -> Result<Issued, StsError> {
+        answer.issued(action, role_arn, self.sts_clock.time(self.clock.now())).map_err(|why| StsError::not_an_answer(endpoint, why))
+    }
+}

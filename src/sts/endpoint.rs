@@ -1,0 +1,255 @@
+//! Where STS answers: the host and the signing region for a region, a partition and the variants.
+//!
+//! Pure: region, FIPS, dual-stack, legacy and override in; URL and signing region out. The table is that of the
+//! [service endpoints](https://docs.aws.amazon.com/general/latest/gr/sts.html) and of the SDKs' partition metadata; a region
+//! nobody has heard of yet follows the pattern of its prefix, else the commercial partition's.
+
+use crate::arn::{NotValid, Region, RoleArn};
+
+/// An AWS partition: a set of regions with names and hosts of its own.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Its ID, the second part of every ARN in it.
+    pub id: &'static str,
+    dns_suffix: &'static str,
+    dual_stack_dns_suffix: &'static str,
+    /// The region that signs where none is known.
+    implicit_region: &'static str,
+    region_prefixes: &'static [&'static str],
+}
+
+const AWS: Partition = Partition {
+    id: "aws",
+    dns_suffix: "amazonaws.com",
+    dual_stack_dns_suffix: "api.aws",
+    implicit_region: "us-east-1",
+    region_prefixes: &["us-", "eu-", "ap-", "sa-", "ca-", "me-", "af-", "il-", "mx-"],
+};
+
+/// The partitions, those with the longer prefix first.
+static PARTITIONS: [Partition; 8] = [
+    Partition {
+        id: "aws-us-gov",
+        dns_suffix: "amazonaws.com",
+        dual_stack_dns_suffix: "api.aws",
+        implicit_region: "us-gov-west-1",
+        region_prefixes: &["us-gov-"],
+    },
+    Partition {
+        id: "aws-iso",
+        dns_suffix: "c2s.ic.gov",
+        dual_stack_dns_suffix: "api.aws.ic.gov",
+        implicit_region: "us-iso-east-1",
+        region_prefixes: &["us-iso-"],
+    },
+    Partition {
+        id: "aws-iso-b",
+        dns_suffix: "sc2s.sgov.gov",
+        dual_stack_dns_suffix: "api.aws.scloud",
+        implicit_region: "us-isob-east-1",
+        region_prefixes: &["us-isob-"],
+    },
+    Partition {
+        id: "aws-iso-e",
+        dns_suffix: "cloud.adc-e.uk",
+        dual_stack_dns_suffix: "api.cloud-aws.adc-e.uk",
+        implicit_region: "eu-isoe-west-1",
+        region_prefixes: &["eu-isoe-"],
+    },
+    Partition {
+        id: "aws-iso-f",
+        dns_suffix: "csp.hci.ic.gov",
+        dual_stack_dns_suffix: "api.aws.hci.ic.gov",
+        implicit_region: "us-isof-south-1",
+        region_prefixes: &["us-isof-"],
+    },
+    Partition {
+        id: "aws-cn",
+        dns_suffix: "amazonaws.com.cn",
+        dual_stack_dns_suffix: "api.amazonwebservices.com.cn",
+        implicit_region: "cn-northwest-1",
+        region_prefixes: &["cn-"],
+    },
+    Partition {
+        id: "aws-eusc",
+        dns_suffix: "amazonaws.eu",
+        dual_stack_dns_suffix: "api.amazonwebservices.eu",
+        implicit_region: "eusc-de-east-1",
+        region_prefixes: &["eusc-"],
+    },
+    AWS,
+];
+
+/// The regions whose calls the legacy setting sends to the global endpoint.
+const LEGACY_GLOBAL_REGIONS: [&str; 16] = [
+    "ap-northeast-1", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "aws-global", "ca-central-1", "eu-central-1",
+    "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
+];
+
+impl Partition {
+    fn of_region(region: &str) -> &'static Self {
+        PARTITIONS
+            .iter()
+            .find(|partition| partition.region_prefixes.iter().any(|prefix| region.starts_with(prefix)))
+            .unwrap_or(&AWS)
+    }
+
+    fn of_id(id: &str) -> &'static Self {
+        PARTITIONS.iter().find(|partition| partition.id == id).unwrap_or(&AWS)
+    }
+}
+
+/// What picks an endpoint.
+#[derive(Clone, Debug, Default)]
+pub struct EndpointSettings {
+    /// The region, where one is known.
+    pub region: Option<Region>,
+    /// `AWS_USE_FIPS_ENDPOINT`.
+    pub fips: bool,
+    /// `AWS_USE_DUALSTACK_ENDPOINT`.
+    pub dual_stack: bool,
+    /// `AWS_STS_REGIONAL_ENDPOINTS=legacy`.
+    pub legacy: bool,
+    /// A URL that replaces the table's.
+    pub url: Option<String>,
+}
+
+/// Where one call goes and for which region it is signed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// The URL that is posted to.
+    pub url: String,
+    /// The region in the signature's scope.
+    pub signing_region: String,
+}
+
+impl EndpointSettings {
+    /// The endpoint for calls about `role_arn`.
+    ///
+    /// # Errors
+    /// Where the settings contradict each other or the role's partition. One clause that says what to change.
+    pub fn resolve(&self, role_arn: &RoleArn) -> Result<Endpoint, NotValid> {
+        let variant = match (self.fips, self.dual_stack) {
+            (true, true) => "FIPS and dual-stack",
+            (true, false) => "FIPS",
+            (false, true) => "dual-stack",
+            (false, false) => "",
+        };
+        let region = self.region.as_ref().map(Region::as_str);
+        let signing_region = |partition: &Partition| match region {
+            None | Some("aws-global") => partition.implicit_region.to_owned(),
+            Some(region) => region.to_owned(),
+        };
+
+        if let Some(url) = &self.url {
+            if !variant.is_empty() {
+                return Err(NotValid(format!("asks for a {variant} endpoint and for an endpoint URL: choose one")));
+            }
+            return Ok(Endpoint { url: url.clone(), signing_region: signing_region(Partition::of_id(role_arn.partition())) });
+        }
+
+        let Some(region) = region else {
+            if !variant.is_empty() {
+                return Err(NotValid(format!("asks for a {variant} endpoint but for no region: set AWS_REGION")));
+            }
+            return Ok(implicit(Partition::of_id(role_arn.partition())));
+        };
+        let partition = Partition::of_region(region);
+        if partition.id != role_arn.partition() {
+            return Err(NotValid(format!(
+                "names a role in the partition {} but a region of {}: set AWS_REGION to one of the role's partition",
+                role_arn.partition(),
+                partition.id
+            )));
+        }
+        let global = region == "aws-global";
+        if variant.is_empty() && (global || (self.legacy && LEGACY_GLOBAL_REGIONS.contains(&region))) {
+            return Ok(implicit(&AWS));
+        }
+        let region = if global { AWS.implicit_region } else { region };
+        let suffix = if self.dual_stack { partition.dual_stack_dns_suffix } else { partition.dns_suffix };
+        // GovCloud's regional endpoints are FIPS endpoints; only the dual-stack ones have a name of their own.
+        let plain_name_is_fips = partition.id == "aws-us-gov" && !self.dual_stack;
+        let host = if self.fips && !plain_name_is_fips { "sts-fips" } else { "sts" };
+        Ok(Endpoint { url: format!("https://{host}.{region}.{suffix}/"), signing_region: region.to_owned() })
+    }
+}
+
+/// The endpoint without a region: the global one in the commercial partition, the implicit region's elsewhere.
+fn implicit(partition: &'static Partition) -> Endpoint {
+    let signing_region = partition.implicit_region.to_owned();
+    let host = if *partition == AWS { String::new() } else { format!(".{signing_region}") };
+    Endpoint { url: format!("https://sts{host}.{}/", partition.dns_suffix), signing_region }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `REGION fips? dual? legacy?` → URL and signing region, for a role of the region's partition.
+    #[test]
+    fn every_partition_and_variant() {
+        for (settings, partition, url, signing_region) in [
+            ("", "aws", "https://sts.amazonaws.com/", "us-east-1"),
+            ("", "aws-cn", "https://sts.cn-northwest-1.amazonaws.com.cn/", "cn-northwest-1"),
+            ("aws-global", "aws", "https://sts.amazonaws.com/", "us-east-1"),
+            ("eu-central-1", "aws", "https://sts.eu-central-1.amazonaws.com/", "eu-central-1"),
+            ("eu-central-1 legacy", "aws", "https://sts.amazonaws.com/", "us-east-1"),
+            ("eu-south-1 legacy", "aws", "https://sts.eu-south-1.amazonaws.com/", "eu-south-1"),
+            ("us-east-1 fips legacy", "aws", "https://sts-fips.us-east-1.amazonaws.com/", "us-east-1"),
+            ("us-west-2 dual", "aws", "https://sts.us-west-2.api.aws/", "us-west-2"),
+            ("us-west-2 fips dual", "aws", "https://sts-fips.us-west-2.api.aws/", "us-west-2"),
+            ("xx-new-9", "aws", "https://sts.xx-new-9.amazonaws.com/", "xx-new-9"),
+            ("us-gov-west-1", "aws-us-gov", "https://sts.us-gov-west-1.amazonaws.com/", "us-gov-west-1"),
+            ("us-gov-east-1 fips", "aws-us-gov", "https://sts.us-gov-east-1.amazonaws.com/", "us-gov-east-1"),
+            ("us-gov-east-1 fips dual", "aws-us-gov", "https://sts-fips.us-gov-east-1.api.aws/", "us-gov-east-1"),
+            ("cn-north-1 dual", "aws-cn", "https://sts.cn-north-1.api.amazonwebservices.com.cn/", "cn-north-1"),
+            ("us-iso-west-1", "aws-iso", "https://sts.us-iso-west-1.c2s.ic.gov/", "us-iso-west-1"),
+            ("us-isob-east-1 fips", "aws-iso-b", "https://sts-fips.us-isob-east-1.sc2s.sgov.gov/", "us-isob-east-1"),
+            ("eu-isoe-west-1", "aws-iso-e", "https://sts.eu-isoe-west-1.cloud.adc-e.uk/", "eu-isoe-west-1"),
+            ("us-isof-south-1 dual", "aws-iso-f", "https://sts.us-isof-south-1.api.aws.hci.ic.gov/", "us-isof-south-1"),
+            ("eusc-de-east-1", "aws-eusc", "https://sts.eusc-de-east-1.amazonaws.eu/", "eusc-de-east-1"),
+        ] {
+            let words: Vec<&str> = settings.split(' ').collect();
+            let resolved = EndpointSettings {
+                region: Region::parse(words[0]).ok(),
+                fips: words.contains(&"fips"),
+                dual_stack: words.contains(&"dual"),
+                legacy: words.contains(&"legacy"),
+                url: None,
+            }
+            .resolve(&role(partition));
+            let expected = Endpoint { url: url.to_owned(), signing_region: signing_region.to_owned() };
+            assert_eq!(resolved, Ok(expected), "{settings:?} in {partition}");
+        }
+    }
+
+    #[test]
+    fn settings_that_contradict_each_other_are_refused() {
+        let region = |name| Region::parse(name).ok();
+        let url = Some("http://127.0.0.1:1".to_owned());
+        for settings in [
+            EndpointSettings { fips: true, url: url.clone(), ..Default::default() },
+            EndpointSettings { dual_stack: true, url, ..Default::default() },
+            EndpointSettings { fips: true, ..Default::default() },
+            EndpointSettings { region: region("cn-north-1"), ..Default::default() },
+        ] {
+            assert!(settings.resolve(&role("aws")).is_err(), "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_url_is_kept_and_signed_for_the_region() {
+        let settings = EndpointSettings {
+            region: Region::parse("eu-west-3").ok(),
+            url: Some("http://127.0.0.1:4566".into()),
+            ..Default::default()
+        };
+        let endpoint = settings.resolve(&role("aws")).expect("resolved");
+        assert_eq!((endpoint.url.as_str(), endpoint.signing_region.as_str()), ("http://127.0.0.1:4566", "eu-west-3"));
+    }
+
+    fn role(partition: &str) -> RoleArn {
+        RoleArn::parse(&format!("arn:{partition}:iam::111111111111:role/app")).expect("valid")
+    }
+}

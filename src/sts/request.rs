@@ -1,0 +1,177 @@
+//! What is asked of STS, as the form that carries it.
+
+use zeroize::Zeroizing;
+
+use crate::{
+    arn::{ExternalId, RoleArn, SessionDuration, SessionName},
+    token::WebIdentityToken,
+};
+
+/// What both actions take.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionParameters<'a> {
+    /// The role to assume.
+    pub role_arn: &'a RoleArn,
+    /// What CloudTrail shows.
+    pub session_name: &'a SessionName,
+    /// How long the session lasts; STS's own hour where none is given.
+    pub duration: Option<SessionDuration>,
+    /// A session policy, JSON, that narrows what the session may do.
+    pub policy: Option<&'a str>,
+    /// ARNs of managed policies that narrow it likewise.
+    pub policy_arns: &'a [String],
+}
+
+/// AssumeRoleWithWebIdentity's parameters.
+#[derive(Debug)]
+pub struct AssumeRoleWithWebIdentity<'a> {
+    /// Role, name, duration and policies.
+    pub session: SessionParameters<'a>,
+    /// The proof.
+    pub token: &'a WebIdentityToken,
+}
+
+/// AssumeRole's parameters.
+#[derive(Debug)]
+pub struct AssumeRole<'a> {
+    /// Role, name, duration and policies.
+    pub session: SessionParameters<'a>,
+    /// The word that the role's owner demands.
+    pub external_id: Option<&'a ExternalId>,
+    /// Session tags.
+    pub tags: &'a [Tag],
+    /// Keys of the tags that go on to further hops.
+    pub transitive_tag_keys: &'a [String],
+    /// Who is behind the session; stays for the whole chain.
+    pub source_identity: Option<&'a str>,
+}
+
+/// A [session tag](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tag {
+    /// 1 to 128 characters.
+    pub key: String,
+    /// Up to 256 characters.
+    pub value: String,
+}
+
+/// A form body; wiped when it is dropped, since it can hold a token.
+pub(super) struct Form(Zeroizing<Vec<u8>>);
+
+impl Form {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The body to send; shares the memory that is wiped.
+    pub(super) fn into_body(self) -> bytes::Bytes {
+        bytes::Bytes::from_owner(self.0)
+    }
+}
+
+impl AssumeRoleWithWebIdentity<'_> {
+    pub(super) fn form(&self) -> Form {
+        let mut form = FormWriter::new("AssumeRoleWithWebIdentity", self.token.expose().len());
+        form.session(&self.session);
+        form.field("WebIdentityToken", self.token.expose());
+        form.finish()
+    }
+}
+
+impl AssumeRole<'_> {
+    pub(super) fn form(&self) -> Form {
+        let mut form = FormWriter::new("AssumeRole", 0);
+        form.session(&self.session);
+        if let Some(external_id) = self.external_id {
+            form.field("ExternalId", external_id.as_str());
+        }
+        for (number, tag) in (1..).zip(self.tags) {
+            form.field(&format!("Tags.member.{number}.Key"), &tag.key);
+            form.field(&format!("Tags.member.{number}.Value"), &tag.value);
+        }
+        for (number, key) in (1..).zip(self.transitive_tag_keys) {
+            form.field(&format!("TransitiveTagKeys.member.{number}"), key);
+        }
+        if let Some(source_identity) = self.source_identity {
+            form.field("SourceIdentity", source_identity);
+        }
+        form.finish()
+    }
+}
+
+/// Writes a form into memory that is large enough from the start: a buffer that grew would leave its content behind.
+struct FormWriter(Zeroizing<Vec<u8>>);
+
+impl FormWriter {
+    fn new(action: &str, secret_length: usize) -> Self {
+        let mut form = Self(Zeroizing::new(Vec::with_capacity(2048 + 3 * secret_length)));
+        form.field("Action", action);
+        form.field("Version", "2011-06-15");
+        form
+    }
+
+    fn session(&mut self, session: &SessionParameters<'_>) {
+        self.field("RoleArn", session.role_arn.as_str());
+        self.field("RoleSessionName", session.session_name.as_str());
+        if let Some(duration) = session.duration {
+            self.field("DurationSeconds", &duration.as_secs().to_string());
+        }
+        if let Some(policy) = session.policy {
+            self.field("Policy", policy);
+        }
+        for (number, arn) in (1..).zip(session.policy_arns) {
+            self.field(&format!("PolicyArns.member.{number}.arn"), arn);
+        }
+    }
+
+    fn field(&mut self, name: &str, value: &str) {
+        if !self.0.is_empty() {
+            self.0.push(b'&');
+        }
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.push(b'=');
+        for piece in percent_encoding::utf8_percent_encode(value, FORM_VALUE) {
+            self.0.extend_from_slice(piece.as_bytes());
+        }
+    }
+
+    fn finish(self) -> Form {
+        Form(self.0)
+    }
+}
+
+/// What a form value escapes: everything but the unreserved characters of RFC 3986.
+const FORM_VALUE: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_numbered_and_values_escaped() {
+        let role_arn = RoleArn::parse("arn:aws:iam::222222222222:role/b").expect("valid");
+        let session_name = SessionName::parse("shop-checkout").expect("valid");
+        let external_id = ExternalId::parse("a=b").ok();
+        let request = AssumeRole {
+            session: SessionParameters {
+                role_arn: &role_arn,
+                session_name: &session_name,
+                duration: SessionDuration::parse("900").ok(),
+                policy: Some(r#"{"a": 1}"#),
+                policy_arns: &["arn:aws:iam::aws:policy/ReadOnlyAccess".into()],
+            },
+            external_id: external_id.as_ref(),
+            tags: &[Tag { key: "team".into(), value: "ä&b".into() }],
+            transitive_tag_keys: &["team".into()],
+            source_identity: Some("ops"),
+        };
+        assert_eq!(
+            String::from_utf8_lossy(request.form().as_bytes()),
+            "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A222222222222%3Arole%2Fb\
+             &RoleSessionName=shop-checkout&DurationSeconds=900&Policy=%7B%22a%22%3A%201%7D\
+             &PolicyArns.member.1.arn=arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FReadOnlyAccess&ExternalId=a%3Db\
+             &Tags.member.1.Key=team&Tags.member.1.Value=%C3%A4%26b&TransitiveTagKeys.member.1=team&SourceIdentity=ops"
+        );
+    }
+}

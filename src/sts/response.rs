@@ -1,0 +1,213 @@
+//! What STS answers: credentials or an error document, in XML.
+//!
+//! An answer is believed only where it is one to the question: the right root element, every field of the credentials, an
+//! expiry that lies ahead.
+
+use std::time::SystemTime;
+
+use quick_xml::{de::from_str, events::Event};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{
+    Endpoint, StsError,
+    error::{Refusal, Scrubber},
+    transport::Received,
+};
+use crate::{
+    arn::RoleArn,
+    credentials::{Credentials, Expiry},
+};
+
+/// What an exchange gave.
+#[derive(Debug)]
+pub struct Issued {
+    /// The credentials.
+    pub credentials: Credentials,
+    /// When they expire.
+    pub expiry: Expiry,
+    /// STS's time when it answered, as far as it is known.
+    pub issued_at: SystemTime,
+    /// STS's name for the call.
+    pub request_id: Option<String>,
+    /// How much of the space for policies and tags was used, in per cent.
+    pub packed_policy_size: Option<u32>,
+}
+
+/// A success document, not yet taken apart.
+pub(super) struct Answer {
+    pub(super) date: Option<SystemTime>,
+    request_id: Option<String>,
+    body: zeroize::Zeroizing<Vec<u8>>,
+}
+
+impl Answer {
+    /// Tells success from error documents, and both from what is neither.
+    pub(super) fn of(received: Received, endpoint: &Endpoint, scrubber: &Scrubber<'_>) -> Result<Self, StsError> {
+        if received.status == 200 {
+            return Ok(Self { date: received.date, request_id: received.request_id, body: received.body });
+        }
+        let text = String::from_utf8_lossy(&received.body);
+        let document = (root_element(&text) == Some("ErrorResponse")).then(|| from_str::<ErrorResponse>(&text).ok());
+        let Some(document) = document.flatten() else {
+            return Err(StsError::not_an_answer(
+                endpoint,
+                format!("HTTP {} without an STS error document; is it STS, or a proxy before it?", received.status),
+            ));
+        };
+        Err(StsError::Refused(Refusal {
+            status: received.status,
+            code: scrubber.clean(&document.error.code),
+            message: scrubber.clean(&document.error.message),
+            request_id: received.request_id.or(document.request_id).map(|id| scrubber.clean(&id)),
+            date: received.date,
+        }))
+    }
+
+    /// The credentials in an answer to `action`, which was asked for `role_arn`.
+    pub(super) fn issued(self, action: &str, role_arn: &RoleArn, now: SystemTime) -> Result<Issued, String> {
+        let text = std::str::from_utf8(&self.body).map_err(|_| "a body that is not UTF-8")?;
+        let expected = format!("{action}Response");
+        if root_element(text) != Some(&expected) {
+            return Err(format!("its document is no {expected}"));
+        }
+        // The parser's own error could repeat what it read.
+        let document: ActionResponse = from_str(text).map_err(|_| format!("its {expected} is incomplete"))?;
+        let result = document.result;
+        let Wire { access_key_id, secret_access_key, session_token, expiration } = result.credentials;
+        if access_key_id.is_empty() {
+            return Err(format!("its {expected} has no AccessKeyId"));
+        }
+        let expiry = Expiry::parse(&expiration).ok_or("its Expiration is no date")?;
+        if expiry.as_time() <= now {
+            return Err(format!("its credentials had expired at {expiry} when they came"));
+        }
+        let secret = |value: String, name| match value.as_str() {
+            "" => Err(format!("its {expected} has no {name}")),
+            _ => Ok(SecretString::from(value)),
+        };
+        Ok(Issued {
+            credentials: Credentials::of_role(
+                access_key_id,
+                secret(secret_access_key, "SecretAccessKey")?,
+                secret(session_token, "SessionToken")?,
+                expiry,
+                role_arn.clone(),
+            ),
+            expiry,
+            issued_at: now,
+            request_id: self.request_id.or(document.metadata.and_then(|metadata| metadata.request_id)),
+            packed_policy_size: result.packed_policy_size,
+        })
+    }
+}
+
+/// The local name of a document's first element.
+fn root_element(text: &str) -> Option<&str> {
+    let mut reader = quick_xml::Reader::from_str(text);
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(start)) => {
+                let name = start.local_name();
+                // Found again in the text, which outlives the event.
+                let at = text.find(name.as_ref())?;
+                return text.get(at..at + name.as_ref().len());
+            }
+            Ok(Event::Eof) | Err(_) => return None,
+            Ok(_) => {}
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ActionResponse {
+    #[serde(alias = "AssumeRoleWithWebIdentityResult", alias = "AssumeRoleResult")]
+    result: ActionResult,
+    #[serde(rename = "ResponseMetadata")]
+    metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct ActionResult {
+    #[serde(rename = "Credentials")]
+    credentials: Wire,
+    #[serde(rename = "PackedPolicySize")]
+    packed_policy_size: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Wire {
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: String,
+    expiration: String,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(rename = "RequestId")]
+    request_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ErrorResponse {
+    #[serde(rename = "Error")]
+    error: ErrorBody,
+    #[serde(rename = "RequestId", alias = "RequestID")]
+    request_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    #[serde(rename = "Code")]
+    code: String,
+    #[serde(rename = "Message", default)]
+    message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const GOOD: &str = "<?xml version=\"1.0\"?><AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">
+        <AssumeRoleResult><Added/><Credentials><AccessKeyId>ASIA1</AccessKeyId><SecretAccessKey>a&amp;b</SecretAccessKey>
+        <SessionToken>t</SessionToken><Expiration>2026-11-21T10:00:00Z</Expiration></Credentials>
+        <PackedPolicySize>6</PackedPolicySize></AssumeRoleResult>
+        <ResponseMetadata><RequestId>r-1</RequestId></ResponseMetadata></AssumeRoleResponse>";
+
+    fn issued(body: &str) -> Result<Issued, String> {
+        let role = RoleArn::parse("arn:aws:iam::222222222222:role/b").expect("valid");
+        let now = Expiry::parse("2026-11-21T09:00:00Z").expect("valid").as_time();
+        Answer { date: None, request_id: None, body: body.as_bytes().to_vec().into() }.issued("AssumeRole", &role, now)
+    }
+
+    #[test]
+    fn credentials_are_read_by_name_with_entities_decoded() {
+        let issued = issued(GOOD).expect("good");
+        assert_eq!(issued.credentials.expose_secret_access_key(), "a&b");
+        assert_eq!((issued.request_id.as_deref(), issued.packed_policy_size), (Some("r-1"), Some(6)));
+        assert_eq!(issued.expiry.as_time(), issued.issued_at + Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn what_is_no_answer_gives_no_credentials() {
+        for (from, to, why) in [
+            ("AssumeRoleRes", "AssumeRoleWithWebIdentityRes", "is no AssumeRoleResponse"),
+            ("<Expiration>2026-11-21T10:00:00Z</Expiration>", "", "incomplete"),
+            ("2026-11-21T10", "2026-11-21T09", "expired"),
+            ("2026-11-21T10:00:00Z", "soon", "no date"),
+            ("ASIA1", "", "no AccessKeyId"),
+            ("a&amp;b", "", "no SecretAccessKey"),
+            ("<SessionToken>t", "<SessionToken>", "no SessionToken"),
+            ("</AssumeRoleResponse>", "", "incomplete"),
+            (GOOD, "<html>welcome</html>", "is no AssumeRoleResponse"),
+            (GOOD, "", "is no AssumeRoleResponse"),
+        ] {
+            let error = issued(&GOOD.replace(from, to)).expect_err(why);
+            assert!(error.contains(why), "{error:?} should say {why:?}");
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! The web identity token: what the kubelet projects into the pod, read again at each use.
+//!
+//! Input: a path. Output: the token, and its claims decoded for people and for the session's name. The claims are never
+//! trusted: STS verifies the signature. What is refused here is only what STS would refuse for certain, so that the
+//! error can name the file. The kubelet's token:
+//! [service account token volume projection](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#serviceaccount-token-volume-projection).
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::{arn::SessionName, credentials::Expiry};
+
+/// STS takes tokens of 4 to 20,000 characters.
+const LONGEST: u64 = 20_000;
+
+/// A web identity token as it stands in its file, without surrounding white space.
+#[derive(Debug)]
+pub struct WebIdentityToken {
+    text: SecretString,
+    claims: Claims,
+}
+
+impl WebIdentityToken {
+    /// The token, exposed.
+    pub fn expose(&self) -> &str {
+        self.text.expose_secret()
+    }
+
+    /// What it says of itself.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Takes a token apart.
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let mut segments = text.split('.');
+        let (Some(_), Some(payload), Some(_), None) =
+            (segments.next(), segments.next(), segments.next(), segments.next())
+        else {
+            return Err("a JWT has three parts between dots");
+        };
+        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| "its second part is not base64url")?;
+        let claims = serde_json::from_slice(&payload).map_err(|_| "its second part holds no JWT claims")?;
+        Ok(Self { text: text.into(), claims })
+    }
+}
+
+/// The claims that credvend reads: [RFC 7519](https://www.rfc-editor.org/rfc/rfc7519#section-4.1)'s, and Kubernetes's own.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Claims {
+    /// Who issued it: the cluster's OIDC issuer URL.
+    #[serde(rename = "iss", default)]
+    pub issuer: String,
+    /// Whom it names: `system:serviceaccount:NAMESPACE:NAME`.
+    #[serde(rename = "sub", default)]
+    pub subject: String,
+    /// For whom it is meant.
+    #[serde(rename = "aud", default)]
+    pub audience: Audience,
+    #[serde(rename = "exp")]
+    expiry: Option<f64>,
+    #[serde(rename = "iat")]
+    issued_at: Option<f64>,
+    /// Where in the cluster it is used.
+    #[serde(rename = "kubernetes.io")]
+    pub kubernetes: Option<Kubernetes>,
+}
+
+/// One audience or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// `"aud": "…"`
+    One(String),
+    /// `"aud": ["…"]`
+    Several(Vec<String>),
+}
+
+impl Default for Audience {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+impl Audience {
+    /// The audiences as a list.
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Several(several) => several,
+        }
+    }
+}
+
+/// The claim `kubernetes.io` of a bound service account token.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Kubernetes {
+    /// The pod's namespace.
+    pub namespace: Option<String>,
+    /// The pod that the token is bound to.
+    pub pod: Option<Bound>,
+    /// The service account that it names.
+    #[serde(rename = "serviceaccount")]
+    pub service_account: Option<Bound>,
+    /// The node that the pod runs on.
+    pub node: Option<Bound>,
+}
+
+/// An object that a token is bound to.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Bound {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: Option<String>,
+}
+
+impl Claims {
+    /// When the token expires.
+    pub fn expiry(&self) -> Option<SystemTime> {
+        time_of(self.expiry)
+    }
+
+    /// When it was issued.
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        time_of(self.issued_at)
+    }
+
+    /// The session name that fits: `<namespace>-<pod>`, else the subject, mapped to STS's alphabet.
+    pub fn session_name(&self) -> SessionName {
+        let kubernetes = self.kubernetes.as_ref();
+        let namespace = kubernetes.and_then(|claim| claim.namespace.as_deref());
+        let pod = kubernetes.and_then(|claim| claim.pod.as_ref());
+        match (namespace, pod) {
+            (Some(namespace), Some(pod)) => SessionName::mapped_from(&format!("{namespace}-{}", pod.name)),
+            _ => SessionName::mapped_from(&self.subject),
+        }
+    }
+}
+
+fn time_of(seconds: Option<f64>) -> Option<SystemTime> {
+    let length = Duration::try_from_secs_f64(seconds?).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(length)
+}
+
+/// Where a token is found. Nothing is kept of its content between two uses: the kubelet replaces it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TokenFile(PathBuf);
+
+impl TokenFile {
+    /// A token file at `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Reads the token.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or holds no JWT.
+    pub fn read(&self) -> Result<WebIdentityToken, TokenError> {
+        let text = match self.read_text() {
+            // The kubelet swaps `..data`; a path resolved just before can lose its directory once.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.read_text(),
+            other => other,
+        };
+        let text = text.map_err(|error| self.error(Problem::of_io(&error)))?;
+        match text.trim() {
+            "" => Err(self.error(Problem::Empty)),
+            token => WebIdentityToken::parse(token).map_err(|why| self.error(Problem::Malformed(why))),
+        }
+    }
+
+    /// Refuses a token that had expired at `now`, by STS's clock.
+    ///
+    /// # Errors
+    /// Where it had.
+    pub fn refuse_expired(&self, token: &WebIdentityToken, now: SystemTime) -> Result<(), TokenError> {
+        match token.claims.expiry() {
+            Some(expiry) if expiry <= now => Err(self.error(Problem::Expired { expiry: expiry.into(), now: now.into() })),
+            _ => Ok(()),
+        }
+    }
+
+    fn read_text(&self) -> io::Result<Zeroizing<String>> {
+        use io::Read as _;
+
+        // A FIFO would block its reader for ever.
+        if !std::fs::metadata(&self.0)?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        let mut text = Zeroizing::new(String::with_capacity(4096));
+        std::fs::File::open(&self.0)?.take(LONGEST + 1).read_to_string(&mut text)?;
+        if text.len() as u64 > LONGEST {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too large"));
+        }
+        Ok(text)
+    }
+
+    fn error(&self, problem: Problem) -> TokenError {
+        TokenError { path: self.0.clone(), problem }
+    }
+}
+
+/// Why there is no token to exchange.
+#[derive(Clone, Debug)]
+pub struct TokenError {
+    path: PathBuf,
+    problem: Problem,
+}
+
+/// What is wrong with a token or its file.
+#[derive(Clone, Debug)]
+enum Problem {
+    Missing,
+    PermissionDenied { uid: u32 },
+    NotAFile,
+    TooLarge,
+    NotText,
+    Unreadable(io::ErrorKind),
+    Empty,
+    Malformed(&'static str),
+    Expired { expiry: Expiry, now: Expiry },
+}
+
+impl Problem {
+    fn of_io(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Missing,
+            io::ErrorKind::PermissionDenied => Self::PermissionDenied { uid: rustix::process::geteuid().as_raw() },
+            io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory => Self::NotAFile,
+            io::ErrorKind::FileTooLarge => Self::TooLarge,
+            io::ErrorKind::InvalidData => Self::NotText,
+            other => Self::Unreadable(other),
+        }
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "web identity token file {}: ", self.path.display())?;
+        match &self.problem {
+            Problem::Missing => f.write_str(
+                "no such file; mount a projected serviceAccountToken volume there, or name its path with \
+                 --web-identity-token-file",
+            ),
+            Problem::PermissionDenied { uid } => write!(
+                f,
+                "permission denied to uid {uid}; set fsGroup in the pod's securityContext and leave the volume's \
+                 defaultMode alone"
+            ),
+            Problem::NotAFile => f.write_str("not a regular file; name the token's file, not its directory"),
+            Problem::TooLarge => write!(f, "longer than the {LONGEST} characters that STS takes; name the token's file"),
+            Problem::NotText => f.write_str("not text; name the token's file"),
+            Problem::Unreadable(kind) => write!(f, "{kind}; see that the volume is mounted and readable"),
+            Problem::Empty => f.write_str("empty; the kubelet writes the token: see the pod's events, and that no subPath mounts it"),
+            Problem::Malformed(why) => {
+                write!(f, "no JSON web token: {why}; name the file that the kubelet projects")
+            }
+            Problem::Expired { expiry, now } => write!(
+                f,
+                "expired at {expiry} (it is {now}); the kubelet renews it: mount the directory rather than a subPath, and \
+                 check the node's clock"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(claims: &str) -> String {
+        format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims))
+    }
+
+    fn read(content: &str) -> Result<WebIdentityToken, TokenError> {
+        let directory = tempfile::tempdir().expect("a scratch directory");
+        let path = directory.path().join("token");
+        std::fs::write(&path, content).expect("written");
+        TokenFile::new(path).read()
+    }
+
+    #[test]
+    fn white_space_around_a_token_is_dropped() {
+        let text = token(r#"{"sub":"system:serviceaccount:shop:checkout"}"#);
+        assert_eq!(read(&format!("\n {text} \r\n")).expect("read").expose(), text);
+    }
+
+    #[test]
+    fn the_session_name_is_namespace_and_pod() {
+        let name = |claims: &str| read(&token(claims)).expect("read").claims().session_name();
+        let pod = r#"{"kubernetes.io":{"namespace":"shop","pod":{"name":"checkout-5d","uid":"1"}}}"#;
+        assert_eq!(name(pod).as_str(), "shop-checkout-5d");
+        assert_eq!(name(r#"{"sub":"repo:org/app"}"#).as_str(), "repo-org-app");
+        assert_eq!(name("{}").as_str(), "credvend");
+    }
+
+    #[test]
+    fn an_expired_token_is_refused_at_its_last_second() {
+        let file = TokenFile::new("/token");
+        let token = WebIdentityToken::parse(&token(r#"{"exp":1000,"aud":"one"}"#)).expect("parsed");
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert!(file.refuse_expired(&token, at(999)).is_ok());
+        assert!(file.refuse_expired(&token, at(1000)).expect_err("expired").to_string().contains("1970-01-01T00:16:40Z"));
+    }
+
+    #[test]
+    fn what_is_no_token_is_named_with_its_file_and_never_shown() {
+        for content in ["", "  \n", "opaque-secret", "a.b", "a.!!!.c", "a.c2VjcmV0.c", &token("[1]"), &"x".repeat(20_001)] {
+            let error = read(content).expect_err(content).to_string();
+            assert!(error.contains("/token: ") && !error.contains("secret"), "{error}");
+        }
+        let directory = tempfile::tempdir().expect("a scratch directory");
+        for path in [directory.path().to_path_buf(), directory.path().join("absent")] {
+            assert!(TokenFile::new(path).read().is_err());
+        }
+    }
+}

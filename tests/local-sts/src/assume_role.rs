@@ -1,0 +1,104 @@
+//! AssumeRole: one hop of a chain.
+//!
+//! <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+
+use crate::answer::{Action, Answer};
+use crate::caller::Caller;
+use crate::error::StsError;
+use crate::parameters::{Parameters, Violations};
+use crate::policy::condition::Context;
+use crate::policy::evaluation::{Permission, Trust};
+use crate::session::Session;
+use crate::session_request::SessionRequest;
+use crate::sts::OpenSession;
+use crate::tags::SessionTags;
+use crate::world::{Role, World};
+
+pub(crate) fn answer(
+    parameters: &Parameters,
+    caller: &Caller,
+    world: &World,
+    open: OpenSession<'_>,
+) -> Result<Answer, StsError> {
+    let mut violations = Violations::default();
+    let tags = SessionTags::read(parameters, &mut violations)?;
+    let external_id = parameters.text("ExternalId");
+    if let Some(external_id) = external_id {
+        violations.characters("ExternalId", external_id, "+=,.@:/-", r"[\w+=,.@:\/-]*");
+        violations.length("ExternalId", external_id, 2, 1224);
+    }
+    if let Some(identity) = parameters.text("SourceIdentity") {
+        violations.session_name("SourceIdentity", identity);
+    }
+    let request = SessionRequest::read(parameters, violations)?;
+    let tags = tags.inherit(caller.session.as_ref())?;
+    let packed_size = request.packed_size(tags.requested())?;
+    if parameters.text("SerialNumber").is_some() || parameters.text("TokenCode").is_some() {
+        return Err(StsError::access_denied("MultiFactorAuthentication failed with invalid MFA one time pass code."));
+    }
+    let inherited_identity = caller.session.as_ref().and_then(|session| session.source_identity.as_deref());
+    let source_identity = parameters.text("SourceIdentity").or(inherited_identity);
+
+    let mut context = Context::default();
+    context.set("aws:PrincipalArn", [caller.principal_arn()]);
+    context.set("aws:PrincipalAccount", [&caller.account]);
+    context.set("sts:RoleSessionName", [&request.session_name]);
+    if let Some(session) = &caller.session {
+        for (key, value) in &session.tags {
+            context.set(&format!("aws:PrincipalTag/{key}"), [value]);
+        }
+    }
+    if let Some(external_id) = external_id {
+        context.set("sts:ExternalId", [external_id]);
+    }
+    if let Some(identity) = source_identity {
+        context.set("sts:SourceIdentity", [identity]);
+    }
+    tags.describe(&mut context);
+
+    let role_arn = request.role_arn.to_string();
+    let refused = |action: &str| {
+        StsError::access_denied(format!(
+            "User: {} is not authorized to perform: {action} on resource: {role_arn}",
+            caller.arn
+        ))
+    };
+    let role = world
+        .role(&role_arn)
+        .filter(|role| may_assume(caller, role, &request.role_arn.account, &role_arn, &context))
+        .ok_or_else(|| refused("sts:AssumeRole"))?;
+    let trusted_for = |action: &str| role.trust.trusts(caller.as_requester(), action, &context).is_some();
+    if !tags.is_empty() && !trusted_for("sts:TagSession") {
+        return Err(refused("sts:TagSession"));
+    }
+    // A source identity once set stays the same along the chain.
+    let identity_changed = inherited_identity.is_some() && inherited_identity != source_identity;
+    if identity_changed || (source_identity.is_some() && !trusted_for("sts:SetSourceIdentity")) {
+        return Err(refused("sts:SetSourceIdentity"));
+    }
+
+    let duration = request.duration(role, caller.session.is_some())?;
+    let (tags, transitive_keys) = tags.into_session();
+    let session = Session {
+        role_arn: request.role_arn,
+        name: request.session_name,
+        source_identity: source_identity.map(str::to_owned),
+        tags,
+        transitive_keys,
+        policy: request.policy,
+    };
+    let credentials = open(&session, duration);
+    Ok(Answer::assumed(Action::AssumeRole, credentials, &session, packed_size, Vec::new()))
+}
+
+/// The role must trust the caller, and the caller's own policies must allow it: unless both are of one account and the
+/// role names the caller itself.
+fn may_assume(caller: &Caller, role: &Role, account: &str, role_arn: &str, context: &Context) -> bool {
+    const ACTION: &str = "sts:AssumeRole";
+    let Some(trust) = role.trust.trusts(caller.as_requester(), ACTION, context) else { return false };
+    match caller.permission(ACTION, role_arn, context) {
+        Permission::Allowed => true,
+        Permission::Denied => false,
+        Permission::Unsaid => caller.account == account && trust == Trust::Direct,
+    }
+}

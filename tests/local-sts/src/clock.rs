@@ -1,0 +1,116 @@
+//! The clock of this STS: the machine's, shifted by a number of seconds, and the ways AWS writes a date.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use time::OffsetDateTime;
+
+/// Seconds since 1970, moved by a shift that can change while the server runs.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    shift: AtomicI64,
+}
+
+impl Clock {
+    pub(crate) fn shifted_by(seconds: i64) -> Self {
+        Self { shift: AtomicI64::new(seconds) }
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        unix_time() + self.shift.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn shift(&self, seconds: i64) {
+        self.shift.store(seconds, Ordering::SeqCst);
+    }
+}
+
+/// The machine's own time.
+// A clock has to ask somebody: this is the one place of the crate which does.
+#[allow(clippy::disallowed_methods)]
+pub(crate) fn unix_time() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// `2026-11-22T00:10:33Z`, as in `Expiration`.
+pub(crate) fn iso(seconds: i64) -> String {
+    let at = date_time(seconds);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        at.year(),
+        u8::from(at.month()),
+        at.day(),
+        at.hour(),
+        at.minute(),
+        at.second()
+    )
+}
+
+/// `20261122T001033Z`, as in `X-Amz-Date`.
+pub(crate) fn compact(seconds: i64) -> String {
+    iso(seconds).replace(['-', ':'], "")
+}
+
+/// Reads what [`compact`] writes.
+pub(crate) fn from_compact(text: &str) -> Option<i64> {
+    let bytes = text.as_bytes();
+    if bytes.len() != 16 || bytes[8] != b'T' || bytes[15] != b'Z' {
+        return None;
+    }
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u16>().ok();
+    let small = |from: usize, to: usize| u8::try_from(number(from, to)?).ok();
+    let month = time::Month::try_from(small(4, 6)?).ok()?;
+    let date = time::Date::from_calendar_date(i32::from(number(0, 4)?), month, small(6, 8)?).ok()?;
+    let time = time::Time::from_hms(small(9, 11)?, small(11, 13)?, small(13, 15)?).ok()?;
+    Some(date.with_time(time).assume_utc().unix_timestamp())
+}
+
+/// `Sun, 22 Nov 2026 00:10:33 GMT`, as in the `Date` header.
+pub(crate) fn http_date(seconds: i64) -> String {
+    let at = date_time(seconds);
+    let (weekday, month) = (at.weekday().to_string(), at.month().to_string());
+    format!(
+        "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+        &weekday[..3],
+        at.day(),
+        &month[..3],
+        at.year(),
+        at.hour(),
+        at.minute(),
+        at.second()
+    )
+}
+
+fn date_time(seconds: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_written_as_aws_writes_them() {
+        let noon = 1_795_348_805; // 2026-11-22T12:00:05Z
+        assert_eq!(iso(noon), "2026-11-22T12:00:05Z");
+        assert_eq!(compact(noon), "20261122T120005Z");
+        assert_eq!(http_date(noon), "Sun, 22 Nov 2026 12:00:05 GMT");
+    }
+
+    #[test]
+    fn compact_dates_are_read_back() {
+        assert_eq!(from_compact("20261122T120005Z"), Some(1_795_348_805));
+        for wrong in ["", "20261122T120005", "20261322T120005Z", "2026-11-22T12:00", "20261122T12000\u{e9}"] {
+            assert_eq!(from_compact(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_shift_moves_the_clock() {
+        let clock = Clock::shifted_by(-600);
+        assert!(clock.now() <= unix_time() - 600);
+        clock.shift(600);
+        assert!(clock.now() >= unix_time() + 599);
+    }
+}

@@ -1,0 +1,170 @@
+//! The `Condition` block of a statement.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::OneOrMany;
+use super::wildcard;
+
+/// The request's condition keys and their values. Keys are compared without regard to case, values with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Context {
+    values: BTreeMap<String, Vec<String>>,
+}
+
+impl Context {
+    pub(crate) fn set(&mut self, key: &str, values: impl IntoIterator<Item = impl Into<String>>) {
+        self.values.insert(key.to_ascii_lowercase(), values.into_iter().map(Into::into).collect());
+    }
+
+    fn values(&self, key: &str) -> Option<&[String]> {
+        self.values.get(&key.to_ascii_lowercase()).map(Vec::as_slice)
+    }
+}
+
+/// A parsed operator such as `ForAnyValue:StringLikeIfExists`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Operator {
+    set: Option<SetOperator>,
+    comparison: Comparison,
+    negated: bool,
+    if_exists: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SetOperator {
+    ForAllValues,
+    ForAnyValue,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comparison {
+    Equal,
+    EqualIgnoringCase,
+    Like,
+}
+
+impl Operator {
+    /// `None` for an operator this server does not evaluate.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (set, name) = match name.split_once(':') {
+            Some(("ForAllValues", rest)) => (Some(SetOperator::ForAllValues), rest),
+            Some(("ForAnyValue", rest)) => (Some(SetOperator::ForAnyValue), rest),
+            Some(_) => return None,
+            None => (None, name),
+        };
+        let (if_exists, name) = match name.strip_suffix("IfExists") {
+            Some(rest) => (true, rest),
+            None => (false, name),
+        };
+        let (comparison, negated) = match name {
+            "StringEquals" => (Comparison::Equal, false),
+            "StringNotEquals" => (Comparison::Equal, true),
+            "StringEqualsIgnoreCase" => (Comparison::EqualIgnoringCase, false),
+            "StringNotEqualsIgnoreCase" => (Comparison::EqualIgnoringCase, true),
+            "StringLike" | "ArnLike" | "ArnEquals" => (Comparison::Like, false),
+            "StringNotLike" | "ArnNotLike" | "ArnNotEquals" => (Comparison::Like, true),
+            _ => return None,
+        };
+        Some(Self { set, comparison, negated, if_exists })
+    }
+
+    fn holds(self, wanted: &OneOrMany<Value>, present: Option<&[String]>) -> bool {
+        let Some(present) = present else {
+            return self.if_exists
+                || match self.set {
+                    None => self.negated,
+                    Some(SetOperator::ForAllValues) => true,
+                    Some(SetOperator::ForAnyValue) => false,
+                };
+        };
+        let equals_one = |value: &String| wanted.iter().any(|wanted| self.comparison.holds(&as_text(wanted), value));
+        match self.set {
+            None if self.negated => !present.iter().any(equals_one),
+            None => present.iter().any(equals_one),
+            Some(SetOperator::ForAllValues) => present.iter().all(|value| equals_one(value) != self.negated),
+            Some(SetOperator::ForAnyValue) => present.iter().any(|value| equals_one(value) != self.negated),
+        }
+    }
+}
+
+impl Comparison {
+    fn holds(self, wanted: &str, present: &str) -> bool {
+        match self {
+            Self::Equal => wanted == present,
+            Self::EqualIgnoringCase => wanted.eq_ignore_ascii_case(present),
+            Self::Like => wildcard::matches(wanted, present),
+        }
+    }
+}
+
+/// Whether every operator holds for every one of its keys. One that is not understood never does.
+pub(super) fn all_hold(block: &BTreeMap<String, BTreeMap<String, OneOrMany<Value>>>, context: &Context) -> bool {
+    block.iter().all(|(operator, keys)| match Operator::parse(operator) {
+        Some(operator) => keys.iter().all(|(key, wanted)| operator.holds(wanted, context.values(key))),
+        None => false,
+    })
+}
+
+fn as_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds(operator: &str, wanted: Value, present: Option<&[&str]>) -> bool {
+        let mut context = Context::default();
+        if let Some(present) = present {
+            context.set("Some:Key", present.iter().copied());
+        }
+        let block = serde_json::from_value(serde_json::json!({operator: {"some:key": wanted}})).expect("a condition block");
+        all_hold(&block, &context)
+    }
+
+    #[test]
+    fn operators() {
+        let ab = || serde_json::json!(["a", "b*"]);
+        for (operator, present, expected) in [
+            ("StringEquals", Some(&["a"][..]), true),
+            ("StringEquals", Some(&["b*"]), true),
+            ("StringEquals", Some(&["bb"]), false),
+            ("StringEquals", Some(&["A"]), false),
+            ("StringEquals", None, false),
+            ("StringEqualsIfExists", None, true),
+            ("StringEqualsIfExists", Some(&["c"]), false),
+            ("StringEqualsIgnoreCase", Some(&["A"]), true),
+            ("StringNotEquals", Some(&["a"]), false),
+            ("StringNotEquals", Some(&["c"]), true),
+            ("StringNotEquals", None, true),
+            ("StringLike", Some(&["bbb"]), true),
+            ("StringLike", Some(&["c"]), false),
+            ("StringNotLike", Some(&["bbb"]), false),
+            ("ArnLike", Some(&["bbb"]), true),
+            ("ForAnyValue:StringEquals", Some(&["c", "a"]), true),
+            ("ForAnyValue:StringEquals", Some(&["c"]), false),
+            ("ForAnyValue:StringEquals", None, false),
+            ("ForAllValues:StringLike", Some(&["bb", "a"]), true),
+            ("ForAllValues:StringLike", Some(&["bb", "c"]), false),
+            ("ForAllValues:StringLike", None, true),
+            ("ForAnyValue:StringNotEquals", Some(&["a", "c"]), true),
+            ("NumericLessThan", Some(&["a"]), false),
+        ] {
+            assert_eq!(holds(operator, ab(), present), expected, "{operator} on {present:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_operator() {
+        for name in ["Bool", "NumericEquals", "ForSomeValues:StringEquals", "stringequals", ""] {
+            assert_eq!(Operator::parse(name), None, "{name}");
+        }
+    }
+}

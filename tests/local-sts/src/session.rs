@@ -1,0 +1,93 @@
+//! Role sessions: the temporary credentials issued so far and what they stand for.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::policy::PolicyDocument;
+use crate::random;
+use crate::role_arn::RoleArn;
+
+/// Temporary credentials as the answer shows them.
+#[derive(Clone, Debug)]
+pub(crate) struct IssuedCredentials {
+    pub(crate) access_key_id: String,
+    pub(crate) secret_access_key: String,
+    pub(crate) session_token: String,
+    /// Seconds since 1970.
+    pub(crate) expires_at: i64,
+}
+
+/// Somebody being a role.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    pub(crate) role_arn: RoleArn,
+    pub(crate) name: String,
+    pub(crate) source_identity: Option<String>,
+    pub(crate) tags: BTreeMap<String, String>,
+    /// Those of the tags which the next role in a chain inherits.
+    pub(crate) transitive_keys: Vec<String>,
+    /// Narrows what the role may do.
+    pub(crate) policy: Option<PolicyDocument>,
+}
+
+impl Session {
+    /// `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`: the role's path is not in it.
+    pub(crate) fn arn(&self) -> String {
+        let RoleArn { partition, account, name, .. } = &self.role_arn;
+        format!("arn:{partition}:sts::{account}:assumed-role/{name}/{}", self.name)
+    }
+
+    /// `AROA…:SESSION`.
+    pub(crate) fn id(&self) -> String {
+        format!("{}:{}", random::stable_identifier("AROA", 17, &self.role_arn.to_string()), self.name)
+    }
+}
+
+/// All sessions by access key ID.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    by_access_key: HashMap<String, (IssuedCredentials, Session)>,
+}
+
+impl Sessions {
+    /// Makes up credentials of the usual lengths: a 20-character key ID, a 40-character secret, a long token.
+    pub(crate) fn open(&mut self, session: Session, expires_at: i64) -> IssuedCredentials {
+        let credentials = IssuedCredentials {
+            access_key_id: random::identifier("ASIA", 16),
+            secret_access_key: random::base64(30),
+            // What all of AWS's begin with; the length leaves one `=` at the end.
+            session_token: format!("IQoJb3JpZ2luX2Vj{}", random::base64(644)),
+            expires_at,
+        };
+        self.by_access_key.insert(credentials.access_key_id.clone(), (credentials.clone(), session));
+        credentials
+    }
+
+    pub(crate) fn find(&self, access_key_id: &str) -> Option<&(IssuedCredentials, Session)> {
+        self.by_access_key.get(access_key_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_look_like_those_of_aws() {
+        let session = Session {
+            role_arn: "arn:aws:iam::111111111111:role/team/role".parse().expect("an ARN"),
+            name: "name".to_owned(),
+            source_identity: None,
+            tags: BTreeMap::new(),
+            transitive_keys: Vec::new(),
+            policy: None,
+        };
+        assert_eq!(session.arn(), "arn:aws:sts::111111111111:assumed-role/role/name");
+        assert!(session.id().starts_with("AROA") && session.id().ends_with(":name") && session.id().len() == 26);
+        let credentials = Sessions::default().open(session, 0);
+        assert_eq!((credentials.access_key_id.len(), credentials.secret_access_key.len()), (20, 40));
+        assert!(credentials.session_token.len() > 800);
+        for character in ['+', '/', '='] {
+            assert!(credentials.session_token.contains(character), "{character}");
+        }
+    }
+}

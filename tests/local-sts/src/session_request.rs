@@ -1,0 +1,104 @@
+//! What both AssumeRole actions are asked for: which role, as whom, for how long, narrowed by which policies.
+
+use crate::error::StsError;
+use crate::parameters::{Parameters, Violations};
+use crate::policy::{Place, PolicyDocument};
+use crate::role_arn::RoleArn;
+use crate::world::Role;
+
+const LONGEST_CHAINED_SESSION: u64 = 3600;
+/// Characters that policies, policy ARNs and tags share. AWS packs them into an undocumented format with a limit of its
+/// own, so the percentages here are of the right kind, not the same.
+const PACKED_SPACE: u64 = 4096;
+
+/// The common parameters, within their limits.
+#[derive(Debug)]
+pub(crate) struct SessionRequest {
+    pub(crate) role_arn: RoleArn,
+    pub(crate) session_name: String,
+    pub(crate) policy: Option<PolicyDocument>,
+    duration: u64,
+    policies_length: usize,
+}
+
+impl SessionRequest {
+    /// Fails with all violations found so far and here, if there are any.
+    pub(crate) fn read(parameters: &Parameters, mut violations: Violations) -> Result<Self, StsError> {
+        let role_arn = violations.required(parameters, "RoleArn");
+        violations.length("RoleArn", role_arn, 20, 2048);
+        let session_name = violations.required(parameters, "RoleSessionName");
+        violations.session_name("RoleSessionName", session_name);
+        let duration = violations.duration(parameters);
+        let policy = parameters.text("Policy");
+        if let Some(policy) = policy {
+            violations.length("Policy", policy, 1, 2048);
+        }
+        let policy_arns = parameters.list("PolicyArns")?;
+        if policy_arns.len() > 10 {
+            violations.add("PolicyArns", "[...]", "Member must have length less than or equal to 10");
+        }
+        violations.finish()?;
+
+        let mut policies_length = policy.map_or(0, str::len);
+        for member in &policy_arns {
+            let arn = member.get("arn").copied().unwrap_or_default();
+            if !is_policy_arn(arn) {
+                return Err(StsError::validation(format!("Invalid ARN: {arn}")));
+            }
+            policies_length += arn.len();
+        }
+        Ok(Self {
+            role_arn: role_arn.parse()?,
+            session_name: session_name.to_owned(),
+            policy: policy.map(session_policy).transpose()?,
+            duration,
+            policies_length,
+        })
+    }
+
+    /// How much of the room for policies and tags is used, in percent: `None` if neither was given.
+    pub(crate) fn packed_size<'a>(
+        &self,
+        tags: impl IntoIterator<Item = (&'a String, &'a String)>,
+    ) -> Result<Option<u64>, StsError> {
+        let tags_length: usize = tags.into_iter().map(|(key, value)| key.len() + value.len()).sum();
+        let used = (self.policies_length + tags_length) as u64;
+        match (used * 100).div_ceil(PACKED_SPACE) {
+            0 => Ok(None),
+            percent if percent <= 100 => Ok(Some(percent)),
+            percent => Err(StsError::new(
+                "PackedPolicyTooLarge",
+                400,
+                format!("Packed size of session tags consumes {percent}% of allotted space."),
+            )),
+        }
+    }
+
+    /// Seconds the session lasts. A `chained` one is asked for by another role session.
+    pub(crate) fn duration(&self, role: &Role, chained: bool) -> Result<u64, StsError> {
+        if chained && self.duration > LONGEST_CHAINED_SESSION {
+            return Err(StsError::validation(
+                "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
+            ));
+        }
+        if self.duration > role.max_session_duration {
+            return Err(StsError::validation(
+                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+            ));
+        }
+        Ok(self.duration)
+    }
+}
+
+fn session_policy(text: &str) -> Result<PolicyDocument, StsError> {
+    let malformed = |reason: String| StsError::new("MalformedPolicyDocument", 400, format!("Syntax errors in policy. {reason}"));
+    let policy: PolicyDocument = text.parse().map_err(|error| malformed(format!("({error})")))?;
+    policy.check_shape(Place::Permissions).map_err(|error| malformed(format!("({error})")))?;
+    Ok(policy)
+}
+
+/// `arn:aws:iam::aws:policy/ReadOnlyAccess` or one of an account's own.
+fn is_policy_arn(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    matches!(parts.as_slice(), ["arn", _, "iam", "", _, resource] if resource.strip_prefix("policy/").is_some_and(|name| !name.is_empty()))
+}

@@ -1,0 +1,131 @@
+//! The service without its sockets: a request's parts in, an answer or an error out.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::answer::{Action, Answer};
+use crate::caller::Caller;
+use crate::clock::Clock;
+use crate::error::StsError;
+use crate::key::SigningKey;
+use crate::parameters::Parameters;
+use crate::session::{IssuedCredentials, Session, Sessions};
+use crate::signature::{PresentedSignature, SignedContent};
+use crate::token::Claims;
+use crate::web_identity::Issuer;
+use crate::world::{World, WorldError};
+use crate::{assume_role, assume_role_with_web_identity};
+
+const API_VERSION: &str = "2011-06-15";
+
+/// How an action issues credentials: for a session and the seconds it was asked to last.
+pub(crate) type OpenSession<'a> = &'a dyn Fn(&Session, u64) -> IssuedCredentials;
+
+/// The state of the service.
+pub(crate) struct Sts {
+    pub(crate) clock: Clock,
+    issuer: String,
+    key: &'static SigningKey,
+    world: Mutex<World>,
+    sessions: Mutex<Sessions>,
+    /// How long credentials live whatever was asked for.
+    lifetime: Mutex<Option<Duration>>,
+    issued_secrets: Mutex<Vec<String>>,
+}
+
+impl Sts {
+    pub(crate) fn new(world: &World, url: &str) -> Result<Self, WorldError> {
+        let issuer = world.issuer.clone().unwrap_or_else(|| url.to_owned());
+        let world = world.with_issuer(&issuer)?;
+        let users = world.accounts.values().flat_map(|account| account.users.values());
+        Ok(Self {
+            clock: Clock::shifted_by(world.clock_shift),
+            issuer,
+            key: SigningKey::of_this_process(),
+            lifetime: Mutex::new(world.lifetime()),
+            issued_secrets: Mutex::new(users.map(|user| user.secret_access_key.clone()).collect()),
+            sessions: Mutex::default(),
+            world: Mutex::new(world),
+        })
+    }
+
+    /// Performs the action the parameters name.
+    pub(crate) fn answer(&self, content: SignedContent<'_>, parameters: &Parameters) -> Result<Answer, StsError> {
+        let action = read_action(parameters)?;
+        let now = self.clock.now();
+        let world = lock(&self.world).clone();
+        let open = |session: &Session, seconds: u64| self.open_session(session, seconds, now);
+        let authenticate = || {
+            let presented = PresentedSignature::read(content.headers, now, world.signing_region.as_deref())?;
+            Caller::authenticate(&presented, content, &world, &lock(&self.sessions), now)
+        };
+        match action {
+            Action::AssumeRoleWithWebIdentity => {
+                let issuer = Issuer { url: &self.issuer, key: self.key };
+                assume_role_with_web_identity::answer(parameters, &world, &issuer, now, &open)
+            }
+            Action::AssumeRole => assume_role::answer(parameters, &authenticate()?, &world, &open),
+            Action::GetCallerIdentity => {
+                let caller = authenticate()?;
+                Ok(Answer::identity(&caller.arn, &caller.user_id, &caller.account))
+            }
+        }
+    }
+
+    pub(crate) fn mint(&self, claims: &Claims) -> String {
+        let token = claims.sign(self.key, &self.issuer, self.clock.now());
+        lock(&self.issued_secrets).push(token.clone());
+        token
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    pub(crate) fn key(&self) -> &SigningKey {
+        self.key
+    }
+
+    pub(crate) fn set_lifetime(&self, lifetime: Option<Duration>) {
+        *lock(&self.lifetime) = lifetime;
+    }
+
+    pub(crate) fn issued_secrets(&self) -> Vec<String> {
+        lock(&self.issued_secrets).clone()
+    }
+
+    /// The accounts change; sessions, clock, lifetime and faults stay.
+    pub(crate) fn edit_world(&self, edit: impl FnOnce(&mut World)) -> Result<(), WorldError> {
+        let mut world = lock(&self.world);
+        let mut edited = world.clone();
+        edit(&mut edited);
+        *world = edited.with_issuer(&self.issuer)?;
+        let users = world.accounts.values().flat_map(|account| account.users.values());
+        lock(&self.issued_secrets).extend(users.map(|user| user.secret_access_key.clone()));
+        Ok(())
+    }
+
+    fn open_session(&self, session: &Session, seconds: u64, now: i64) -> IssuedCredentials {
+        let seconds = lock(&self.lifetime).map_or(seconds, |lifetime| lifetime.as_secs());
+        let expires_at = now.saturating_add_unsigned(seconds);
+        let credentials = lock(&self.sessions).open(session.clone(), expires_at);
+        let secrets = [credentials.secret_access_key.clone(), credentials.session_token.clone()];
+        lock(&self.issued_secrets).extend(secrets);
+        credentials
+    }
+}
+
+/// A lock whose holders never leave half a change behind, so one that panicked spoils nothing.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read_action(parameters: &Parameters) -> Result<Action, StsError> {
+    let Some(name) = parameters.text("Action") else {
+        return Err(StsError::new("MissingAction", 400, "The request is missing an Action parameter."));
+    };
+    let version = parameters.text("Version").unwrap_or("NO_VERSION_SPECIFIED");
+    Action::named(name).filter(|_| version == API_VERSION).ok_or_else(|| {
+        StsError::new("InvalidAction", 400, format!("Could not find operation {name} for version {version}"))
+    })
+}
