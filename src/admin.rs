@@ -27,7 +27,10 @@ impl Admin {
 impl Handler for Admin {
     async fn answer(&self, request: Request<Incoming>, _local: SocketAddr) -> Response<Full<Bytes>> {
         if request.method() != Method::GET {
-            return json(StatusCode::METHOD_NOT_ALLOWED, Bytes::from_static(b"{\"status\":\"GET is the only method\"}"));
+            return json(
+                StatusCode::METHOD_NOT_ALLOWED,
+                Bytes::from_static(b"{\"status\":\"GET is the only method\"}"),
+            );
         }
         health::respond(request.uri(), &self.store)
             .unwrap_or_else(|| json(StatusCode::NOT_FOUND, Bytes::from_static(b"{\"status\":\"no such path\"}")))

@@ -1,7 +1,7 @@
 //! The wiring: chains into links, links into the store, the store into sinks. Nothing else knows more than its neighbour.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -58,11 +58,12 @@ impl App {
     pub fn links(&self, identity: &Identity) -> Result<Vec<Arc<Link>>, Mistakes> {
         let mut clients: HashMap<Option<&Path>, Arc<Client>> = HashMap::new();
         for bundle in identity.chains.iter().flat_map(ca_bundles) {
-            if !clients.contains_key(&bundle) {
+            if let Entry::Vacant(vacant) = clients.entry(bundle) {
                 let roots = tls::client_config(bundle).map_err(|error| Mistakes::one(error.to_string()))?;
-                let client = Client::new(roots, &identity.proxies, Arc::clone(self.clock()), Arc::clone(&self.sts_clock))
-                    .map_err(|error| Mistakes::one(error.to_string()))?;
-                clients.insert(bundle, Arc::new(client));
+                let client =
+                    Client::new(roots, &identity.proxies, Arc::clone(self.clock()), Arc::clone(&self.sts_clock))
+                        .map_err(|error| Mistakes::one(error.to_string()))?;
+                vacant.insert(Arc::new(client));
             }
         }
         Ok(links(&identity.chains, &self.ambient, |bundle| Arc::clone(&clients[&bundle])))

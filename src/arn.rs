@@ -106,8 +106,7 @@ impl SessionName {
 
     /// Makes a valid name of any text: other characters become `-`, and it is cut to 64.
     pub fn mapped_from(text: &str) -> Self {
-        let name: String =
-            text.chars().take(64).map(|c| if is_session_name_character(c) { c } else { '-' }).collect();
+        let name: String = text.chars().take(64).map(|c| if is_session_name_character(c) { c } else { '-' }).collect();
         if name.len() < 2 { Self("credvend".to_owned()) } else { Self(name) }
     }
 
@@ -127,9 +126,7 @@ impl ExternalId {
     /// # Errors
     /// Where STS would refuse it.
     pub fn parse(text: &str) -> Result<Self, NotValid> {
-        in_alphabet("an external ID", text, 2..=1224, |c| {
-            is_session_name_character(c) || c == ':' || c == '/'
-        })?;
+        in_alphabet("an external ID", text, 2..=1224, |c| is_session_name_character(c) || c == ':' || c == '/')?;
         Ok(Self(text.to_owned()))
     }
 
@@ -150,7 +147,12 @@ impl Region {
     /// Where it is no host label.
     pub fn parse(text: &str) -> Result<Self, NotValid> {
         let label = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if text.is_empty() || text.len() > 63 || !text.bytes().all(label) || text.starts_with('-') || text.ends_with('-') {
+        if text.is_empty()
+            || text.len() > 63
+            || !text.bytes().all(label)
+            || text.starts_with('-')
+            || text.ends_with('-')
+        {
             return Err(NotValid::new("is not a region's name, such as eu-central-1"));
         }
         Ok(Self(text.to_owned()))

@@ -40,7 +40,7 @@ pub struct LogArgs {
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Logging")]
     pub log_format: Option<String>,
 
-    /// Least level that is logged: error, warn, info, debug, trace or off [env: CREDVEND_LOG] [default: info]
+    /// Least level that is logged: error, warn, info, debug, trace or off [env: CREDVEND_LOG] [default: info, of process: error]
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
     pub log_level: Option<String>,
 }

@@ -8,6 +8,8 @@ pub mod run;
 
 use std::{fmt, process::ExitCode};
 
+use tracing_subscriber::filter::LevelFilter;
+
 use crate::{
     cli::{Cli, Command},
     config::{Mistakes, env::Environment},
@@ -69,7 +71,9 @@ impl From<ProviderError> for Failed {
 
 /// Runs the command and reports its failure.
 pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
-    let (format, done) = match telemetry::start(&cli.log, env) {
+    // SDKs show everything that their credential process writes to stderr: it says only why it failed.
+    let least = if matches!(cli.command, Command::Process(_)) { LevelFilter::ERROR } else { LevelFilter::INFO };
+    let (format, done) = match telemetry::start(&cli.log, least, env) {
         Ok(format) => (format, dispatch(cli.command, env).await),
         Err(mistakes) => (LogFormat::Text, Err(mistakes.into())),
     };
@@ -97,7 +101,10 @@ fn report(failed: &Failed, format: LogFormat) {
     match format {
         LogFormat::Text => eprintln!("credvend: {}", failed.line),
         LogFormat::Json => {
-            eprintln!("{}", serde_json::json!({ "level": "ERROR", "message": failed.line, "exit_code": failed.code as u8 }));
+            eprintln!(
+                "{}",
+                serde_json::json!({ "level": "ERROR", "message": failed.line, "exit_code": failed.code as u8 })
+            );
         }
     }
 }

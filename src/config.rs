@@ -74,9 +74,7 @@ struct Given {
 fn pick(flag: Option<&String>, flag_name: &str, env: &dyn Environment, variables: &[&str]) -> Option<Given> {
     match flag {
         Some(text) => Some(Given { text: text.clone(), origin: flag_name.to_owned() }),
-        None => variables
-            .iter()
-            .find_map(|name| Some(Given { text: env.text(name)?, origin: (*name).to_owned() })),
+        None => variables.iter().find_map(|name| Some(Given { text: env.text(name)?, origin: (*name).to_owned() })),
     }
 }
 

@@ -1,2 +1,66 @@
-//! scaffold
-pub mod admin; pub mod app; pub mod arn; pub mod chain; pub mod cli; pub mod clock; pub mod command; pub mod config; pub mod credentials; pub mod exchange; pub mod health; pub mod hardening; pub mod provider; pub mod refresh; pub mod server; pub mod shared_file; pub mod shutdown; pub mod sink; pub mod store; pub mod sts; pub mod telemetry; pub mod tls; pub mod token;
+//! credvend: exchanges a projected service account token for AWS credentials, chains roles, keeps the result fresh, vends it.
+//!
+//! # The pipeline
+//!
+//! Credentials flow one way, and the module list below follows them:
+//!
+//! ```text
+//!  token ──► exchange ──► chain ──► store ──► sinks
+//!  (file)    (STS)        (STS ×n)  (watch)   ├─► sink::file      the shared credentials file
+//!     ▲         ▲            ▲                ├─► sink::endpoint  the container credentials endpoint
+//!     └─────────┴────────────┴── refresh      └─► sink::export, sink::process (one-shots)
+//! ```
+//!
+//! [`refresh`] is the only loop: it asks a [`chain::link`] for credentials, publishes them in the [`store`], and sleeps until
+//! they are due. Whoever reads the store never meets STS; a sink never asks for anything. One-shot commands ask the same links
+//! once and render what they get.
+//!
+//! Three ideas carry the rest:
+//!
+//! - **A link is a step of a chain with its last result.** Profiles whose chains begin alike hold the same links, so the calls of
+//!   that beginning are made once, one at a time, with one back-off.
+//! - **Failing to refresh is not failing to serve.** Credentials in hand are served until 15 s before they expire, whatever STS
+//!   does; `run` ends for a signal or for what is wrong at start, never for what goes wrong later.
+//! - **Time, chance and the environment are passed in** ([`clock`], [`refresh::backoff::Random`], [`config::env`]); a lint bans them
+//!   everywhere else.
+//!
+//! # Where to find what
+//!
+//! `main` hands the command line to [`cli`], which says what was typed; [`config`] says what it means, or every mistake in it;
+//! [`command`] holds a file for each command; [`app`] is the only wiring. A test reads the `use` lines and holds the direction
+//! of dependencies (`tests/it/architecture.rs`).
+
+// The pipeline, in order
+pub mod token;
+
+pub mod exchange;
+
+pub mod chain;
+
+pub mod refresh;
+
+pub mod store;
+
+pub mod sink;
+
+// Vocabulary and protocol
+pub mod arn;
+pub mod clock;
+pub mod credentials;
+pub mod provider;
+pub mod shared_file;
+pub mod sts;
+pub mod tls;
+
+// The process
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod command;
+pub mod config;
+pub mod hardening;
+pub mod health;
+pub mod loopback;
+pub mod server;
+pub mod shutdown;
+pub mod telemetry;

@@ -137,9 +137,13 @@ fn mend_of(code: &str, message: &str, is_base: bool) -> &'static str {
             "see that the issuer's discovery document and keys can be fetched by AWS"
         }
         "InvalidIdentityToken" => "see that the file holds a projected service account token of this cluster",
-        "ExpiredToken" if is_base => "see that the kubelet renews the token (no subPath mount) and that the clocks agree",
+        "ExpiredToken" if is_base => {
+            "see that the kubelet renews the token (no subPath mount) and that the clocks agree"
+        }
         "ExpiredToken" => "the credentials that signed the call had expired: renew the base of the chain",
-        "AccessDenied" if is_base => "let the role's trust policy allow this token's sub and aud, and see that the role exists",
+        "AccessDenied" if is_base => {
+            "let the role's trust policy allow this token's sub and aud, and see that the role exists"
+        }
         "AccessDenied" if message.contains("sts:TagSession") => "allow sts:TagSession in this role's trust policy",
         "AccessDenied" => {
             "let the hop before call sts:AssumeRole on this role, let this role's trust policy name the one before, and check the external ID"
@@ -151,7 +155,9 @@ fn mend_of(code: &str, message: &str, is_base: bool) -> &'static str {
             "lower the duration, or raise the role's MaxSessionDuration"
         }
         "Validation" | "ValidationError" => "correct the parameter that STS names",
-        "SignatureDoesNotMatch" | "InvalidClientTokenId" => "check the keys at the base of the chain, and the node's clock",
+        "SignatureDoesNotMatch" | "InvalidClientTokenId" => {
+            "check the keys at the base of the chain, and the node's clock"
+        }
         "Throttling" => "STS limits the account's calls: it is asked again more slowly",
         "IDPCommunicationError" | "IDPRejectedClaim" => "check the identity provider",
         _ => "look the code up in the STS API reference, or run `credvend check`",

@@ -33,7 +33,11 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// What answers requests.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request that came in on the address `local`.
-    fn answer(&self, request: Request<Incoming>, local: SocketAddr) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        local: SocketAddr,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
 
 /// Answers connections to `listener` until `stopping` turns true.

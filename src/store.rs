@@ -54,7 +54,8 @@ impl Store {
         let profiles: Arc<[Arc<Profile>]> = chains
             .iter()
             .map(|chain| {
-                let state = before.iter().find(|old| old.name == chain.profile).map(|old| old.state()).unwrap_or_default();
+                let state =
+                    before.iter().find(|old| old.name == chain.profile).map(|old| old.state()).unwrap_or_default();
                 Arc::new(Profile {
                     name: chain.profile.clone(),
                     role_arn: chain.role_arn().cloned(),

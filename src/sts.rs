@@ -109,6 +109,8 @@ impl Client {
         action: &str,
         role_arn: &crate::arn::RoleArn,
     ) -> Result<Issued, StsError> {
-        answer.issued(action, role_arn, self.sts_clock.time(self.clock.now())).map_err(|why| StsError::not_an_answer(endpoint, why))
+        answer
+            .issued(action, role_arn, self.sts_clock.time(self.clock.now()))
+            .map_err(|why| StsError::not_an_answer(endpoint, why))
     }
 }

@@ -189,7 +189,9 @@ impl TokenFile {
     /// Where it had.
     pub fn refuse_expired(&self, token: &WebIdentityToken, now: SystemTime) -> Result<(), TokenError> {
         match token.claims.expiry() {
-            Some(expiry) if expiry <= now => Err(self.error(Problem::Expired { expiry: expiry.into(), now: now.into() })),
+            Some(expiry) if expiry <= now => {
+                Err(self.error(Problem::Expired { expiry: expiry.into(), now: now.into() }))
+            }
             _ => Ok(()),
         }
     }
@@ -264,10 +266,14 @@ impl fmt::Display for TokenError {
                  defaultMode alone"
             ),
             Problem::NotAFile => f.write_str("not a regular file; name the token's file, not its directory"),
-            Problem::TooLarge => write!(f, "longer than the {LONGEST} characters that STS takes; name the token's file"),
+            Problem::TooLarge => {
+                write!(f, "longer than the {LONGEST} characters that STS takes; name the token's file")
+            }
             Problem::NotText => f.write_str("not text; name the token's file"),
             Problem::Unreadable(kind) => write!(f, "{kind}; see that the volume is mounted and readable"),
-            Problem::Empty => f.write_str("empty; the kubelet writes the token: see the pod's events, and that no subPath mounts it"),
+            Problem::Empty => {
+                f.write_str("empty; the kubelet writes the token: see the pod's events, and that no subPath mounts it")
+            }
             Problem::Malformed(why) => {
                 write!(f, "no JSON web token: {why}; name the file that the kubelet projects")
             }
@@ -316,12 +322,16 @@ mod tests {
         let token = WebIdentityToken::parse(&token(r#"{"exp":1000,"aud":"one"}"#)).expect("parsed");
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         assert!(file.refuse_expired(&token, at(999)).is_ok());
-        assert!(file.refuse_expired(&token, at(1000)).expect_err("expired").to_string().contains("1970-01-01T00:16:40Z"));
+        assert!(
+            file.refuse_expired(&token, at(1000)).expect_err("expired").to_string().contains("1970-01-01T00:16:40Z")
+        );
     }
 
     #[test]
     fn what_is_no_token_is_named_with_its_file_and_never_shown() {
-        for content in ["", "  \n", "opaque-secret", "a.b", "a.!!!.c", "a.c2VjcmV0.c", &token("[1]"), &"x".repeat(20_001)] {
+        for content in
+            ["", "  \n", "opaque-secret", "a.b", "a.!!!.c", "a.c2VjcmV0.c", &token("[1]"), &"x".repeat(20_001)]
+        {
             let error = read(content).expect_err(content).to_string();
             assert!(error.contains("/token: ") && !error.contains("secret"), "{error}");
         }

@@ -81,10 +81,9 @@ pub fn links(
                     Step::AssumeRole { plan, client, source }
                 }
                 (None, _) => match &chain.base {
-                    Base::WebIdentity(plan) => Step::WebIdentity {
-                        plan: plan.clone(),
-                        client: client(plan.session.ca_bundle.as_deref()),
-                    },
+                    Base::WebIdentity(plan) => {
+                        Step::WebIdentity { plan: plan.clone(), client: client(plan.session.ca_bundle.as_deref()) }
+                    }
                     Base::Static(keys) => Step::Static { keys: keys.clone() },
                 },
             };
@@ -194,12 +193,7 @@ impl Link {
         }
     }
 
-    async fn assume_role(
-        &self,
-        plan: &AssumeRoleHop,
-        client: &Client,
-        signer: &Lease,
-    ) -> Result<Given, ProviderError> {
+    async fn assume_role(&self, plan: &AssumeRoleHop, client: &Client, signer: &Lease) -> Result<Given, ProviderError> {
         let session_name = plan.session.session_name.clone().unwrap_or_else(|| signer.session_name.clone());
         let mut tags = plan.tags.clone();
         if plan.pod_tags {

@@ -34,16 +34,16 @@ pub struct Args {
 
 /// Writes the credentials.
 pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
-    let format = Format::ALL.iter().find(|(name, _)| *name == args.format).map(|(_, format)| *format).ok_or_else(|| {
-        let names: Vec<_> = Format::ALL.iter().map(|(name, _)| *name).collect();
-        Mistakes::one(format!("--format must be one of {}", names.join(", ")))
-    })?;
+    let format =
+        Format::ALL.iter().find(|(name, _)| *name == args.format).map(|(_, format)| *format).ok_or_else(|| {
+            let names: Vec<_> = Format::ALL.iter().map(|(name, _)| *name).collect();
+            Mistakes::one(format!("--format must be one of {}", names.join(", ")))
+        })?;
     let mode = sinks::file_mode(args.file_mode.as_ref(), env)?;
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let (lease, chain) = oneshot::lease_of_one(&args.identity, env, timeout).await?;
-    let text = format
-        .render(&lease.credentials, chain.region.as_ref())
-        .map_err(|error| Failed::new(Exit::Sink, error))?;
+    let text =
+        format.render(&lease.credentials, chain.region.as_ref()).map_err(|error| Failed::new(Exit::Sink, error))?;
     let Some(path) = &args.output else { return print(&text) };
     replace(path, mode, |_| text.as_bytes().to_vec())
         .map(drop)

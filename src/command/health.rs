@@ -5,11 +5,8 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::{BodyExt as _, Empty};
-use hyper::{Request, StatusCode, body::Bytes, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use hyper::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::net::TcpStream;
 
 use super::{Exit, Failed};
 use crate::{
@@ -20,6 +17,7 @@ use crate::{
         env::Environment,
         sinks::{self, Listeners},
     },
+    loopback,
 };
 
 /// A kubelet kills a probe after a second where nobody allows more.
@@ -43,12 +41,15 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
     let path = format!("/readyz{}", query.unwrap_or_default());
     let clock = SystemClock::new();
     let answer = tokio::select! {
-        answer = get(address, &path) => answer.map_err(|why| format!("no answer from {address}: {why}")),
+        answer = loopback::get(address, &path) => answer.map_err(|why| format!("no answer from {address}: {why}")),
         () = clock.sleep(TIMEOUT) => Err(format!("no answer from {address} within {} ms", TIMEOUT.as_millis())),
     };
     match answer {
         Ok((StatusCode::OK, _)) => Ok(()),
-        Ok((_, body)) => Err(Failed::new(Exit::Other, format!("not ready: {body}; the log of credvend run says why"))),
+        Ok((_, body)) => {
+            let body = String::from_utf8_lossy(&body);
+            Err(Failed::new(Exit::Other, format!("not ready: {body}; the log of credvend run says why")))
+        }
         Err(why) => Err(Failed::new(Exit::Other, format!("{why}; is credvend run listening there?"))),
     }
 }
@@ -65,26 +66,4 @@ fn asked(listeners: &Listeners) -> Result<SocketAddr, Failed> {
         });
     }
     Ok(address)
-}
-
-async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, String), String> {
-    let stream = TcpStream::connect(address).await.map_err(|error| error.kind().to_string())?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    let request = Request::get(path).header("host", address.to_string()).body(Empty::<Bytes>::new());
-    let request = request.map_err(|error| error.to_string())?;
-    let ask = async {
-        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let status = response.status();
-        let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
-        Ok((status, String::from_utf8_lossy(&body).chars().take(500).collect()))
-    };
-    let mut connection = std::pin::pin!(connection);
-    let mut ask = std::pin::pin!(ask);
-    loop {
-        tokio::select! {
-            answer = ask.as_mut() => return answer,
-            _ = connection.as_mut() => return Err("the connection was closed".into()),
-        }
-    }
 }

@@ -74,7 +74,10 @@ pub(super) async fn provide_within(link: &Link, clock: &dyn Clock, timeout: Dura
     outcome.unwrap_or_else(|| {
         let Some(error) = last else {
             let line = format!("STS did not answer within {}", humantime::format_duration(timeout));
-            return Err(Failed::new(Exit::Unavailable, format!("{line}; check the network, or allow more with --timeout")));
+            return Err(Failed::new(
+                Exit::Unavailable,
+                format!("{line}; check the network, or allow more with --timeout"),
+            ));
         };
         let Failed { code, line } = Failed::from(error);
         Err(Failed::new(code, format!("gave up after {}: {line}", humantime::format_duration(timeout))))

@@ -107,11 +107,10 @@ fn zero_configuration(
     }
     let role_arn = role_arn.and_then(|given| parse_role_arn(&given, mistakes));
     let token_file = token_file(args, env, mistakes);
-    let chain_role_arns: Vec<_> =
-        pick_list(&args.chain_role_arn, "--chain-role-arn", env, "CREDVEND_CHAIN_ROLE_ARNS")
-            .into_iter()
-            .map(|given| parse_role_arn(&given, mistakes))
-            .collect();
+    let chain_role_arns: Vec<_> = pick_list(&args.chain_role_arn, "--chain-role-arn", env, "CREDVEND_CHAIN_ROLE_ARNS")
+        .into_iter()
+        .map(|given| parse_role_arn(&given, mistakes))
+        .collect();
     let session_name = session_name_flag(args, mistakes).or_else(|| session_name_variable(env, mistakes));
     let last_hop = LastHop::read(args, env, !chain_role_arns.is_empty(), mistakes);
     let first_chained = FirstChained::read(args, env, !chain_role_arns.is_empty(), mistakes);
@@ -147,12 +146,8 @@ fn zero_configuration(
 }
 
 fn token_file(args: &IdentityArgs, env: &dyn Environment, mistakes: &mut Mistakes) -> Option<TokenFile> {
-    let given = pick(
-        args.web_identity_token_file.as_ref(),
-        "--web-identity-token-file",
-        env,
-        &["AWS_WEB_IDENTITY_TOKEN_FILE"],
-    );
+    let given =
+        pick(args.web_identity_token_file.as_ref(), "--web-identity-token-file", env, &["AWS_WEB_IDENTITY_TOKEN_FILE"]);
     if let Some(given) = given {
         return Some(TokenFile::new(given.text));
     }

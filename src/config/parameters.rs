@@ -100,9 +100,9 @@ pub(super) fn transitive_tag_keys(given: Vec<Given>, mistakes: &mut Mistakes) ->
 
 /// Who is behind a session: 2 to 64 of a session name's characters.
 pub(super) fn source_identity(given: &Given, mistakes: &mut Mistakes) -> Option<String> {
-    let parsed = crate::arn::SessionName::parse(&given.text)
-        .map(|name| name.as_str().to_owned())
-        .map_err(|_| NotValid::new("is not a source identity: it must have 2 to 64 of the characters A-Z a-z 0-9 _+=,.@-"));
+    let parsed = crate::arn::SessionName::parse(&given.text).map(|name| name.as_str().to_owned()).map_err(|_| {
+        NotValid::new("is not a source identity: it must have 2 to 64 of the characters A-Z a-z 0-9 _+=,.@-")
+    });
     mistakes.check(&given.origin, parsed)
 }
 

@@ -143,7 +143,10 @@ impl<'a> Resolver<'a> {
                         ));
                     }
                 }
-                Some((Base::WebIdentity(WebIdentityHop { session, token_file: TokenFile::new(token_file) }), Vec::new()))
+                Some((
+                    Base::WebIdentity(WebIdentityHop { session, token_file: TokenFile::new(token_file) }),
+                    Vec::new(),
+                ))
             }
             [None, Some(source)] => {
                 let Some(source_profile) = self.files.profile(source) else {
@@ -186,8 +189,7 @@ impl<'a> Resolver<'a> {
                 mistakes.check(&given.origin, SessionName::parse(&given.text))
             })
             .or_else(|| self.session_name_variable.clone());
-        let duration =
-            profile.given("duration_seconds").and_then(|given| parse_duration(&given, is_chained, mistakes));
+        let duration = profile.given("duration_seconds").and_then(|given| parse_duration(&given, is_chained, mistakes));
         let policy = profile.given("credvend_policy").and_then(|given| parameters::policy(&given, mistakes));
         let policy_arns = parameters::policy_arns(profile.given_list("credvend_policy_arns"), mistakes);
         let vended = path.first().unwrap_or(profile);
@@ -253,8 +255,7 @@ fn unsupported(profile: &Profile<'_>) -> Option<&'static str> {
     if profile.value("mfa_serial").is_some() {
         return Some("mfa_serial asks a person for a code at every refresh: use a role without MFA");
     }
-    ["sso_session", "sso_start_url"]
-        .iter()
-        .any(|key| profile.value(key).is_some())
-        .then_some("an SSO session is a person's login, which cannot be refreshed here: use a web identity token or keys")
+    ["sso_session", "sso_start_url"].iter().any(|key| profile.value(key).is_some()).then_some(
+        "an SSO session is a person's login, which cannot be refreshed here: use a web identity token or keys",
+    )
 }

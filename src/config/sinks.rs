@@ -76,7 +76,9 @@ pub fn sinks(args: &SinkArgs, once: bool, profiles: usize, env: &dyn Environment
     let listeners = read_listeners(&args.listeners, env, &mut mistakes);
 
     if auth_token_file.is_some() && auth_token_dir.is_some() {
-        mistakes.add("--auth-token-file is one token for all profiles, --auth-token-dir one for each: give the one or the other");
+        mistakes.add(
+            "--auth-token-file is one token for all profiles, --auth-token-dir one for each: give the one or the other",
+        );
     }
     for address in listeners.credentials.iter().filter(|address| !is_for_this_pod_alone(address.ip())) {
         if !(args.allow_remote && (auth_token_file.is_some() || auth_token_dir.is_some())) {
@@ -94,7 +96,8 @@ pub fn sinks(args: &SinkArgs, once: bool, profiles: usize, env: &dyn Environment
     }
     if let Some(given) = &credentials_profile {
         if profiles > 1 {
-            mistakes.add(format!("{} names one section, but {profiles} profiles are vended: leave it out", given.origin));
+            mistakes
+                .add(format!("{} names one section, but {profiles} profiles are vended: leave it out", given.origin));
         }
         if let Err(error) = check_profile_name(&given.text) {
             mistakes.add(format!("{}: {error}", given.origin));

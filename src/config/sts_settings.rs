@@ -37,11 +37,8 @@ pub(super) trait StsKeys {
 impl StsSettings {
     pub(super) fn read(args: &IdentityArgs, env: &dyn Environment, mistakes: &mut Mistakes) -> Self {
         let region = pick(args.region.as_ref(), "--region", env, &["AWS_REGION", "AWS_DEFAULT_REGION"]);
-        let flag = |name: &str, mistakes: &mut Mistakes| {
-            env.text(name).and_then(|text| boolean(name, &text, mistakes))
-        };
-        let ignore_configured_urls =
-            flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", mistakes).unwrap_or(false);
+        let flag = |name: &str, mistakes: &mut Mistakes| env.text(name).and_then(|text| boolean(name, &text, mistakes));
+        let ignore_configured_urls = flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", mistakes).unwrap_or(false);
         let url = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"]
             .iter()
             .filter(|_| !ignore_configured_urls)
@@ -79,14 +76,14 @@ impl StsSettings {
         };
         let fips = flag(self.fips, "use_fips_endpoint", mistakes);
         let dual_stack = flag(self.dual_stack, "use_dualstack_endpoint", mistakes);
-        let ignored =
-            self.ignore_configured_urls || flag(None, "ignore_configured_endpoint_urls", mistakes);
-        let legacy = self.legacy.or_else(|| {
-            key("sts_regional_endpoints").and_then(|(text, place)| legacy(&place, &text, mistakes))
-        });
-        let region = self.region.clone().or_else(|| {
-            key("region").and_then(|(text, place)| mistakes.check(&place, Region::parse(&text)))
-        });
+        let ignored = self.ignore_configured_urls || flag(None, "ignore_configured_endpoint_urls", mistakes);
+        let legacy = self
+            .legacy
+            .or_else(|| key("sts_regional_endpoints").and_then(|(text, place)| legacy(&place, &text, mistakes)));
+        let region = self
+            .region
+            .clone()
+            .or_else(|| key("region").and_then(|(text, place)| mistakes.check(&place, Region::parse(&text))));
         let url = if ignored { None } else { self.url.clone() };
         let url = url.or_else(|| {
             let mut configured = profiles.iter().filter(|_| !ignored);

@@ -83,6 +83,8 @@ mod tests {
     #[test]
     fn what_never_expires_is_never_due() {
         let window = Window::endless(after(0));
-        assert!(window.is_servable(after(u32::MAX.into())) && window.until_refresh(after(9)) > Duration::from_secs(1 << 40));
+        assert!(
+            window.is_servable(after(u32::MAX.into())) && window.until_refresh(after(9)) > Duration::from_secs(1 << 40)
+        );
     }
 }

@@ -66,7 +66,11 @@ impl Endpoint {
         Arc::new(Self { store, authorization, documents: Documents::default(), clock, bound })
     }
 
-    async fn respond(&self, request: &Request<Incoming>, local: SocketAddr) -> Result<Response<Full<Bytes>>, Rejection> {
+    async fn respond(
+        &self,
+        request: &Request<Incoming>,
+        local: SocketAddr,
+    ) -> Result<Response<Full<Bytes>>, Rejection> {
         guards::check(request, self.bound, local)?;
         let path = request.uri().path();
         if let Some(response) = health::respond(request.uri(), &self.store) {

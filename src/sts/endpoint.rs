@@ -82,8 +82,22 @@ static PARTITIONS: [Partition; 8] = [
 
 /// The regions whose calls the legacy setting sends to the global endpoint.
 const LEGACY_GLOBAL_REGIONS: [&str; 16] = [
-    "ap-northeast-1", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "aws-global", "ca-central-1", "eu-central-1",
-    "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
+    "ap-northeast-1",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "aws-global",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
 ];
 
 impl Partition {
@@ -145,7 +159,10 @@ impl EndpointSettings {
             if !variant.is_empty() {
                 return Err(NotValid(format!("asks for a {variant} endpoint and for an endpoint URL: choose one")));
             }
-            return Ok(Endpoint { url: url.clone(), signing_region: signing_region(Partition::of_id(role_arn.partition())) });
+            return Ok(Endpoint {
+                url: url.clone(),
+                signing_region: signing_region(Partition::of_id(role_arn.partition())),
+            });
         }
 
         let Some(region) = region else {

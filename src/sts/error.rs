@@ -68,18 +68,36 @@ impl Refusal {
     pub fn remedy(&self) -> Remedy {
         let code = self.code.strip_suffix("Exception").unwrap_or(&self.code);
         match code {
-            "Throttling" | "Throttled" | "ThrottledRequest" | "RequestThrottled" | "RequestThrottling"
-            | "TooManyRequests" | "RequestLimitExceeded" | "BandwidthLimitExceeded" | "LimitExceeded" | "SlowDown"
-            | "PriorRequestNotComplete" | "TransactionInProgress" | "EC2Throttled"
+            "Throttling"
+            | "Throttled"
+            | "ThrottledRequest"
+            | "RequestThrottled"
+            | "RequestThrottling"
+            | "TooManyRequests"
+            | "RequestLimitExceeded"
+            | "BandwidthLimitExceeded"
+            | "LimitExceeded"
+            | "SlowDown"
+            | "PriorRequestNotComplete"
+            | "TransactionInProgress"
+            | "EC2Throttled"
             | "ProvisionedThroughputExceeded" => Remedy::Wait,
-            "IDPCommunicationError" | "RequestTimeout" | "InternalFailure" | "InternalError" | "ServiceUnavailable"
+            "IDPCommunicationError"
+            | "RequestTimeout"
+            | "InternalFailure"
+            | "InternalError"
+            | "ServiceUnavailable"
             | "ServiceFailure" => Remedy::Wait,
             // The identity provider's keys could not be fetched: an outage of it, or one fetch that took too long.
             "InvalidIdentityToken" if self.message.contains("Couldn't retrieve verification key") => Remedy::Wait,
             // The clock that signed was wrong; the answer's Date has set it right. The same text about the signature
             // itself is final, and so is this one where the date is not to blame.
-            "SignatureDoesNotMatch" | "RequestExpired" if self.message.starts_with("Signature expired")
-                || self.message.starts_with("Signature not yet current") => Remedy::Wait,
+            "SignatureDoesNotMatch" | "RequestExpired"
+                if self.message.starts_with("Signature expired")
+                    || self.message.starts_with("Signature not yet current") =>
+            {
+                Remedy::Wait
+            }
             // Of the two expired tokens of STS the one with the suffix is the web identity's, the other the session's.
             "ExpiredToken" if self.code == "ExpiredTokenException" => Remedy::ReadTokenAgain,
             "ExpiredToken" => Remedy::RenewSource,

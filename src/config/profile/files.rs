@@ -37,7 +37,8 @@ impl Wanted {
 pub(in crate::config) fn default_of_home(env: &dyn Environment) -> Option<Wanted> {
     let bytes = std::fs::read(home_file(env, "config")?).ok()?;
     // A file that cannot be read as one is reported by whoever uses it.
-    let has_default = shared_file::read(FileKind::Config, &bytes).map_or(true, |file| file.profiles.named("default").is_some());
+    let has_default =
+        shared_file::read(FileKind::Config, &bytes).map_or(true, |file| file.profiles.named("default").is_some());
     has_default.then_some(Wanted { config: None, names: Vec::new(), all: false })
 }
 

@@ -113,12 +113,12 @@ impl Authorization {
         let mut offered = offered;
         let (Some(offered), None) = (offered.next(), offered.next()) else { return false };
         let keys = self.lock();
-        let opens = |key: &&Key| key.profile.as_deref().is_none_or(|opened| profile.is_none_or(|asked| asked == opened));
+        let opens =
+            |key: &&Key| key.profile.as_deref().is_none_or(|opened| profile.is_none_or(|asked| asked == opened));
         // Every key is compared, whichever fits.
-        keys.iter()
-            .filter(|key| !is_over(key, now))
-            .filter(opens)
-            .fold(false, |found, key| found | bool::from(key.token.expose_secret().as_bytes().ct_eq(offered.as_bytes())))
+        keys.iter().filter(|key| !is_over(key, now)).filter(opens).fold(false, |found, key| {
+            found | bool::from(key.token.expose_secret().as_bytes().ct_eq(offered.as_bytes()))
+        })
     }
 
     /// The token in a file, which is kept where there is one.

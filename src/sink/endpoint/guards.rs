@@ -88,7 +88,8 @@ mod tests {
     fn an_absolute_target_counts_as_a_host() {
         let address = "127.0.0.1:9911".parse().expect("an address");
         let request = |target: &str| {
-            let request = Request::builder().uri(target).header(header::HOST, "127.0.0.1:9911").body(()).expect("a request");
+            let request =
+                Request::builder().uri(target).header(header::HOST, "127.0.0.1:9911").body(()).expect("a request");
             check(&request, address, address).is_ok()
         };
         assert!(request("http://127.0.0.1:9911/v1/credentials") && !request("http://evil.example/v1/credentials"));

@@ -46,8 +46,7 @@ impl Answer {
         packed_size: Option<u64>,
         others: Vec<Element>,
     ) -> Self {
-        let user =
-            vec![Element::text("AssumedRoleId", session.id()), Element::text("Arn", session.arn())];
+        let user = vec![Element::text("AssumedRoleId", session.id()), Element::text("Arn", session.arn())];
         let mut elements = vec![Element::parent("AssumedRoleUser", user)];
         elements.extend(packed_size.map(|percent| Element::text("PackedPolicySize", percent.to_string())));
         elements.extend(session.source_identity.as_ref().map(|identity| Element::text("SourceIdentity", identity)));

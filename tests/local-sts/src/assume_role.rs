@@ -39,22 +39,13 @@ pub(crate) fn answer(
     let inherited_identity = caller.session.as_ref().and_then(|session| session.source_identity.as_deref());
     let source_identity = parameters.text("SourceIdentity").or(inherited_identity);
 
-    let mut context = Context::default();
-    context.set("aws:PrincipalArn", [caller.principal_arn()]);
-    context.set("aws:PrincipalAccount", [&caller.account]);
-    context.set("sts:RoleSessionName", [&request.session_name]);
-    if let Some(session) = &caller.session {
-        for (key, value) in &session.tags {
-            context.set(&format!("aws:PrincipalTag/{key}"), [value]);
-        }
-    }
+    let mut context = context_of(caller, &request, &tags);
     if let Some(external_id) = external_id {
         context.set("sts:ExternalId", [external_id]);
     }
     if let Some(identity) = source_identity {
         context.set("sts:SourceIdentity", [identity]);
     }
-    tags.describe(&mut context);
 
     let role_arn = request.role_arn.to_string();
     let refused = |action: &str| {
@@ -89,6 +80,20 @@ pub(crate) fn answer(
     };
     let credentials = open(&session, duration);
     Ok(Answer::assumed(Action::AssumeRole, credentials, &session, packed_size, Vec::new()))
+}
+
+fn context_of(caller: &Caller, request: &SessionRequest, tags: &SessionTags) -> Context {
+    let mut context = Context::default();
+    context.set("aws:PrincipalArn", [caller.principal_arn()]);
+    context.set("aws:PrincipalAccount", [&caller.account]);
+    context.set("sts:RoleSessionName", [&request.session_name]);
+    if let Some(session) = &caller.session {
+        for (key, value) in &session.tags {
+            context.set(&format!("aws:PrincipalTag/{key}"), [value]);
+        }
+    }
+    tags.describe(&mut context);
+    context
 }
 
 /// The role must trust the caller, and the caller's own policies must allow it: unless both are of one account and the

@@ -45,9 +45,7 @@ pub(crate) fn answer(
     tags.describe(&mut context);
 
     let refused = |action: &str| StsError::access_denied(format!("Not authorized to perform {action}"));
-    let role = world
-        .role(&request.role_arn.to_string())
-        .ok_or_else(|| refused("sts:AssumeRoleWithWebIdentity"))?;
+    let role = world.role(&request.role_arn.to_string()).ok_or_else(|| refused("sts:AssumeRoleWithWebIdentity"))?;
     let requester = Requester::Federated { provider_arn: &identity.provider_arn };
     let needed = [
         ("sts:AssumeRoleWithWebIdentity", true),

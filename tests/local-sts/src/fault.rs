@@ -206,7 +206,9 @@ mod tests {
         assert_eq!(faults[0], Fault::throttle().forever());
         assert_eq!(faults[1], Fault::error("C", 418, "M").for_action("AssumeRole").times(2));
         assert_eq!(faults[2], Fault::new(FaultKind::Delay { milliseconds: 5 }));
-        for wrong in [r#"[{"kind": "nap"}]"#, r#"[{"kind": "throttle", "time": 1}]"#, r#"[{"kind": "reset", "times": "ever"}]"#] {
+        for wrong in
+            [r#"[{"kind": "nap"}]"#, r#"[{"kind": "throttle", "time": 1}]"#, r#"[{"kind": "reset", "times": "ever"}]"#]
+        {
             assert!(serde_json::from_str::<Vec<Fault>>(wrong).is_err(), "{wrong}");
         }
     }

@@ -12,6 +12,15 @@
 //! # assert!(sts.url().starts_with("http://127.0.0.1:") && token.len() > 900);
 //! # Ok::<(), local_sts::StartError>(())
 //! ```
+//!
+//! The program of the same name serves the same, prints the environment variables to use and can keep a projected token
+//! fresh in a directory; see `local-sts --help`. Its `/_local/` routes do over HTTP what [`LocalSts`] does in a test.
+//!
+//! Two things are stricter than AWS: parameters in the URL are refused, and so is a policy with an element this server
+//! does not evaluate. Four are absent: the content of managed policies (a session's `PolicyArns` are checked and then
+//! narrow nothing), multi-factor codes (always wrong), permissions boundaries, and organisation policies. The percentage
+//! in `PackedPolicySize` is an estimate, as AWS publishes no rule. Tokens from other issuers cannot be verified, as no
+//! keys are fetched.
 
 // The handle
 mod local_sts;
@@ -29,25 +38,32 @@ mod seconds;
 mod token;
 mod token_volume;
 
-// A request's way: HTTP, service, the action, its answer
+// HTTP, and behind it the service
 mod server;
 mod sts;
-mod parameters;
-mod signature;
+
+// Who asks
 mod caller;
+mod signature;
 mod web_identity;
+
+// The actions and what they share
 mod assume_role;
 mod assume_role_with_web_identity;
-mod session_request;
-mod tags;
+mod parameters;
 mod role_arn;
 mod session;
+mod session_request;
+mod tags;
+
+// What is answered
 mod answer;
 mod error;
 mod xml;
 
-// Time and chance
+// Time, chance and locks
 mod clock;
+mod lock;
 mod random;
 
 pub use fault::{Fault, FaultKind, Forever, Times};

@@ -1,5 +1,6 @@
 //! The handle: a server on a thread of its own, gone when the handle is dropped.
 
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -138,7 +139,7 @@ impl LocalSts {
         self.server.sts.clock.shift(seconds);
     }
 
-    /// Replaces the accounts. Sessions stay; faults, lifetime and clock of the new world are not looked at.
+    /// Replaces the accounts. Sessions stay; issuer, faults, lifetime and clock of the new world are not looked at.
     pub fn replace_world(&self, world: World) -> Result<(), WorldError> {
         self.edit_world(|present| *present = world)
     }
@@ -160,9 +161,16 @@ impl LocalSts {
         if found { Ok(()) } else { Err(WorldError::NoSuchRole(arn.to_owned())) }
     }
 
-    /// Every secret access key, session token and minted token so far: what must not be in anybody's logs.
+    /// Every secret access key (those of users, too), session token and minted token so far: what must not be in
+    /// anybody's logs.
     pub fn issued_secrets(&self) -> Vec<String> {
         self.server.sts.issued_secrets()
+    }
+}
+
+impl fmt::Debug for LocalSts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LocalSts").field("url", &self.url).finish_non_exhaustive()
     }
 }
 

@@ -66,7 +66,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
         Some(directory) => Some(project_token(Arc::clone(&sts), directory, arguments.claims())?),
         None => None,
     };
-    announce(&sts.url(), token_file.as_deref())?;
+    announce(&sts.url(), token_file.as_deref(), arguments.world.is_none())?;
     if let Some(file) = &arguments.url_file {
         write_whole(file, &sts.url())?;
     }
@@ -115,14 +115,17 @@ fn project_token(sts: Arc<LocalSts>, directory: &Path, claims: Claims) -> Result
 }
 
 /// Lines to read, and lines to paste into a shell.
-fn announce(url: &str, token_file: Option<&Path>) -> io::Result<()> {
+fn announce(url: &str, token_file: Option<&Path>, built_in_world: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "# local STS at {url}")?;
     writeln!(out, "export AWS_ENDPOINT_URL_STS={url}")?;
-    writeln!(out, "export AWS_REGION=us-east-1")?;
+    // Some SDKs read the one, some the other.
+    writeln!(out, "export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1")?;
     if let Some(token_file) = token_file {
         writeln!(out, "# projected token at {}", token_file.display())?;
         writeln!(out, "export AWS_WEB_IDENTITY_TOKEN_FILE={}", token_file.display())?;
+    }
+    if built_in_world {
         writeln!(out, "export AWS_ROLE_ARN=arn:aws:iam::111111111111:role/account-a-role")?;
     }
     out.flush()

@@ -127,7 +127,9 @@ impl Violations {
         match self.found.len() {
             0 => Ok(()),
             1 => Err(StsError::validation(format!("1 validation error detected: {}", self.found[0]))),
-            count => Err(StsError::validation(format!("{count} validation errors detected: {}", self.found.join("; ")))),
+            count => {
+                Err(StsError::validation(format!("{count} validation errors detected: {}", self.found.join("; "))))
+            }
         }
     }
 }
@@ -145,16 +147,20 @@ mod tests {
     #[test]
     fn forms_are_decoded() {
         let parameters = Parameters::decode(b"A=1+2%2F3&B=&C").expect("a form");
-        assert_eq!((parameters.text("A"), parameters.text("B"), parameters.text("C")), (Some("1 2/3"), Some(""), Some("")));
+        assert_eq!(
+            (parameters.text("A"), parameters.text("B"), parameters.text("C")),
+            (Some("1 2/3"), Some(""), Some(""))
+        );
         assert_eq!(parameters.text("D"), None);
         assert_eq!(Parameters::decode(b"A=1&A=1").expect_err("twice").code, "MalformedInput");
     }
 
     #[test]
     fn lists_are_read_in_order() {
-        let parameters =
-            Parameters::decode(b"Tags.member.2.Key=b&Tags.member.1.Key=a&Tags.member.1.Value=x&Keys.member.1=k&TagsOther=1")
-                .expect("a form");
+        let parameters = Parameters::decode(
+            b"Tags.member.2.Key=b&Tags.member.1.Key=a&Tags.member.1.Value=x&Keys.member.1=k&TagsOther=1",
+        )
+        .expect("a form");
         let tags = parameters.list("Tags").expect("a list");
         assert_eq!(tags, [BTreeMap::from([("Key", "a"), ("Value", "x")]), BTreeMap::from([("Key", "b")])]);
         assert_eq!(parameters.list("Keys").expect("a list"), [BTreeMap::from([("", "k")])]);
@@ -179,6 +185,9 @@ mod tests {
         violations.required(&Parameters::default(), "RoleArn");
         let message = violations.finish().expect_err("three").message;
         assert!(message.starts_with("3 validation errors detected: "), "{message}");
-        assert!(message.ends_with("; Value null at 'roleArn' failed to satisfy constraint: Member must not be null"), "{message}");
+        assert!(
+            message.ends_with("; Value null at 'roleArn' failed to satisfy constraint: Member must not be null"),
+            "{message}"
+        );
     }
 }

@@ -11,7 +11,8 @@ mod wildcard;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// An IAM policy in its JSON form.
@@ -75,11 +76,23 @@ enum PrincipalKind {
     Service,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What IAM takes alone or in a list.
+#[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 enum OneOrMany<T> {
     One(T),
     Many(Vec<T>),
+}
+
+// By hand: an untagged one would read a list of any JSON as one value, and keep its errors to itself.
+impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let result = match Value::deserialize(deserializer)? {
+            Value::Array(items) => items.into_iter().map(T::deserialize).collect::<Result<_, _>>().map(Self::Many),
+            one => T::deserialize(one).map(Self::One),
+        };
+        result.map_err(D::Error::custom)
+    }
 }
 
 impl<T> OneOrMany<T> {
@@ -172,7 +185,11 @@ impl Statement {
         }
         let condition_values = self.condition.values().flat_map(BTreeMap::values).flat_map(OneOrMany::iter);
         let resources = self.resource.iter().chain(&self.not_resource).flat_map(OneOrMany::iter);
-        if resources.map(String::as_str).chain(condition_values.filter_map(Value::as_str)).any(|text| text.contains("${")) {
+        if resources
+            .map(String::as_str)
+            .chain(condition_values.filter_map(Value::as_str))
+            .any(|text| text.contains("${"))
+        {
             return refuse("policy variables (${…}) are not supported");
         }
         for operator in self.condition.keys() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::fault::FaultKind;
-use crate::sts::lock;
+use crate::lock::lock;
 
 /// One request and its outcome. Secrets in it are not redacted: a test may want to see them.
 #[derive(Clone, Debug, Serialize)]

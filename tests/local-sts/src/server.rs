@@ -2,23 +2,22 @@
 
 mod admin;
 mod faulty;
+mod response;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap};
+use hyper::header::{CONTENT_TYPE, DATE, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use socket2::{SockRef, Socket};
@@ -27,19 +26,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use self::response::{Body, PlainAnswer, json_response};
 use crate::error::StsError;
 use crate::fault::{FaultKind, FaultScript};
+use crate::lock::lock;
 use crate::parameters::Parameters;
 use crate::record::{RecordedRequest, RequestLog};
 use crate::signature::SignedContent;
-use crate::sts::{Sts, lock};
+use crate::sts::Sts;
 use crate::{clock, random};
 
 const LONGEST_BODY: usize = 1 << 20;
 const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 const KEYS_PATH: &str = "/openid/v1/jwks";
-
-type Body = BoxBody<Bytes, io::Error>;
 
 /// What all connections share.
 pub(crate) struct Server {
@@ -115,6 +114,8 @@ impl Connection {
         let server = &self.server;
         let parameters = Parameters::decode(body);
         let mut record = server.describe(parts, parameters.as_ref().ok());
+        // Before the fault is taken, so that clearing the faults at this very moment is not missed.
+        let mut released = server.release.subscribe();
         let fault = lock(&server.faults).take(record.action.as_deref());
         record.fault.clone_from(&fault);
         let request_id = record.request_id.clone();
@@ -126,7 +127,6 @@ impl Connection {
                 Err(io::ErrorKind::ConnectionReset.into())
             }
             Some(FaultKind::Hang) => {
-                let mut released = server.release.subscribe();
                 let number = server.log.add(record);
                 let _ = released.changed().await;
                 let plain = answer(None);
@@ -203,20 +203,6 @@ impl Server {
     }
 }
 
-/// An answer of STS before it meets a fault.
-struct PlainAnswer {
-    status: u16,
-    code: Option<String>,
-    xml: String,
-}
-
-impl PlainAnswer {
-    fn into_response(self, request_id: &str) -> Response<Body> {
-        let body = full(self.xml);
-        xml_response(self.status, request_id, None, body)
-    }
-}
-
 /// What is wrong with a request before its parameters are looked at.
 fn check_envelope(parts: &Parts) -> Result<(), StsError> {
     if parts.uri.path() != "/" {
@@ -259,31 +245,4 @@ fn headers_by_name(headers: &HeaderMap) -> BTreeMap<String, String> {
             .or_insert_with(|| value.into_owned());
     }
     by_name
-}
-
-fn full(content: impl Into<Bytes>) -> Body {
-    Full::new(content.into()).map_err(|never: Infallible| match never {}).boxed()
-}
-
-fn xml_response(status: u16, request_id: &str, length: Option<usize>, body: Body) -> Response<Body> {
-    let mut response = Response::builder()
-        .status(status)
-        .header(CONTENT_TYPE, "text/xml")
-        .header("x-amzn-RequestId", request_id);
-    if let Some(length) = length {
-        response = response.header(CONTENT_LENGTH, length);
-    }
-    response.body(body).unwrap_or_else(|_| plain_response(StatusCode::INTERNAL_SERVER_ERROR, "no such HTTP status"))
-}
-
-fn json_response(value: &serde_json::Value) -> Response<Body> {
-    let mut response = plain_response(StatusCode::OK, &value.to_string());
-    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
-    response
-}
-
-fn plain_response(status: StatusCode, text: &str) -> Response<Body> {
-    let mut response = Response::new(full(text.to_owned()));
-    *response.status_mut() = status;
-    response
 }

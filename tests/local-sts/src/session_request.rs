@@ -91,7 +91,8 @@ impl SessionRequest {
 }
 
 fn session_policy(text: &str) -> Result<PolicyDocument, StsError> {
-    let malformed = |reason: String| StsError::new("MalformedPolicyDocument", 400, format!("Syntax errors in policy. {reason}"));
+    let malformed =
+        |reason: String| StsError::new("MalformedPolicyDocument", 400, format!("Syntax errors in policy. {reason}"));
     let policy: PolicyDocument = text.parse().map_err(|error| malformed(format!("({error})")))?;
     policy.check_shape(Place::Permissions).map_err(|error| malformed(format!("({error})")))?;
     Ok(policy)

@@ -45,7 +45,9 @@ impl PresentedSignature {
             return Err(StsError::new("MissingAuthenticationToken", 403, "Request is missing Authentication Token"));
         };
         let Some(fields) = authorization.strip_prefix(ALGORITHM).filter(|rest| rest.starts_with(' ')) else {
-            return Err(StsError::incomplete_signature("Authorization header requires the AWS4-HMAC-SHA256 algorithm."));
+            return Err(StsError::incomplete_signature(
+                "Authorization header requires the AWS4-HMAC-SHA256 algorithm.",
+            ));
         };
         let field = |name: &str| {
             let found = fields.split(',').find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('='));
@@ -122,13 +124,18 @@ impl PresentedSignature {
                 "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
             ));
         }
-        if let Some(unsigned) = headers.keys().find(|name| name.as_str().starts_with("x-amz-") && !is_signed(name.as_str())) {
-            return Err(StsError::signature(format!("'{unsigned}' must be a 'SignedHeader' in the AWS Authorization.")));
+        if let Some(unsigned) =
+            headers.keys().find(|name| name.as_str().starts_with("x-amz-") && !is_signed(name.as_str()))
+        {
+            return Err(StsError::signature(format!(
+                "'{unsigned}' must be a 'SignedHeader' in the AWS Authorization."
+            )));
         }
         if let Some(absent) = self.signed_headers.iter().find(|name| !headers.contains_key(name.as_str())) {
             return Err(StsError::signature(format!("The signed header '{absent}' is not in the request.")));
         }
-        if !self.signed_headers.is_sorted() || self.signed_headers.iter().any(|name| *name != name.to_ascii_lowercase()) {
+        if !self.signed_headers.is_sorted() || self.signed_headers.iter().any(|name| *name != name.to_ascii_lowercase())
+        {
             return Err(StsError::signature("SignedHeaders must be lower-case and in order."));
         }
         Ok(())

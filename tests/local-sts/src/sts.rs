@@ -1,6 +1,6 @@
 //! The service without its sockets: a request's parts in, an answer or an error out.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::answer::{Action, Answer};
@@ -8,6 +8,7 @@ use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::error::StsError;
 use crate::key::SigningKey;
+use crate::lock::lock;
 use crate::parameters::Parameters;
 use crate::session::{IssuedCredentials, Session, Sessions};
 use crate::signature::{PresentedSignature, SignedContent};
@@ -113,11 +114,6 @@ impl Sts {
         lock(&self.issued_secrets).extend(secrets);
         credentials
     }
-}
-
-/// A lock whose holders never leave half a change behind, so one that panicked spoils nothing.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read_action(parameters: &Parameters) -> Result<Action, StsError> {

@@ -100,8 +100,8 @@ impl WebIdentity {
         let provider = account
             .and_then(|account| account.oidc_providers.iter().find(|provider| provider.url == iss))
             .ok_or_else(|| {
-                StsError::invalid_identity_token(format!("No OpenIDConnect provider found in your account for {iss}"))
-            })?;
+            StsError::invalid_identity_token(format!("No OpenIDConnect provider found in your account for {iss}"))
+        })?;
         let audience = audiences
             .into_iter()
             .find(|audience| provider.client_ids.contains(audience))
@@ -121,10 +121,7 @@ impl WebIdentity {
         Ok(Self {
             subject,
             audience,
-            provider_arn: format!(
-                "arn:{}:iam::{}:oidc-provider/{provider}",
-                role_arn.partition, role_arn.account
-            ),
+            provider_arn: format!("arn:{}:iam::{}:oidc-provider/{provider}", role_arn.partition, role_arn.account),
             provider,
             source_identity: payload.source_identity,
             tags: tags.filter_map(|(key, values)| Some((key, values.into_iter().next()?))).collect(),

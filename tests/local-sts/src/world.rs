@@ -136,13 +136,19 @@ impl World {
     pub fn role_mut(&mut self, arn: &str) -> Option<&mut Role> {
         let partition = self.partition().to_owned();
         self.accounts.iter_mut().find_map(|(account, content)| {
-            content.roles.iter_mut().find_map(|(name, role)| (role.arn(&partition, account, name) == arn).then_some(role))
+            content
+                .roles
+                .iter_mut()
+                .find_map(|(name, role)| (role.arn(&partition, account, name) == arn).then_some(role))
         })
     }
 
     pub(crate) fn role(&self, arn: &str) -> Option<&Role> {
         self.accounts.iter().find_map(|(account, content)| {
-            content.roles.iter().find_map(|(name, role)| (role.arn(self.partition(), account, name) == arn).then_some(role))
+            content
+                .roles
+                .iter()
+                .find_map(|(name, role)| (role.arn(self.partition(), account, name) == arn).then_some(role))
         })
     }
 

@@ -25,8 +25,17 @@ pub(crate) fn private_key_der() -> Vec<u8> {
     let totient = (&p - &one) * (&q - &one);
     let Some(d) = exponent.modinv(&totient) else { return private_key_der() };
     let Some(coefficient) = q.modinv(&p) else { return private_key_der() };
-    let numbers =
-        [BigUint::ZERO, &p * &q, exponent, d.clone(), p.clone(), q.clone(), &d % (&p - &one), &d % (&q - &one), coefficient];
+    let numbers = [
+        BigUint::ZERO,
+        &p * &q,
+        exponent,
+        d.clone(),
+        p.clone(),
+        q.clone(),
+        &d % (&p - &one),
+        &d % (&q - &one),
+        coefficient,
+    ];
     let content: Vec<u8> = numbers.iter().flat_map(der_integer).collect();
     der(0x30, &content)
 }

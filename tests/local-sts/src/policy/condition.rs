@@ -125,7 +125,8 @@ mod tests {
         if let Some(present) = present {
             context.set("Some:Key", present.iter().copied());
         }
-        let block = serde_json::from_value(serde_json::json!({operator: {"some:key": wanted}})).expect("a condition block");
+        let block =
+            serde_json::from_value(serde_json::json!({operator: {"some:key": wanted}})).expect("a condition block");
         all_hold(&block, &context)
     }
 

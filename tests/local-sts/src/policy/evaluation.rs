@@ -73,8 +73,7 @@ pub(crate) fn permission(policies: &[PolicyDocument], action: &str, resource: &s
 impl Statement {
     fn covers_action(&self, action: &str) -> bool {
         // Actions are the one thing IAM compares without regard to case.
-        let covers =
-            |pattern: &String| wildcard::matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase());
+        let covers = |pattern: &String| wildcard::matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase());
         covered(self.action.as_ref(), self.not_action.as_ref(), covers)
     }
 
@@ -83,7 +82,11 @@ impl Statement {
     }
 }
 
-fn covered(these: Option<&OneOrMany<String>>, all_but: Option<&OneOrMany<String>>, covers: impl Fn(&String) -> bool) -> bool {
+fn covered(
+    these: Option<&OneOrMany<String>>,
+    all_but: Option<&OneOrMany<String>>,
+    covers: impl Fn(&String) -> bool,
+) -> bool {
     match (these, all_but) {
         (Some(these), _) => these.iter().any(covers),
         (None, Some(all_but)) => !all_but.iter().any(covers),

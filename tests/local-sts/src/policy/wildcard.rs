@@ -34,9 +34,15 @@ mod tests {
 
     #[test]
     fn stars_and_question_marks() {
-        for (pattern, text) in
-            [("", ""), ("*", ""), ("*", "anything"), ("a*c", "abbc"), ("a?c", "abc"), ("*:role/a*", "arn::role/ab"), ("*a*a", "aaa")]
-        {
+        for (pattern, text) in [
+            ("", ""),
+            ("*", ""),
+            ("*", "anything"),
+            ("a*c", "abbc"),
+            ("a?c", "abc"),
+            ("*:role/a*", "arn::role/ab"),
+            ("*a*a", "aaa"),
+        ] {
             assert!(matches(pattern, text), "{pattern} should match {text}");
         }
         for (pattern, text) in [("", "a"), ("a", ""), ("a?c", "ac"), ("a*c", "ab"), ("abc", "abcd"), ("*b", "abc")] {

@@ -17,8 +17,10 @@ use hyper::{Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Body, Server, json_response, plain_response};
+use super::Server;
+use super::response::{Body, json_response, plain_response};
 use crate::fault::Fault;
+use crate::lock::lock;
 use crate::token::Claims;
 use crate::world::World;
 
@@ -81,11 +83,11 @@ fn done() -> Response<Body> {
 
 impl Server {
     pub(crate) fn inject(&self, faults: Vec<Fault>) {
-        crate::sts::lock(&self.faults).append(faults);
+        lock(&self.faults).append(faults);
     }
 
     pub(crate) fn clear_faults(&self) {
-        crate::sts::lock(&self.faults).clear();
+        lock(&self.faults).clear();
         self.release.send_replace(());
     }
 }

@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
 use hyper::Response;
 
-use super::{Body, PlainAnswer, full, xml_response};
+use super::response::{Body, PlainAnswer, full, xml_response};
 use crate::answer::{Action, Answer};
 use crate::error::StsError;
 use crate::fault::FaultKind;

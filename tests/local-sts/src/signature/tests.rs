@@ -41,8 +41,7 @@ fn refusal(authorization: &str) -> StsError {
 #[test]
 fn what_botocore_signs_is_right() {
     assert_eq!(verify(&headers(AUTHORIZATION, &[]), BODY, SECRET), Ok(()));
-    let with_token =
-        headers(AUTHORIZATION_WITH_TOKEN, &[("x-amz-security-token", "IQoJb3JpZ2luX2Vj/token+value==")]);
+    let with_token = headers(AUTHORIZATION_WITH_TOKEN, &[("x-amz-security-token", "IQoJb3JpZ2luX2Vj/token+value==")]);
     assert_eq!(verify(&with_token, BODY, SECRET), Ok(()));
     let presented = PresentedSignature::read(&with_token, NOON, None).expect("well-formed");
     assert_eq!(presented.access_key_id, "AKIDEXAMPLE");

@@ -24,7 +24,12 @@ fn across_accounts_both_sides_must_agree() {
 
     trust_b(&sts, json!({"Principal": {"AWS": "arn:aws:iam::111111111111:role/other"}}));
     denied(&hop(&sts, &keys, &[]));
-    for principal in ["*", "111111111111", "arn:aws:iam::111111111111:root", "arn:aws:sts::111111111111:assumed-role/account-a-role/web"] {
+    for principal in [
+        "*",
+        "111111111111",
+        "arn:aws:iam::111111111111:root",
+        "arn:aws:sts::111111111111:assumed-role/account-a-role/web",
+    ] {
         trust_b(&sts, json!({"Principal": {"AWS": principal}}));
         hop(&sts, &keys, &[]).granted();
     }
@@ -33,7 +38,8 @@ fn across_accounts_both_sides_must_agree() {
     let elsewhere = json!({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::222222222222:role/other*"}});
     sts.edit_role(ROLE_A, |role| role.policies = vec![policy(elsewhere)]).expect("a sound world");
     denied(&hop(&sts, &keys, &[]));
-    let wide = json!({"Statement": {"Effect": "Allow", "Action": "sts:*", "Resource": "arn:aws:iam::222222222222:role/*"}});
+    let wide =
+        json!({"Statement": {"Effect": "Allow", "Action": "sts:*", "Resource": "arn:aws:iam::222222222222:role/*"}});
     sts.edit_role(ROLE_A, |role| role.policies = vec![policy(wide)]).expect("a sound world");
     hop(&sts, &keys, &[]).granted();
 }
@@ -44,7 +50,8 @@ fn within_an_account_being_named_is_enough_and_being_of_the_account_is_not() {
     let user = Keys::of_base_user();
     let become_a = |sts| hop(sts, &user, &[("RoleArn", ROLE_A)]);
     become_a(&sts).granted();
-    let by_root = json!({"Statement": {"Effect": "Allow", "Principal": {"AWS": "111111111111"}, "Action": "sts:AssumeRole"}});
+    let by_root =
+        json!({"Statement": {"Effect": "Allow", "Principal": {"AWS": "111111111111"}, "Action": "sts:AssumeRole"}});
     sts.edit_role(ROLE_A, |role| role.trust = policy(by_root)).expect("a sound world");
     become_a(&sts).refused("AccessDenied", 403, "User: arn:aws:iam::111111111111:user/base-user is not authorized");
     let allowed = policy(json!({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": ROLE_A}}));
@@ -91,7 +98,11 @@ fn external_ids() {
     denied(&hop(&sts, &keys, &[]));
     denied(&hop(&sts, &keys, &[("ExternalId", "other")]));
     hop(&sts, &keys, &[("ExternalId", "shared-secret")]).granted();
-    hop(&sts, &keys, &[("ExternalId", "a b")]).refused("ValidationError", 400, r"at 'externalId' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w+=,.@:\/-]*");
+    hop(&sts, &keys, &[("ExternalId", "a b")]).refused(
+        "ValidationError",
+        400,
+        r"at 'externalId' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w+=,.@:\/-]*",
+    );
     hop(&sts, &keys, &[("ExternalId", "a")]).refused("ValidationError", 400, "greater than or equal to 2");
 }
 
@@ -109,21 +120,36 @@ fn tags_need_trust_and_keep_their_limits() {
     let sts = start();
     let keys = session_of_a(&sts);
     let tag = |key: &'static str, value: &'static str| [("Tags.member.1.Key", key), ("Tags.member.1.Value", value)];
-    hop(&sts, &keys, &tag("team", "shop")).refused("AccessDenied", 403, "is not authorized to perform: sts:TagSession on resource: ");
-    trust_b(&sts, json!({
-        "Action": ["sts:AssumeRole", "sts:TagSession"],
-        "Condition": {"StringEqualsIfExists": {"aws:RequestTag/team": ["shop", ""]}},
-    }));
+    hop(&sts, &keys, &tag("team", "shop")).refused(
+        "AccessDenied",
+        403,
+        "is not authorized to perform: sts:TagSession on resource: ",
+    );
+    trust_b(
+        &sts,
+        json!({
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+            "Condition": {"StringEqualsIfExists": {"aws:RequestTag/team": ["shop", ""]}},
+        }),
+    );
     assert_eq!(hop(&sts, &keys, &tag("team", "shop")).expect("PackedPolicySize"), "1");
     hop(&sts, &keys, &tag("team", "")).granted();
     denied(&hop(&sts, &keys, &tag("team", "other")));
 
     let long: &'static str = "k".repeat(257).leak();
-    hop(&sts, &keys, &tag("", "v")).refused("ValidationError", 400, "at 'tags.1.member.key' failed to satisfy constraint: Member must have length greater than or equal to 1");
+    hop(&sts, &keys, &tag("", "v")).refused(
+        "ValidationError",
+        400,
+        "at 'tags.1.member.key' failed to satisfy constraint: Member must have length greater than or equal to 1",
+    );
     hop(&sts, &keys, &tag(&long[..129], "v")).refused("ValidationError", 400, "less than or equal to 128");
     hop(&sts, &keys, &tag("k", long)).refused("ValidationError", 400, "less than or equal to 256");
     let twice = [("Tags.member.1.Key", "k"), ("Tags.member.2.Key", "K")];
-    hop(&sts, &keys, &twice).refused("InvalidParameterValue", 400, "Duplicate tag keys found. Please note that Tag keys are case insensitive.");
+    hop(&sts, &keys, &twice).refused(
+        "InvalidParameterValue",
+        400,
+        "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+    );
     let unknown_transitive = [("TransitiveTagKeys.member.1", "k")];
     hop(&sts, &keys, &unknown_transitive).refused("InvalidParameterValue", 400, "transitive tag key must be included");
     let gap = [("Tags.member.2.Key", "k")];
@@ -131,7 +157,11 @@ fn tags_need_trust_and_keep_their_limits() {
 
     let many: Vec<(String, String)> = (1..=51).map(|n| (format!("Tags.member.{n}.Key"), format!("k{n}"))).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    hop(&sts, &keys, &many).refused("ValidationError", 400, "at 'tags' failed to satisfy constraint: Member must have length less than or equal to 50");
+    hop(&sts, &keys, &many).refused(
+        "ValidationError",
+        400,
+        "at 'tags' failed to satisfy constraint: Member must have length less than or equal to 50",
+    );
     hop(&sts, &keys, &many[..50]).granted();
     let mut large = many[..50].to_vec();
     let names: Vec<String> = (1..=50).map(|n| format!("Tags.member.{n}.Value")).collect();
@@ -145,17 +175,25 @@ fn transitive_tags_go_along_the_chain() {
     let tagging = json!({"Action": ["sts:AssumeRole", "sts:TagSession"], "Principal": "*"});
     trust_b(&sts, tagging);
     sts.edit_role(ROLE_B, |role| {
-        role.policies = vec![policy(json!({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}}))];
+        role.policies =
+            vec![policy(json!({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}}))];
     })
     .expect("a sound world");
     let tags = [("Tags.member.1.Key", "team"), ("Tags.member.1.Value", "shop"), ("TransitiveTagKeys.member.1", "team")];
     let tagged = hop(&sts, &session_of_a(&sts), &tags).granted();
     // The second hop inherits `team`: it cannot be set again, and needs sts:TagSession even if nothing is passed.
     hop(&sts, &tagged, &[]).granted();
-    hop(&sts, &tagged, &tags[..2]).refused("InvalidParameterValue", 400, "conflicts with a transitive tag key from the calling session.");
+    hop(&sts, &tagged, &tags[..2]).refused(
+        "InvalidParameterValue",
+        400,
+        "conflicts with a transitive tag key from the calling session.",
+    );
     trust_b(&sts, json!({"Principal": "*"}));
     hop(&sts, &tagged, &[]).refused("AccessDenied", 403, "sts:TagSession");
-    trust_b(&sts, json!({"Principal": "*", "Action": "sts:*", "Condition": {"StringEquals": {"aws:PrincipalTag/team": "shop"}}}));
+    trust_b(
+        &sts,
+        json!({"Principal": "*", "Action": "sts:*", "Condition": {"StringEquals": {"aws:PrincipalTag/team": "shop"}}}),
+    );
     hop(&sts, &tagged, &[]).granted();
     hop(&sts, &session_of_a(&sts), &[]).refused("AccessDenied", 403, "sts:AssumeRole");
 }
@@ -164,10 +202,15 @@ fn transitive_tags_go_along_the_chain() {
 fn source_identities_need_trust_and_stay() {
     let sts = start();
     let keys = session_of_a(&sts);
-    hop(&sts, &keys, &[("SourceIdentity", "checkout")]).refused("AccessDenied", 403, "sts:SetSourceIdentity on resource");
+    hop(&sts, &keys, &[("SourceIdentity", "checkout")]).refused(
+        "AccessDenied",
+        403,
+        "sts:SetSourceIdentity on resource",
+    );
     trust_b(&sts, json!({"Principal": "*", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"]}));
     sts.edit_role(ROLE_B, |role| {
-        role.policies = vec![policy(json!({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}}))];
+        role.policies =
+            vec![policy(json!({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}}))];
     })
     .expect("a sound world");
     let first = hop(&sts, &keys, &[("SourceIdentity", "checkout")]);

@@ -78,7 +78,7 @@ fn it_renews_the_token() {
     let directory = tempfile::tempdir().expect("a directory");
     let volume = directory.path().join("volume");
     let running =
-        Running::start(directory.path(), &["--token-dir", volume.to_str().expect("UTF-8"), "--token-lifetime", "1"]);
+        Running::start(directory.path(), &["--token-dir", volume.to_str().expect("UTF-8"), "--token-lifetime", "3"]);
     let token_file = volume.join("token");
     let first = fs::read_to_string(&token_file).expect("a token");
     eventually(|| fs::read_to_string(&token_file).is_ok_and(|token| token != first));
@@ -93,8 +93,16 @@ fn it_takes_a_world_file_a_clock_shift_and_a_service_account() {
     fs::write(&world, text).expect("written");
     let volume = directory.path().join("volume");
     let options = [
-        "--world", world.to_str().expect("UTF-8"), "--token-dir", volume.to_str().expect("UTF-8"),
-        "--namespace", "a", "--service-account", "b", "--clock-shift", "-86400",
+        "--world",
+        world.to_str().expect("UTF-8"),
+        "--token-dir",
+        volume.to_str().expect("UTF-8"),
+        "--namespace",
+        "a",
+        "--service-account",
+        "b",
+        "--clock-shift",
+        "-86400",
     ];
     let running = Running::start(directory.path(), &options);
     let reply = assume(&running.url, &volume.join("token"));
@@ -123,5 +131,8 @@ fn it_says_what_is_wrong() {
     fs::write(&world, "{\"acounts\": {}}").expect("written");
     let output = Command::new(env!("CARGO_BIN_EXE_local-sts")).arg("--world").arg(&world).output().expect("run");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains("world.json: the world is not readable: unknown field `acounts`"), "{said}");
+    assert!(
+        !output.status.success() && said.contains("world.json: the world is not readable: unknown field `acounts`"),
+        "{said}"
+    );
 }

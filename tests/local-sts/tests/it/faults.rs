@@ -87,7 +87,8 @@ fn a_hanging_request_does_not_keep_the_server_from_stopping() {
     let sts = with(FaultKind::Hang);
     let url = sts.url();
     std::thread::scope(|scope| {
-        let hanging = scope.spawn(|| exchange(&url, "POST", "/", &[("content-type", FORM)], "Action=GetCallerIdentity"));
+        let hanging =
+            scope.spawn(|| exchange(&url, "POST", "/", &[("content-type", FORM)], "Action=GetCallerIdentity"));
         sts.wait_for_requests(1, Duration::from_secs(10));
         drop(sts);
         assert!(hanging.join().expect("no panic").map_or(true, |answer| answer.is_empty()));

@@ -30,15 +30,21 @@ fn envelopes_that_are_refused() {
     request(&url, "POST", "/", &[("content-type", with_charset)], &body).refused("MissingAuthenticationToken", 403, "");
     post(&url, "AssumeRole", &[]).refused("MissingAuthenticationToken", 403, "Request is missing Authentication Token");
     let too_long = "x".repeat(2 << 20);
-    assert!(crate::support::exchange(&url, "POST", "/", &[("content-type", FORM)], &too_long).map_or(true, |answer| answer.is_empty()));
+    assert!(
+        crate::support::exchange(&url, "POST", "/", &[("content-type", FORM)], &too_long)
+            .map_or(true, |answer| answer.is_empty())
+    );
 }
 
 #[test]
 fn a_web_identity_request_needs_no_signature_and_minds_none() {
     let sts = start();
     let token = sts.mint(&Claims::default());
-    let parameters =
-        [("RoleArn", "arn:aws:iam::111111111111:role/account-a-role"), ("RoleSessionName", "ab"), ("WebIdentityToken", &token)];
+    let parameters = [
+        ("RoleArn", "arn:aws:iam::111111111111:role/account-a-role"),
+        ("RoleSessionName", "ab"),
+        ("WebIdentityToken", &token),
+    ];
     let body = form("AssumeRoleWithWebIdentity", &parameters);
     let headers = [("content-type", FORM), ("authorization", "Bearer nonsense")];
     request(&sts.url(), "POST", "/", &headers, &body).granted();
@@ -74,7 +80,8 @@ fn one_connection_serves_many_requests() {
 fn discovery_leads_to_the_keys() {
     let sts = start();
     let document: Value =
-        serde_json::from_str(&request(&sts.url(), "GET", "/.well-known/openid-configuration", &[], "").body).expect("JSON");
+        serde_json::from_str(&request(&sts.url(), "GET", "/.well-known/openid-configuration", &[], "").body)
+            .expect("JSON");
     assert_eq!(document["issuer"], sts.issuer());
     assert_eq!(document["jwks_uri"], format!("{}/openid/v1/jwks", sts.url()));
     assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256"]));
@@ -163,7 +170,8 @@ fn the_admin_routes() {
 #[test]
 fn worlds_that_are_refused() {
     let role = |changes: Value| {
-        let mut role = json!({"trust": {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}});
+        let mut role =
+            json!({"trust": {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}});
         for (key, value) in changes.as_object().expect("an object") {
             role[key] = value.clone();
         }
@@ -197,7 +205,11 @@ fn a_world_says_how_the_server_starts() {
     let reply = with_token(&sts, &sts.mint(&Claims::default()), &[]);
     assert_eq!(reply.expect("Provider"), "arn:aws:iam::111111111111:oidc-provider/oidc.example/cluster");
     // The signer of these tests is in us-east-1.
-    signed(&sts.url(), &reply.granted(), "GetCallerIdentity", &[]).refused("SignatureDoesNotMatch", 403, "valid region");
+    signed(&sts.url(), &reply.granted(), "GetCallerIdentity", &[]).refused(
+        "SignatureDoesNotMatch",
+        403,
+        "valid region",
+    );
 }
 
 #[test]

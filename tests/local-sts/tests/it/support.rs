@@ -74,7 +74,13 @@ impl Keys {
 }
 
 /// Sends one request on a connection of its own and reads what comes until it closes.
-pub(crate) fn exchange(url: &str, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> io::Result<Vec<u8>> {
+pub(crate) fn exchange(
+    url: &str,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> io::Result<Vec<u8>> {
     let address = url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -102,7 +108,10 @@ pub(crate) fn parse(answer: &[u8]) -> Reply {
     let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
     Reply {
         status: status.expect("a status"),
-        headers: lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect(),
+        headers: lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+            .collect(),
         body: body.to_owned(),
     }
 }

@@ -3,6 +3,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use local_sts::TokenVolume;
 
@@ -65,8 +66,7 @@ fn a_reader_never_fails_while_tokens_are_swapped() {
         let reader = scope.spawn(|| {
             let (mut reads, mut seen, mut last) = (0, 0, String::new());
             while !done.load(Ordering::SeqCst) {
-                // A slow reader may lose its directory twice in a row to a writer as hasty as this one.
-                let Ok(text) = read(&volume.token_file()) else { continue };
+                let text = read(&volume.token_file()).expect("readable at any time");
                 assert_eq!(text.len(), 1200, "whole");
                 assert_eq!(text, text[..4].repeat(300), "one token, not two");
                 assert!(text >= last, "never an older one");
@@ -78,9 +78,9 @@ fn a_reader_never_fails_while_tokens_are_swapped() {
             }
             (reads, seen)
         });
-        for number in 1..=500 {
+        for number in 1..=300 {
             volume.write(&token(number)).expect("written");
-            std::thread::sleep(std::time::Duration::from_micros(200));
+            std::thread::sleep(Duration::from_millis(1));
         }
         done.store(true, Ordering::SeqCst);
         reader.join().expect("no panic")

@@ -39,7 +39,12 @@ fn claims_that_are_refused() {
             400,
             "No OpenIDConnect provider found in your account for https://elsewhere",
         ),
-        (Claims { audience: vec!["api".to_owned()], ..claims() }, "InvalidIdentityToken", 400, "Incorrect token audience"),
+        (
+            Claims { audience: vec!["api".to_owned()], ..claims() },
+            "InvalidIdentityToken",
+            400,
+            "Incorrect token audience",
+        ),
         (Claims { audience: vec![], ..claims() }, "InvalidIdentityToken", 400, "Missing a required claim: aud"),
         (without("iss"), "InvalidIdentityToken", 400, "Missing a required claim: iss"),
         (without("sub"), "InvalidIdentityToken", 400, "Missing a required claim: sub"),
@@ -81,7 +86,7 @@ fn what_is_no_token() {
     let sts = start();
     let good = sts.mint(&Claims::default());
     let newline = format!("{good}\n");
-    for wrong in ["token", "a.b", "a.b.c", "....", newline.as_str(), &good[..good.len() / 2]] {
+    for wrong in ["token", "aa.bb", "a.b.c", "....", newline.as_str(), &good[..good.len() / 2]] {
         with_token(&sts, wrong, &[]).refused(
             "InvalidIdentityToken",
             400,
@@ -177,17 +182,32 @@ fn parameters_out_of_their_limits() {
     let sts = start();
     let long_name = "n".repeat(65);
     for (parameters, message) in [
-        (("RoleSessionName", "a:b"), r"Value 'a:b' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w+=,.@-]*"),
+        (
+            ("RoleSessionName", "a:b"),
+            r"Value 'a:b' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w+=,.@-]*",
+        ),
         (("RoleSessionName", "a"), "Member must have length greater than or equal to 2"),
         (("RoleSessionName", &long_name), "Member must have length less than or equal to 64"),
-        (("RoleArn", "arn:aws:iam::1:role"), "at 'roleArn' failed to satisfy constraint: Member must have length greater than or equal to 20"),
+        (
+            ("RoleArn", "arn:aws:iam::1:role"),
+            "at 'roleArn' failed to satisfy constraint: Member must have length greater than or equal to 20",
+        ),
         (("RoleArn", "arn:aws:iam::111111111111:role/account-a-role\n"), "Request ARN is invalid"),
         (("RoleArn", "arn:aws:iam::111111111111:user/base-user"), "Request ARN is invalid"),
-        (("DurationSeconds", "899"), "Value '899' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900"),
+        (
+            ("DurationSeconds", "899"),
+            "Value '899' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900",
+        ),
         (("DurationSeconds", "43201"), "Member must have value less than or equal to 43200"),
-        (("DurationSeconds", "3601"), "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."),
+        (
+            ("DurationSeconds", "3601"),
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+        ),
         (("WebIdentityToken", "abc"), "Member must have length greater than or equal to 4"),
-        (("Policy", ""), "at 'policy' failed to satisfy constraint: Member must have length greater than or equal to 1"),
+        (
+            ("Policy", ""),
+            "at 'policy' failed to satisfy constraint: Member must have length greater than or equal to 1",
+        ),
         (("PolicyArns.member.1.arn", "arn:aws:iam::aws:role/r"), "Invalid ARN"),
         (("ProviderId", "www.amazon.com"), "ProviderId"),
     ] {
@@ -204,7 +224,11 @@ fn parameters_out_of_their_limits() {
 fn session_policies() {
     let sts = start();
     let sound = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":true}}}]}"#;
-    let reply = web_identity(&sts, &Claims::default(), &[("Policy", sound), ("PolicyArns.member.1.arn", "arn:aws:iam::aws:policy/ReadOnlyAccess")]);
+    let reply = web_identity(
+        &sts,
+        &Claims::default(),
+        &[("Policy", sound), ("PolicyArns.member.1.arn", "arn:aws:iam::aws:policy/ReadOnlyAccess")],
+    );
     assert_eq!(reply.expect("PackedPolicySize"), "5");
     for wrong in ["{", "[]", "{}", r#"{"Statement":[{"Effect":"Allow","Action":"*"}]}"#] {
         web_identity(&sts, &Claims::default(), &[("Policy", wrong)]).refused(

@@ -61,7 +61,8 @@ fn a_provider_is_federated_only() {
         (json!({"Federated": "issuer"}), None),
         (json!({"AWS": PROVIDER}), None),
     ] {
-        let document = policy(json!([{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRoleWithWebIdentity"}]));
+        let document =
+            policy(json!([{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRoleWithWebIdentity"}]));
         let requester = Requester::Federated { provider_arn: PROVIDER };
         let trust = document.trusts(requester, "sts:AssumeRoleWithWebIdentity", &Context::default());
         assert_eq!(trust, expected, "{principal}");
@@ -85,7 +86,9 @@ fn actions_and_denials() {
     }
     let not_action = policy(json!({"Effect": "Allow", "Principal": "*", "NotAction": "sts:TagSession"}));
     assert!(trust_of(&not_action, "sts:AssumeRole").is_some() && trust_of(&not_action, "sts:TagSession").is_none());
-    let denied = policy(json!([allow(json!("sts:*")), {"Effect": "Deny", "Principal": {"AWS": ROLE}, "Action": "sts:AssumeRole"}]));
+    let denied = policy(
+        json!([allow(json!("sts:*")), {"Effect": "Deny", "Principal": {"AWS": ROLE}, "Action": "sts:AssumeRole"}]),
+    );
     assert!(trust_of(&denied, "sts:AssumeRole").is_none() && trust_of(&denied, "sts:TagSession").is_some());
 }
 
@@ -141,9 +144,9 @@ fn documents_this_server_refuses() {
             statement[key] = value.clone();
         }
         let text = json!({"Statement": statement}).to_string();
-        text.parse::<PolicyDocument>().map_err(|error| error.to_string()).and_then(|document| {
-            document.check(Place::Trust).map_err(|error| error.to_string())
-        })
+        text.parse::<PolicyDocument>()
+            .map_err(|error| error.to_string())
+            .and_then(|document| document.check(Place::Trust).map_err(|error| error.to_string()))
     };
     assert_eq!(trust(json!({})), Ok(()));
     for (extra, reason) in [
@@ -164,5 +167,11 @@ fn documents_this_server_refuses() {
     let permissions = policy(json!({"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}));
     assert!(permissions.check(Place::Permissions).is_err());
     assert!(policy(json!({"Effect": "Allow", "Action": "*"})).check(Place::Permissions).is_err());
-    assert!("{\"Version\": \"2020-01-01\", \"Statement\": []}".parse::<PolicyDocument>().expect("JSON").check(Place::Trust).is_err());
+    assert!(
+        "{\"Version\": \"2020-01-01\", \"Statement\": []}"
+            .parse::<PolicyDocument>()
+            .expect("JSON")
+            .check(Place::Trust)
+            .is_err()
+    );
 }

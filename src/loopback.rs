@@ -1,0 +1,33 @@
+//! A small HTTP client for asking a running `credvend run` on the same machine: no TLS, no proxy, no pool.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::{Request, StatusCode, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// Larger than any answer of ours.
+const LARGEST_ANSWER: usize = 64 * 1024;
+
+/// Asks for a path; gives status and body.
+///
+/// # Errors
+/// Why there was no answer.
+pub async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, Bytes), String> {
+    let stream = TcpStream::connect(address).await.map_err(|error| error.kind().to_string())?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
+    // Ends with the sender.
+    tokio::spawn(connection);
+    let request =
+        Request::get(path).header(header::HOST, address.to_string()).body(Empty::<Bytes>::new()).map_err(text)?;
+    let response = sender.send_request(request).await.map_err(text)?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await.map_err(text)?;
+    Ok((status, body.to_bytes()))
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}

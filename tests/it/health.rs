@@ -1,0 +1,51 @@
+use local_sts::{Fault, FaultKind};
+
+use crate::support::{Credvend, Stage, get};
+
+#[test]
+fn readiness_means_credentials() {
+    let stage = Stage::new();
+    stage.fault(Fault::new(FaultKind::Hang).forever());
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).start();
+    let (address, admin) = (run.address(), run.admin_address());
+    let health = |arguments: &[&str]| {
+        let listen = address.to_string();
+        Credvend::new(&[&["health", "--listen", &listen], arguments].concat()).end()
+    };
+    for asked in [address, admin] {
+        assert_eq!(get(asked, "/healthz", &[]).status, 200);
+        assert_eq!(get(asked, "/readyz", &[]).status, 503);
+    }
+    health(&[]).failed(1, &["not ready", "default"]);
+
+    stage.sts.clear_faults();
+    run.line(&["exchanged"]);
+    health(&[]).succeeded();
+    health(&["--profile", "default"]).succeeded();
+    assert_eq!(health(&["--profile", "other"]).code, Some(1));
+    assert_eq!(get(admin, "/readyz?profile=default", &[]).status, 200);
+    assert_eq!(get(admin, "/readyz?profile=other", &[]).status, 404);
+}
+
+#[test]
+fn the_admin_listener_never_serves_credentials_and_takes_any_host() {
+    let stage = Stage::new();
+    let run = stage.credvend(&["run", "--listen", "none", "--admin-listen", "127.0.0.1:0"]);
+    let run = run.env("CREDVEND_CREDENTIALS_FILE", stage.path("credentials")).start();
+    let admin = run.admin_address();
+    run.line(&["credentials file written"]);
+    assert_eq!(get(admin, "/v1/credentials", &[]).status, 404);
+    let request = "GET /readyz HTTP/1.1\r\nHost: 10.0.0.7:9912\r\nConnection: close\r\n\r\n";
+    assert_eq!(crate::support::raw(admin, request).status, 200);
+    let admin = admin.to_string();
+    let health = |arguments: &[&str]| Credvend::new(&[&["health"], arguments].concat()).end();
+    health(&["--listen", "none", "--admin-listen", &admin]).succeeded();
+    health(&["--listen", "none"]).failed(2, &["--admin-listen"]);
+}
+
+#[test]
+fn nobody_there_is_not_ready() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bound").local_addr().expect("an address");
+    let ended = Credvend::new(&["health"]).env("CREDVEND_LISTEN", free.to_string()).end();
+    ended.failed(1, &[&free.to_string(), "is credvend run listening there?"]);
+}

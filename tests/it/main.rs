@@ -1,0 +1,36 @@
+//! The real binary, against a strict local STS, over real files and sockets. One binary of tests, so one link.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and measure real time"
+)]
+
+/// Starting credvend, asking it, and refusing a leaked secret.
+mod support;
+
+/// Who may depend on whom in `src`.
+mod architecture;
+/// Folders of arguments, environment and files, with what must come of them.
+mod cases;
+/// `--credentials-file`.
+mod credentials_file;
+/// The container credentials endpoint and its guards.
+mod endpoint;
+/// `health`, `/readyz`, `--admin-listen`.
+mod health;
+/// `export` and `process`.
+mod one_shots;
+/// Chains from profiles, and calls that are shared.
+mod profiles;
+/// When credentials are renewed, and what happens when they cannot be.
+mod refresh;
+/// SIGTERM, SIGINT, SIGHUP.
+mod signals;
+/// What STS can do to a client.
+mod sts_faults;
+/// TLS, CA bundles, proxies.
+mod tls;
+/// The projected token in all its states.
+mod token;

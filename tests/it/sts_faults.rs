@@ -1,0 +1,122 @@
+use local_sts::{Fault, FaultKind};
+
+use crate::support::{ROLE_B, Stage};
+
+/// One fault, then a sound STS: the next attempt succeeds, and the log says why there was one.
+#[test]
+fn what_passes_is_tried_again() {
+    let faults = [
+        (FaultKind::Throttle, "Throttling"),
+        (FaultKind::ServerError { status: 500 }, "InternalFailure"),
+        (FaultKind::IdpCommunicationError, "IDPCommunicationError"),
+        (FaultKind::InvalidIdentityTokenVerificationKey, "verification key"),
+        (FaultKind::Reset, "was not reached"),
+        (FaultKind::Garbage, "is no AssumeRoleWithWebIdentityResponse"),
+        (FaultKind::TruncatedBody, "was not reached"),
+        (FaultKind::CutXml, "incomplete"),
+        (FaultKind::HugeBody { mebibytes: 8 }, "exceeds"),
+        (FaultKind::WrongRoot, "is no AssumeRoleWithWebIdentityResponse"),
+        (FaultKind::MissingExpiry, "incomplete"),
+        (FaultKind::PastExpiry, "had expired"),
+    ];
+    // Each waits for a second or two, so all at once.
+    std::thread::scope(|scope| {
+        for (kind, words) in faults {
+            scope.spawn(move || {
+                let stage = Stage::new();
+                stage.fault(Fault::new(kind.clone()));
+                let ended = stage.credvend(&["export", "--log-level", "trace"]).end().succeeded();
+                assert!(ended.stderr.contains(words), "{kind:?}: {words:?} is missing in {}", ended.stderr);
+                assert!(ended.stderr.contains("attempt=2"), "{kind:?}");
+                stage.refuse_leaks(&ended.stderr);
+                assert_eq!(stage.sts.requests().len(), 2, "{kind:?}");
+            });
+        }
+    });
+}
+
+#[test]
+fn an_answer_that_comes_slowly_is_taken() {
+    let stage = Stage::new();
+    stage.fault(Fault::new(FaultKind::Delay { milliseconds: 1200 }));
+    stage.credvend(&["export"]).end().succeeded();
+    assert_eq!(stage.sts.requests().len(), 1);
+}
+
+#[test]
+fn an_expired_source_is_renewed_within_the_attempt() {
+    let stage = Stage::new();
+    let message = "The security token included in the request is expired";
+    stage.fault(Fault::error("ExpiredToken", 403, message).for_action("AssumeRole"));
+    stage.credvend(&["export", "--chain-role-arn", ROLE_B]).end().succeeded();
+    let expected = ["AssumeRoleWithWebIdentity", "AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRole"];
+    assert_eq!(stage.actions(), expected);
+}
+
+#[test]
+fn a_refusal_that_repeats_the_token_does_not_leak_it() {
+    let stage = Stage::new();
+    let token = std::fs::read_to_string(stage.tokens.token_file()).expect("read");
+    let message =
+        format!("1 validation error detected: Value '{token}' at 'webIdentityToken' failed, {}", &token[..40]);
+    stage.fault(Fault::error("ValidationError", 400, &message));
+    let ended = stage.credvend(&["export", "--log-level", "trace"]).end();
+    ended.failed(4, &["ValidationError", "[redacted]"]);
+    stage.refuse_leaks(&ended.stderr);
+    assert!(!ended.stderr.contains(&token[..24]));
+}
+
+#[test]
+fn a_wrong_clock_of_sts_or_of_this_node_does_not_matter() {
+    // The node's clock cannot be set in a test; STS's can, which is the same difference.
+    for seconds in [-7200, 7200] {
+        let stage = Stage::new();
+        stage.sts.set_clock_shift(seconds);
+        stage.renew_token(&local_sts::Claims {
+            lifetime: std::time::Duration::from_secs(86_400),
+            ..local_sts::Claims::service_account("shop", "checkout")
+        });
+        let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--chain-role-arn", ROLE_B]).start();
+        let address = run.address();
+        run.line(&["exchanged", "hop=2"]);
+        assert_eq!(crate::support::get(address, "/v1/credentials", &[]).status, 200, "{seconds}");
+    }
+}
+
+#[test]
+fn every_final_refusal_exits_4_and_says_what_to_do() {
+    for (code, status, message, mend) in [
+        ("InvalidIdentityToken", 400, "No OpenIDConnect provider found in your account for https://x", "OIDC provider"),
+        ("InvalidIdentityToken", 400, "Incorrect token audience", "audience"),
+        ("IDPRejectedClaim", 403, "rejected", "identity provider"),
+        ("MalformedPolicyDocument", 400, "Syntax errors in policy.", "session policy"),
+        ("PackedPolicyTooLarge", 400, "Packed size of session tags consumes 120%", "fewer session tags"),
+        ("RegionDisabledException", 403, "STS is not activated in this region", "activate STS"),
+        ("ValidationError", 400, "The requested DurationSeconds exceeds the MaxSessionDuration", "MaxSessionDuration"),
+        ("ValidationError", 400, "Request ARN is invalid", "parameter"),
+        ("SomethingNew", 400, "nobody knows", "API reference"),
+    ] {
+        let stage = Stage::new();
+        stage.fault(Fault::error(code, status, message));
+        stage.credvend(&["export"]).end().failed(4, &[code, message, mend, "hop 1"]);
+        assert_eq!(stage.sts.requests().len(), 1, "{code}");
+    }
+}
+
+#[test]
+fn nobody_at_the_address_exits_5() {
+    let stage = Stage::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bound").local_addr().expect("an address");
+    let ended =
+        stage.credvend(&["export", "--timeout", "1s"]).env("AWS_ENDPOINT_URL_STS", format!("http://{free}")).end();
+    ended.failed(5, &[&free.to_string(), "was not reached", "Connection refused"]);
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let stage = Stage::new();
+    stage.fault(Fault::error("Found", 302, "elsewhere"));
+    let ended = stage.credvend(&["export", "--timeout", "1s"]).end();
+    assert_ne!(ended.code, Some(0));
+    assert!(stage.sts.requests().len() <= 2);
+}

@@ -1,0 +1,15 @@
+mod http;
+mod process;
+mod stage;
+
+pub(crate) use http::{get, raw};
+pub(crate) use process::{Credvend, Ended, Running, Signal};
+pub(crate) use stage::Stage;
+
+/// The role whose trust policy names the token.
+pub(crate) const ROLE_A: &str = "arn:aws:iam::111111111111:role/account-a-role";
+/// The role in the other account, which trusts the first.
+pub(crate) const ROLE_B: &str = "arn:aws:iam::222222222222:role/account-b-role";
+
+/// How long something that must happen may take on a busy machine. Nothing waits this long unless it fails.
+pub(crate) const DEADLINE: std::time::Duration = std::time::Duration::from_secs(30);

@@ -1,0 +1,31 @@
+"""An application that keeps one client and never stops calling, until its key has changed as often as told.
+
+It does not forgive: one failed call ends it. Prints the credentials of each key it met, and a count at the end.
+"""
+
+import json
+import sys
+import time
+
+import boto3
+from botocore.config import Config
+
+changes, deadline = int(sys.argv[1]), time.monotonic() + float(sys.argv[2])
+session = boto3.Session()
+sts = session.client("sts", config=Config(retries={"total_max_attempts": 1}))
+calls, keys = 0, []
+while len(keys) <= changes:
+    if time.monotonic() > deadline:
+        sys.exit(f"only {len(keys)} keys in {calls} calls")
+    sts.get_caller_identity()
+    calls += 1
+    frozen = session.get_credentials().get_frozen_credentials()
+    if frozen.access_key not in keys:
+        keys.append(frozen.access_key)
+        print(json.dumps({
+            "AccessKeyId": frozen.access_key,
+            "SecretAccessKey": frozen.secret_key,
+            "SessionToken": frozen.token,
+        }), flush=True)
+    time.sleep(0.3)
+print(json.dumps({"Calls": calls}))

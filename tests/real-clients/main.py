@@ -1,0 +1,72 @@
+"""Runs every suite: `python main.py PATH_TO_CREDVEND PATH_TO_LOCAL_STS`.
+
+One line a check and a count at the end; exits 1 where any check failed.
+"""
+
+import os
+import sys
+import tempfile
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from suites import (
+    boto3_drives,
+    credential_process,
+    credentials_file,
+    endpoint,
+    export,
+    logs,
+    moto,
+    profiles,
+    rotation,
+    termination,
+)
+from support.checks import CheckFailed, Checks
+from support.local_sts import LocalSts
+from support.world import World
+
+# These share one local STS and its record, so they take turns.
+IN_TURN = [credentials_file, endpoint, credential_process, profiles, export, termination, moto, boto3_drives]
+# This one waits most of the time and has an STS of its own.
+BESIDE = rotation
+# And this one reads what all the others left.
+LAST = logs
+
+
+def main(credvend, local_sts):
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="real-clients-") as scratch:
+        world = World(credvend, local_sts, Path(scratch))
+        with LocalSts(world, "sts") as world.sts, ThreadPoolExecutor(1) as pool:
+            beside = pool.submit(run, BESIDE, world)
+            results = [run(suite, world) for suite in IN_TURN]
+            results.append(beside.result())
+        results.append(run(LAST, world))
+    passed = sum(checks.passed for checks in results)
+    failed = sum(checks.failed for checks in results)
+    print(f"{len(results)} suites in {time.monotonic() - started:.0f} s")
+    print(f"real-clients: {passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def run(suite, world):
+    """A suite ends at its first failed check; the others still run."""
+    checks = Checks(suite.__name__.rpartition(".")[2])
+    try:
+        suite.run(world, checks)
+    except CheckFailed as failure:
+        checks.fail(failure)
+    except Exception:
+        checks.fail(traceback.format_exc())
+    return checks
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    # Anything else started from here would meet the caller's own AWS set-up.
+    for name in [name for name in os.environ if name.startswith(("AWS_", "CREDVEND_"))]:
+        del os.environ[name]
+    sys.exit(main(*(Path(argument).resolve(strict=True) for argument in sys.argv[1:])))
