@@ -1,6 +1,6 @@
 //! What a stage hands to the next: credentials with their window, or an error that says what the caller does.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
     arn::{RoleArn, SessionName},
@@ -10,6 +10,14 @@ use crate::{
     sts::{StsError, error::Remedy},
     token::{Claims, TokenError},
 };
+
+/// What gives credentials that are not yet due for renewal.
+pub trait ProvideCredentials: Send + Sync {
+    /// Credentials, from memory or fresh.
+    ///
+    /// An error is what the last attempt failed with; before its back-off is over no other is made, however often it is asked.
+    fn provide(&self) -> Pin<Box<dyn Future<Output = Result<Lease, Failure>> + Send + '_>>;
+}
 
 /// Credentials in hand.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 //! credentials, never told to fetch them: it answers from memory until they are due, makes one call at a time, and after a
 //! failure answers with that failure until its back-off is over, however many ask.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use tokio::sync::Mutex;
 
@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     credentials::Credentials,
     exchange::WebIdentityHop,
-    provider::{Failure, HopName, Lease, ProviderError},
+    provider::{Failure, HopName, Lease, ProvideCredentials, ProviderError},
     refresh::{
         backoff::{self, Random},
         window::Window,
@@ -110,12 +110,8 @@ fn common_steps(one: &Chain, other: &Chain) -> usize {
     1 + one.hops.iter().zip(&other.hops).take_while(|(one, other)| one == other).count()
 }
 
-impl Link {
-    /// Credentials that are not yet due for renewal.
-    ///
-    /// # Errors
-    /// What the last attempt failed with; before its back-off is over no other is made.
-    pub fn provide(&self) -> Pin<Box<dyn Future<Output = Result<Lease, Failure>> + Send + '_>> {
+impl ProvideCredentials for Link {
+    fn provide(&self) -> Pin<Box<dyn Future<Output = Result<Lease, Failure>> + Send + '_>> {
         Box::pin(async move {
             let mut state = self.state.lock().await;
             let now = self.ambient.clock.now();
@@ -139,7 +135,9 @@ impl Link {
             }
         })
     }
+}
 
+impl Link {
     /// Credentials to sign with: those in hand where renewing them failed.
     async fn provide_to_sign(&self) -> Result<Lease, Failure> {
         let failure = match self.provide().await {

@@ -112,7 +112,7 @@ async fn once(app: &App, identity: &Identity, sinks: &Sinks, timeout: Duration) 
     for (link, publisher) in links.into_iter().zip(publishers) {
         let clock = Arc::clone(app.clock());
         asked.spawn(async move {
-            publisher.publish(oneshot::provide_within(&link, &*clock, timeout).await?);
+            publisher.publish(oneshot::provide_within(&*link, &*clock, timeout).await?);
             Ok::<_, Failed>(())
         });
     }

@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("provider", &["arn", "clock", "credentials", "refresh", "sts", "token"]),
     ("exchange", &["arn", "chain", "clock", "provider", "sts", "token"]),
     ("chain", &["arn", "clock", "credentials", "exchange", "provider", "refresh", "sts", "token"]),
-    ("refresh", &["chain", "clock", "store"]),
+    ("refresh", &["arn", "chain", "clock", "credentials", "provider", "store", "token"]),
     ("store", &["arn", "chain", "clock", "provider"]),
     // the sinks: never STS, never a stage
     ("server", &["clock"]),
