@@ -14,6 +14,7 @@ use crate::{
     cli::{Cli, Command},
     config::{Mistakes, env::Environment},
     provider::ProviderError,
+    shutdown,
     sts::error::Remedy,
     telemetry::{self, LogFormat},
 };
@@ -25,7 +26,7 @@ pub struct Failed {
     line: String,
 }
 
-/// [Exit codes](https://github.com/credvend/credvend#exit-codes), but for 0.
+/// The exit codes but for 0; README.md lists them for users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -87,6 +88,9 @@ pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
 }
 
 async fn dispatch(command: Command, env: &dyn Environment) -> Result<(), Failed> {
+    if !matches!(&command, Command::Run(args) if !args.once) {
+        shutdown::exit_on_signals();
+    }
     match command {
         Command::Run(args) => run::run(&args, env).await,
         Command::Export(args) => export::run(&args, env).await,

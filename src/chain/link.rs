@@ -52,6 +52,8 @@ enum Step {
 struct State {
     lease: Option<Lease>,
     failure: Option<Failure>,
+    /// How often in a row this link's own exchange failed; a source's failures are the source's.
+    failures: u32,
 }
 
 /// A step's outcome before it gets its window.
@@ -121,10 +123,10 @@ impl ProvideCredentials for Link {
             if let Some(failure) = state.failure.as_ref().filter(|failure| !failure.until_retry(now).is_zero()) {
                 return Err(failure.clone());
             }
-            let failures = state.failure.as_ref().map_or(0, |failure| failure.attempts);
-            match self.fetch(failures).await {
+            match self.fetch(&mut state.failures).await {
                 Ok(lease) => {
                     state.failure = None;
+                    state.failures = 0;
                     state.lease = Some(lease.clone());
                     Ok(lease)
                 }
@@ -165,12 +167,11 @@ impl Link {
         Arc::clone(link)
     }
 
-    async fn fetch(&self, failures: u32) -> Result<Lease, Failure> {
-        let attempt = failures + 1;
+    async fn fetch(&self, failures: &mut u32) -> Result<Lease, Failure> {
         let given = match &self.step {
             Step::Static { keys } => return Ok(self.lease_of_keys(keys)),
             Step::WebIdentity { plan, client } => plan
-                .exchange(client, &*self.ambient.clock, &self.hop, failures)
+                .exchange(client, &*self.ambient.clock, &self.hop, *failures)
                 .await
                 .map(|(issued, session_name, claims)| Given { issued, session_name, claims: Some(claims) }),
             Step::AssumeRole { plan, client, source } => {
@@ -186,8 +187,11 @@ impl Link {
             }
         };
         match given {
-            Ok(given) => Ok(self.lease(given, attempt)),
-            Err(error) => Err(self.failure(error, attempt)),
+            Ok(given) => Ok(self.lease(given, *failures + 1)),
+            Err(error) => {
+                *failures += 1;
+                Err(self.failure(error, *failures))
+            }
         }
     }
 

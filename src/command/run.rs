@@ -37,7 +37,7 @@ use crate::{
 pub struct Args {
     /// Fill the file sinks once and exit; never listen
     #[arg(long)]
-    once: bool,
+    pub(super) once: bool,
 
     /// Bound of --once, retries included [default: 60s]
     #[arg(long, value_name = "DURATION")]

@@ -20,6 +20,8 @@ mod credentials_file;
 mod endpoint;
 /// `health`, `/readyz`, `--admin-listen`.
 mod health;
+/// Log lines, as text and as JSON.
+mod logs;
 /// `export` and `process`.
 mod one_shots;
 /// Chains from profiles, and calls that are shared.
