@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 
 use crate::{
     chain::{
-        Base, Chain,
+        Chain,
         link::{Ambient, Link, links},
     },
-    clock::{Clock, StsClock, SystemClock},
+    clock::{Clock, SystemClock},
     config::{Identity, Mistakes},
     refresh::{self, backoff::SystemRandom},
     store::Store,
@@ -24,7 +24,6 @@ use crate::{
 /// What lives as long as the process: clocks and the store, and the tasks that keep the latter fresh.
 pub struct App {
     ambient: Ambient,
-    sts_clock: Arc<StsClock>,
     store: Arc<Store>,
     refreshing: Mutex<JoinSet<()>>,
 }
@@ -35,8 +34,7 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         Self {
             store: Store::new(Arc::clone(&clock)),
-            ambient: Ambient { clock, random: Arc::new(SystemRandom) },
-            sts_clock: Arc::default(),
+            ambient: Ambient { clock, sts_clock: Arc::default(), random: Arc::new(SystemRandom) },
             refreshing: Mutex::default(),
         }
     }
@@ -60,9 +58,13 @@ impl App {
         for bundle in identity.chains.iter().flat_map(ca_bundles) {
             if let Entry::Vacant(vacant) = clients.entry(bundle) {
                 let roots = tls::client_config(bundle).map_err(|error| Mistakes::one(error.to_string()))?;
-                let client =
-                    Client::new(roots, &identity.proxies, Arc::clone(self.clock()), Arc::clone(&self.sts_clock))
-                        .map_err(|error| Mistakes::one(error.to_string()))?;
+                let client = Client::new(
+                    roots,
+                    &identity.proxies,
+                    Arc::clone(self.clock()),
+                    Arc::clone(&self.ambient.sts_clock),
+                )
+                .map_err(|error| Mistakes::one(error.to_string()))?;
                 vacant.insert(Arc::new(client));
             }
         }
@@ -89,10 +91,6 @@ impl Default for App {
 
 /// The bundles that a chain's calls trust; `None` for the built-in roots.
 fn ca_bundles(chain: &Chain) -> Vec<Option<&Path>> {
-    let base = match &chain.base {
-        Base::WebIdentity(hop) => Some(&hop.session),
-        Base::Static(_) => None,
-    };
-    let sessions = base.into_iter().chain(chain.hops.iter().map(|hop| &hop.session));
-    sessions.map(|session| session.ca_bundle.as_deref()).collect()
+    let hops = chain.hops.iter().map(|hop| hop.session.ca_bundle.as_deref());
+    chain.base.ca_bundle().into_iter().chain(hops).collect()
 }

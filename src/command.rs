@@ -13,7 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::{
     cli::{Cli, Command},
     config::{Mistakes, env::Environment},
-    provider::ProviderError,
+    provider::{BaseFault, ProviderError},
     shutdown,
     sts::error::Remedy,
     telemetry::{self, LogFormat},
@@ -36,9 +36,9 @@ pub enum Exit {
     Usage = 2,
     /// The token: missing, unreadable, malformed, expired.
     Token = 3,
-    /// STS refused.
+    /// STS, or another base of the chain, refused.
     Refused = 4,
-    /// STS not reached, or not answering in time.
+    /// STS, or another base of the chain, not reached or not answering in time.
     Unavailable = 5,
     /// A sink could not be written or bound.
     Sink = 6,
@@ -65,6 +65,12 @@ impl From<ProviderError> for Failed {
             ProviderError::Refused { remedy: Remedy::ReadTokenAgain, .. } => Exit::Token,
             ProviderError::Refused { .. } => Exit::Refused,
             ProviderError::Unavailable { .. } => Exit::Unavailable,
+            ProviderError::Base { error, .. } => match error.fault {
+                BaseFault::Configuration => Exit::Usage,
+                BaseFault::Token => Exit::Token,
+                BaseFault::Refused => Exit::Refused,
+                BaseFault::Unavailable => Exit::Unavailable,
+            },
         };
         Self::new(code, error)
     }

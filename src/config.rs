@@ -14,7 +14,12 @@ use std::fmt;
 
 pub use identity::Identity;
 
-use crate::{arn::NotValid, cli::IdentityArgs, config::env::Environment};
+use crate::{
+    arn::NotValid,
+    chain::Base,
+    cli::IdentityArgs,
+    config::{env::Environment, sinks::Listeners},
+};
 
 /// What is wrong with a configuration; never empty.
 #[derive(Debug, Default)]
@@ -94,4 +99,24 @@ fn pick_list(flags: &[String], flag_name: &str, env: &dyn Environment, variable:
 /// Every mistake in it.
 pub fn identity(args: &IdentityArgs, env: &dyn Environment) -> Result<Identity, Mistakes> {
     Identity::read(args, env)
+}
+
+/// Refuses a chain that would begin at the endpoint that it fills.
+///
+/// # Errors
+/// Every profile whose chain does.
+pub fn refuse_own_endpoint(identity: &Identity, listeners: &Listeners) -> Result<(), Mistakes> {
+    let mut mistakes = Mistakes::default();
+    for chain in &identity.chains {
+        if let Base::Container(endpoint) = &chain.base
+            && let Some(own) = listeners.credentials.iter().find(|listener| endpoint.is_at(**listener))
+        {
+            mistakes.add(format!(
+                "profile {}: AWS_CONTAINER_CREDENTIALS_FULL_URI names this credvend's own --listen {own}: name the endpoint \
+                 that its credentials come from",
+                chain.profile
+            ));
+        }
+    }
+    mistakes.none_or(Some(()))
 }

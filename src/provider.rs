@@ -79,6 +79,39 @@ pub enum ProviderError {
         /// What to do about it.
         mend: &'static str,
     },
+    /// A base other than STS gave nothing: whoever runs it.
+    #[error("{hop}: {error}")]
+    Base {
+        /// Where.
+        hop: HopName,
+        /// What happened.
+        error: BaseError,
+    },
+}
+
+/// Why a base that is not STS gave no credentials.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what}; {mend}")]
+pub struct BaseError {
+    /// What failed, and where.
+    pub what: String,
+    /// What to do about it.
+    pub mend: &'static str,
+    /// Who does it.
+    pub fault: BaseFault,
+}
+
+/// Who mends a base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BaseFault {
+    /// Whoever wrote the configuration: it names what is not there.
+    Configuration,
+    /// Whoever mounts the authorization token.
+    Token,
+    /// Whoever runs the base: it said no, or gave what is no credentials, and will again.
+    Refused,
+    /// Whoever runs the network, or nobody: another attempt may do.
+    Unavailable,
 }
 
 impl ProviderError {
@@ -108,6 +141,7 @@ impl ProviderError {
             // A source that had expired was renewed within the attempt.
             Self::Refused { remedy, .. } => matches!(remedy, Remedy::Wait | Remedy::ReadTokenAgain),
             Self::Unavailable { .. } => true,
+            Self::Base { error, .. } => error.fault == BaseFault::Unavailable,
         }
     }
 }

@@ -8,10 +8,13 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use tokio::sync::Mutex;
 
-use super::{AssumeRoleHop, Base, Chain, StaticKeys};
+use super::{
+    AssumeRoleHop, Base, Chain,
+    base::{Source, UNDATED_REFRESH},
+};
 use crate::{
     arn::SessionName,
-    clock::Clock,
+    clock::{Clock, StsClock},
     credentials::Credentials,
     exchange::WebIdentityHop,
     provider::{Failure, HopName, Lease, ProvideCredentials, ProviderError},
@@ -28,6 +31,8 @@ use crate::{
 pub struct Ambient {
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// STS's time.
+    pub sts_clock: Arc<StsClock>,
     /// Chance.
     pub random: Arc<dyn Random>,
 }
@@ -44,7 +49,7 @@ pub struct Link {
 
 enum Step {
     WebIdentity { plan: WebIdentityHop, client: Arc<Client> },
-    Static { keys: StaticKeys },
+    Source(Source),
     AssumeRole { plan: AssumeRoleHop, client: Arc<Client>, source: Arc<Link> },
 }
 
@@ -86,7 +91,14 @@ pub fn links(
                     Base::WebIdentity(plan) => {
                         Step::WebIdentity { plan: plan.clone(), client: client(plan.session.ca_bundle.as_deref()) }
                     }
-                    Base::Static(keys) => Step::Static { keys: keys.clone() },
+                    Base::Static(keys) | Base::Environment(keys) => Step::Source(Source::Keys(keys.clone())),
+                    Base::Container(endpoint) => Step::Source(Source::Container(endpoint.clone())),
+                    Base::InstanceMetadata(service) => Step::Source(Source::InstanceMetadata(service.clone())),
+                    Base::Process(process) => {
+                        let is_vended = |other: &Chain| other.hops.is_empty() && other.base == chain.base;
+                        let is_vended = chains.iter().any(is_vended);
+                        Step::Source(Source::Process { process: process.clone(), is_vended })
+                    }
                 },
             };
             let serves = |other: &&Chain| common_steps(other, chain) >= hop.number;
@@ -169,7 +181,6 @@ impl Link {
 
     async fn fetch(&self, failures: &mut u32) -> Result<Lease, Failure> {
         let given = match &self.step {
-            Step::Static { keys } => return Ok(self.lease_of_keys(keys)),
             Step::WebIdentity { plan, client } => plan
                 .exchange(client, &*self.ambient.clock, &self.hop, *failures)
                 .await
@@ -185,14 +196,15 @@ impl Link {
                 }
                 given
             }
-        };
-        match given {
-            Ok(given) => Ok(self.lease(given, *failures + 1)),
-            Err(error) => {
-                *failures += 1;
-                Err(self.failure(error, *failures))
+            Step::Source(source) => {
+                let sts_time = self.ambient.sts_clock.time(self.ambient.clock.now());
+                return match source.fetch(&*self.ambient.clock, sts_time).await {
+                    Ok(credentials) => Ok(self.lease_of_source(source, credentials)),
+                    Err(error) => Err(self.failure(ProviderError::Base { hop: self.hop.clone(), error }, failures)),
+                };
             }
-        }
+        };
+        given.map(|given| self.lease(given, *failures + 1)).map_err(|error| self.failure(error, failures))
     }
 
     async fn assume_role(&self, plan: &AssumeRoleHop, client: &Client, signer: &Lease) -> Result<Given, ProviderError> {
@@ -221,18 +233,21 @@ impl Link {
         Ok(Given { issued, session_name, claims: signer.claims.clone() })
     }
 
-    fn lease_of_keys(&self, keys: &StaticKeys) -> Lease {
-        Lease {
-            credentials: Credentials::of_source(
-                keys.access_key_id.clone(),
-                keys.secret_access_key.clone(),
-                keys.session_token.clone(),
-                None,
-            ),
-            window: Window::endless(self.ambient.clock.now()),
-            session_name: SessionName::mapped_from(""),
-            claims: None,
+    fn lease_of_source(&self, source: &Source, credentials: Credentials) -> Lease {
+        let now = self.ambient.clock.now();
+        let window = match (credentials.expiry(), source) {
+            (Some(expiry), _) => {
+                let left = expiry.as_time().duration_since(self.ambient.sts_clock.time(now)).unwrap_or_default();
+                Window::new(now, left, self.ambient.random.unit())
+            }
+            (None, Source::Keys(_)) => Window::endless(now),
+            (None, _) => Window::undated(now, UNDATED_REFRESH),
+        };
+        if !matches!(source, Source::Keys(_)) {
+            let expiry = credentials.expiry().map_or("none".to_owned(), |expiry| expiry.to_string());
+            tracing::info!(profile = %self.profiles, hop = self.hop.number, source = source.name(), expiry, "fetched");
         }
+        Lease { credentials, window, session_name: SessionName::mapped_from(""), claims: None }
     }
 
     fn lease(&self, given: Given, attempt: u32) -> Lease {
@@ -257,7 +272,10 @@ impl Link {
         }
     }
 
-    fn failure(&self, error: ProviderError, attempts: u32) -> Failure {
+    /// Counts a failure of this link's own, and says when the next attempt follows.
+    fn failure(&self, error: ProviderError, failures: &mut u32) -> Failure {
+        *failures += 1;
+        let attempts = *failures;
         let retry_after = backoff::delay(attempts, &*self.ambient.random);
         tracing::warn!(
             profile = %self.profiles,

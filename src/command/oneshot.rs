@@ -77,7 +77,8 @@ pub(super) async fn provide_within(
     };
     outcome.unwrap_or_else(|| {
         let Some(error) = last else {
-            let line = format!("STS did not answer within {}", humantime::format_duration(timeout));
+            let line =
+                format!("STS, or the base of the chain, did not answer within {}", humantime::format_duration(timeout));
             return Err(Failed::new(
                 Exit::Unavailable,
                 format!("{line}; check the network, or allow more with --timeout"),

@@ -9,15 +9,32 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("credentials", &["arn"]),
     ("shared_file", &[]),
+    ("scrubber", &[]),
+    ("http_client", &[]),
     ("tls", &[]),
     ("hardening", &[]),
     // token and STS
     ("token", &["arn", "credentials"]),
-    ("sts", &["arn", "clock", "credentials", "token"]),
+    ("sts", &["arn", "clock", "credentials", "http_client", "scrubber", "token"]),
     // the stages
     ("provider", &["arn", "clock", "credentials", "refresh", "sts", "token"]),
     ("exchange", &["arn", "chain", "clock", "provider", "sts", "token"]),
-    ("chain", &["arn", "clock", "credentials", "exchange", "provider", "refresh", "sts", "token"]),
+    (
+        "chain",
+        &[
+            "arn",
+            "clock",
+            "credentials",
+            "exchange",
+            "http_client",
+            "provider",
+            "refresh",
+            "scrubber",
+            "sts",
+            "tls",
+            "token",
+        ],
+    ),
     ("refresh", &["arn", "chain", "clock", "credentials", "provider", "store", "token"]),
     ("store", &["arn", "chain", "clock", "provider"]),
     // the sinks: never STS, never a stage
@@ -28,7 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sink", &["arn", "clock", "credentials", "health", "server", "shared_file", "store"]),
     // the process
     ("cli", &["command"]),
-    ("config", &["arn", "chain", "cli", "command", "exchange", "shared_file", "sts", "token"]),
+    ("config", &["arn", "chain", "cli", "command", "credentials", "exchange", "shared_file", "sts", "token"]),
     ("telemetry", &["cli", "config"]),
     ("shutdown", &[]),
     ("app", &["chain", "clock", "config", "refresh", "store", "sts", "tls"]),
