@@ -10,8 +10,6 @@
 mod base;
 mod files;
 
-use secrecy::SecretString;
-
 pub(super) use files::{Wanted, default_of_home};
 
 use super::{
@@ -23,11 +21,10 @@ use super::{
 };
 use crate::{
     arn::{ExternalId, SessionDuration, SessionName},
-    chain::{AssumeRoleHop, Base, Chain, SessionPlan, base::StaticKeys},
+    chain::{AssumeRoleHop, Base, Chain, SessionPlan},
     cli::IdentityArgs,
     config::profile::files::{Files, Profile},
     exchange::WebIdentityHop,
-    shared_file::CREDENTIAL_KEYS,
     token::TokenFile,
 };
 
@@ -123,7 +120,7 @@ impl<'a> Resolver<'a> {
         }
         let is_source = !path.is_empty();
         let comes_again = path.iter().any(|earlier| earlier.name() == profile.name());
-        let keys = self.static_keys(&profile, path)?;
+        let keys = base::static_keys(&profile).map_err(|reason| self.refuse(&profile, path, &reason)).ok()?;
         if is_source && let Some(keys) = keys {
             return Some((Base::Static(keys), Vec::new()));
         }
@@ -269,26 +266,6 @@ impl<'a> Resolver<'a> {
             source_identity: profile
                 .given("credvend_source_identity")
                 .and_then(|given| parameters::source_identity(&given, mistakes)),
-        }
-    }
-
-    /// The profile's keys; the outer `None` is a mistake.
-    fn static_keys(&mut self, profile: &Profile<'a>, path: &Path<'a>) -> Option<Option<StaticKeys>> {
-        let [access_key_id, secret_access_key, session_token] =
-            CREDENTIAL_KEYS.map(|key| profile.value(key).filter(|value| !value.is_empty()));
-        match (access_key_id, secret_access_key) {
-            (Some(access_key_id), Some(secret_access_key)) => Some(Some(StaticKeys {
-                access_key_id: access_key_id.to_owned(),
-                secret_access_key: SecretString::from(secret_access_key),
-                session_token: session_token.map(SecretString::from),
-                expiry: None,
-            })),
-            (None, None) => Some(None),
-            (present, _) => {
-                let missing = if present.is_some() { "aws_secret_access_key" } else { "aws_access_key_id" };
-                self.refuse(profile, path, &format!("it holds half a key pair: {missing} is missing"));
-                None
-            }
         }
     }
 

@@ -12,6 +12,8 @@ mod support;
 
 /// Who may depend on whom in `src`.
 mod architecture;
+/// Chains that begin at keys in the environment, a container endpoint, instance metadata, a program.
+mod bases;
 /// Folders of arguments, environment and files, with what must come of them.
 mod cases;
 /// `--credentials-file`.

@@ -1,4 +1,4 @@
-//! What `credential_source` and `credential_process` of a profile mean: which base, and where it is.
+//! What a profile's keys, `credential_source` and `credential_process` mean: which base, and where it is.
 //!
 //! [Credential source](https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html). The variables
 //! are looked at only because a profile says so: what a pod inherits never decides by itself where the identity comes from.
@@ -20,12 +20,32 @@ use crate::{
     },
     config::{Given, Mistakes, env::Environment},
     credentials::Expiry,
+    shared_file::CREDENTIAL_KEYS,
 };
 
 /// Where ECS's agent answers.
 const ECS: &str = "http://169.254.170.2";
 /// The addresses outside loopback that SDKs ask without TLS: ECS's agent, and EKS Pod Identity's.
 const LINK_LOCAL: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
+
+/// The profile's keys; half a pair is an error.
+pub(super) fn static_keys(profile: &Profile<'_>) -> Result<Option<StaticKeys>, String> {
+    let [access_key_id, secret_access_key, session_token] =
+        CREDENTIAL_KEYS.map(|key| profile.value(key).filter(|value| !value.is_empty()));
+    match (access_key_id, secret_access_key) {
+        (Some(access_key_id), Some(secret_access_key)) => Ok(Some(StaticKeys {
+            access_key_id: access_key_id.to_owned(),
+            secret_access_key: SecretString::from(secret_access_key),
+            session_token: session_token.map(SecretString::from),
+            expiry: None,
+        })),
+        (None, None) => Ok(None),
+        (present, _) => {
+            let missing = if present.is_some() { "aws_secret_access_key" } else { "aws_access_key_id" };
+            Err(format!("it holds half a key pair: {missing} is missing"))
+        }
+    }
+}
 
 /// The base that a `credential_source` names. Its value's case does not matter, as in the AWS SDK for Rust.
 pub(super) fn of_credential_source(
