@@ -2,7 +2,8 @@
 //!
 //! Input: a command line, taken apart by the quoting rules of a POSIX shell and run without one, as botocore does it: no
 //! variable, no `~`, no pipe. The image has no shell. Output: what the program printed on stdout. It inherits the environment,
-//! reads nothing, and has 60 s; then it is killed with every process that it started in its group.
+//! reads nothing, and has 60 s; then it is killed with every process that it started in its group. A credvend that is itself
+//! killed, or a one-shot that a signal ends, leaves it to finish alone: nobody reads what it prints.
 //! [Process credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
 //!
 //! The program can be credvend itself. So that a profile whose process reads the same profile does not go on for ever, the

@@ -121,8 +121,24 @@ fn a_slow_process_is_killed_with_all_that_it_started() {
     let config = role_b_of_script(&stage, &script);
     let ended = stage.with_config(&["export", "--timeout", "2s"], &config).env("PATH", "/usr/bin:/bin").end();
     ended.failed(5, &["base of the chain", "did not answer within 2s"]);
+    assert_gone(&stage.read("pids"));
+
+    // SIGTERM ends it as well.
+    std::fs::remove_file(&pids).expect("removed");
+    let run = stage.with_config(&["run", "--listen", "127.0.0.1:0"], &config).env("PATH", "/usr/bin:/bin").start();
     let until = Instant::now() + DEADLINE;
-    for pid in stage.read("pids").split_whitespace() {
+    while std::fs::read_to_string(&pids).map_or(true, |pids| !pids.ends_with('\n')) {
+        assert!(Instant::now() < until, "the process was not started: {}", run.stderr());
+    }
+    assert_eq!(run.terminate().code, Some(0));
+    assert_gone(&stage.read("pids"));
+}
+
+/// Waits until none of these processes runs any more.
+#[track_caller]
+fn assert_gone(pids: &str) {
+    let until = Instant::now() + DEADLINE;
+    for pid in pids.split_whitespace() {
         // What is dead can still wait for its parent to look.
         let is_running = || {
             let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
