@@ -18,6 +18,8 @@ mod cases;
 mod credentials_file;
 /// The container credentials endpoint and its guards.
 mod endpoint;
+/// Each format of `export`, read by its own consumer.
+mod export_formats;
 /// `health`, `/readyz`, `--admin-listen`.
 mod health;
 /// Log lines, as text and as JSON.
