@@ -31,6 +31,8 @@ pub enum Command {
     Process(Box<command::process::Args>),
     /// Ask a running `credvend run` whether it is ready: exit 0 or 1
     Health(command::health::Args),
+    /// Show what a running `credvend run` holds: roles, expiries, the last errors; never a secret
+    Status(command::status::Args),
 }
 
 /// How log lines look.
@@ -110,7 +112,7 @@ pub struct IdentityArgs {
     pub all_profiles: bool,
 }
 
-/// Where a `credvend run` listens; `health` finds it by the same flags and variables.
+/// Where a `credvend run` listens; `health` and `status` find it by the same flags and variables.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Listeners")]
 pub struct ListenArgs {

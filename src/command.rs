@@ -5,6 +5,7 @@ pub mod health;
 mod oneshot;
 pub mod process;
 pub mod run;
+pub mod status;
 
 use std::{fmt, process::ExitCode};
 
@@ -96,6 +97,7 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<(), Failed>
         Command::Export(args) => export::run(&args, env).await,
         Command::Process(args) => process::run(&args, env).await,
         Command::Health(args) => health::run(&args, env).await,
+        Command::Status(args) => status::run(&args, env).await,
     }
 }
 

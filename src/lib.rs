@@ -63,4 +63,5 @@ pub mod health;
 pub mod loopback;
 pub mod server;
 pub mod shutdown;
+pub mod status;
 pub mod telemetry;

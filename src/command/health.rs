@@ -41,7 +41,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
     let path = format!("/readyz{}", query.unwrap_or_default());
     let clock = SystemClock::new();
     let answer = tokio::select! {
-        answer = loopback::get(address, &path) => answer.map_err(|why| format!("no answer from {address}: {why}")),
+        answer = loopback::get(address, &path, None) => answer.map_err(|why| format!("no answer from {address}: {why}")),
         () = clock.sleep(TIMEOUT) => Err(format!("no answer from {address} within {} ms", TIMEOUT.as_millis())),
     };
     match answer {
@@ -55,7 +55,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
 }
 
 /// The address that a running `credvend run` answers on, as one can connect to it.
-fn asked(listeners: &Listeners) -> Result<SocketAddr, Failed> {
+pub(super) fn asked(listeners: &Listeners) -> Result<SocketAddr, Failed> {
     let Some(mut address) = listeners.credentials.first().copied().or(listeners.admin) else {
         return Err(Mistakes::one("with --listen none there is only --admin-listen to ask: give it").into());
     };

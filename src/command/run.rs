@@ -213,7 +213,7 @@ async fn listen(
     if let Some(address) = sinks.listeners.admin {
         let (listener, bound) = bind(address, "--admin-listen").await?;
         tracing::info!(url = %format_args!("http://{bound}/readyz"), "listening for probes");
-        let admin = Admin::new(Arc::clone(app.store()));
+        let admin = Admin::new(Arc::clone(app.store()), Arc::clone(authorization));
         servers.spawn(server::serve(listener, admin, Arc::clone(app.clock()), stopping.clone()));
     }
     Ok(servers)

@@ -24,6 +24,7 @@ use crate::{
     clock::Clock,
     health,
     server::{Handler, json},
+    status::Status,
     store::{Profile, Store},
 };
 
@@ -32,6 +33,9 @@ const FIRST_CREDENTIALS: Duration = Duration::from_millis(800);
 
 /// Where the credentials of the first profile are; those of others stand under it.
 pub const CREDENTIALS_PATH: &str = "/v1/credentials";
+
+/// Where the profiles' state is.
+pub(crate) const STATUS_PATH: &str = "/v1/status";
 
 /// What answers on `--listen`.
 pub struct Endpoint {
@@ -50,7 +54,7 @@ pub(crate) struct Rejection {
 }
 
 impl Rejection {
-    fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { status, message: message.into() }
     }
 }
@@ -76,6 +80,9 @@ impl Endpoint {
         if let Some(response) = health::respond(request.uri(), &self.store) {
             return Ok(response);
         }
+        if path == STATUS_PATH {
+            return status(request, &self.store, &self.authorization);
+        }
         let Some(rest) = path.strip_prefix(CREDENTIALS_PATH) else {
             return Err(Rejection::new(StatusCode::NOT_FOUND, "no such path; credentials are at /v1/credentials"));
         };
@@ -91,10 +98,7 @@ impl Endpoint {
         // Who may not know hears nothing of which profiles there are.
         let offered = request.headers().get_all(header::AUTHORIZATION).iter();
         if !self.authorization.allows(offered, profile.as_deref().map(Profile::name), self.clock.now()) {
-            return Err(Rejection::new(
-                StatusCode::UNAUTHORIZED,
-                "the authorization token is missing or wrong; set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-            ));
+            return Err(unauthorized());
         }
         let profile = profile.ok_or_else(|| Rejection::new(StatusCode::NOT_FOUND, "no such profile is vended here"))?;
         self.credentials(&profile).await
@@ -128,6 +132,30 @@ impl Handler for Endpoint {
             }
         }
     }
+}
+
+/// The state of the profiles that the request's token opens.
+pub(crate) fn status(
+    request: &Request<Incoming>,
+    store: &Store,
+    authorization: &Authorization,
+) -> Result<Response<Full<Bytes>>, Rejection> {
+    let opened = |profile: Option<&str>| {
+        authorization.allows(request.headers().get_all(header::AUTHORIZATION).iter(), profile, store.now())
+    };
+    if !opened(None) {
+        return Err(unauthorized());
+    }
+    let status = Status::of(store, |profile| opened(Some(profile.name())));
+    // Strings and numbers always serialize.
+    Ok(json(StatusCode::OK, serde_json::to_vec(&status).unwrap_or_default().into()))
+}
+
+fn unauthorized() -> Rejection {
+    Rejection::new(
+        StatusCode::UNAUTHORIZED,
+        "the authorization token is missing or wrong; set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    )
 }
 
 /// An error document. Some SDKs read one spelling of its keys, some the other.

@@ -24,8 +24,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("server", &["clock"]),
     ("loopback", &[]),
     ("health", &["server", "store"]),
-    ("admin", &["health", "server", "store"]),
-    ("sink", &["arn", "clock", "credentials", "health", "server", "shared_file", "store"]),
+    ("status", &["clock", "store"]),
+    ("admin", &["health", "server", "sink", "store"]),
+    ("sink", &["arn", "clock", "credentials", "health", "server", "shared_file", "status", "store"]),
     // the process
     ("cli", &["command"]),
     ("config", &["arn", "chain", "cli", "command", "exchange", "shared_file", "sts", "token"]),

@@ -32,6 +32,8 @@ mod profiles;
 mod refresh;
 /// SIGTERM, SIGINT, SIGHUP.
 mod signals;
+/// `status` and `/v1/status`.
+mod status;
 /// What STS can do to a client.
 mod sts_faults;
 /// TLS, CA bundles, proxies.
