@@ -61,6 +61,7 @@ pub mod config;
 pub mod hardening;
 pub mod health;
 pub mod loopback;
+pub mod metrics;
 pub mod server;
 pub mod shutdown;
 pub mod status;

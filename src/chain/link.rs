@@ -10,10 +10,11 @@ use tokio::sync::Mutex;
 
 use super::{AssumeRoleHop, Base, Chain, StaticKeys};
 use crate::{
-    arn::SessionName,
-    clock::Clock,
+    arn::{RoleArn, SessionName},
+    clock::{Clock, Moment},
     credentials::Credentials,
     exchange::WebIdentityHop,
+    metrics::Metrics,
     provider::{Failure, HopName, Lease, ProvideCredentials, ProviderError},
     refresh::{
         backoff::{self, Random},
@@ -30,6 +31,8 @@ pub struct Ambient {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub random: Arc<dyn Random>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// One step in execution.
@@ -168,6 +171,7 @@ impl Link {
     }
 
     async fn fetch(&self, failures: &mut u32) -> Result<Lease, Failure> {
+        let begun = self.ambient.clock.now();
         let given = match &self.step {
             Step::Static { keys } => return Ok(self.lease_of_keys(keys)),
             Step::WebIdentity { plan, client } => plan
@@ -187,9 +191,13 @@ impl Link {
             }
         };
         match given {
-            Ok(given) => Ok(self.lease(given, *failures + 1)),
+            Ok(given) => {
+                self.count("ok", begun);
+                Ok(self.lease(given, *failures + 1))
+            }
             Err(error) => {
                 *failures += 1;
+                self.count(error.code(), begun);
                 Err(self.failure(error, *failures))
             }
         }
@@ -219,6 +227,12 @@ impl Link {
             .await
             .map_err(|error| ProviderError::at(self.hop.clone(), error))?;
         Ok(Given { issued, session_name, claims: signer.claims.clone() })
+    }
+
+    fn count(&self, result: &str, begun: Moment) {
+        let role_arn = self.hop.role_arn.as_ref().map_or("", RoleArn::as_str);
+        let took = self.ambient.clock.now().monotonic.saturating_sub(begun.monotonic);
+        self.ambient.metrics.exchanged(self.hop.number, role_arn, result, took);
     }
 
     fn lease_of_keys(&self, keys: &StaticKeys) -> Lease {

@@ -135,7 +135,9 @@ async fn keep(app: &App, identity: Identity, sinks: &Sinks, args: &Args, env: &d
     let mut servers = listen(app, sinks, &authorization, &stopping).await?;
 
     app.keep_fresh(&identity.chains, links);
-    let writing = file.map(|file| tokio::spawn(file.keep_written(Arc::clone(app.store()), Arc::clone(app.clock()))));
+    let writing = file.map(|file| {
+        tokio::spawn(file.keep_written(Arc::clone(app.store()), Arc::clone(app.clock()), Arc::clone(app.metrics())))
+    });
 
     while signals.next().await == Asked::Reload {
         reload(app, &authorization, args, sinks, env);
@@ -206,14 +208,14 @@ async fn listen(
     for address in &sinks.listeners.credentials {
         let (listener, bound) = bind(*address, "--listen").await?;
         let clock = Arc::clone(app.clock());
-        let endpoint = Endpoint::new(Arc::clone(app.store()), Arc::clone(authorization), Arc::clone(&clock), bound);
+        let endpoint = Endpoint::new(app.store(), authorization, app.metrics(), &clock, bound);
         tracing::info!(url = %format_args!("http://{bound}/v1/credentials"), "listening");
         servers.spawn(server::serve(listener, endpoint, clock, stopping.clone()));
     }
     if let Some(address) = sinks.listeners.admin {
         let (listener, bound) = bind(address, "--admin-listen").await?;
         tracing::info!(url = %format_args!("http://{bound}/readyz"), "listening for probes");
-        let admin = Admin::new(Arc::clone(app.store()), Arc::clone(authorization));
+        let admin = Admin::new(Arc::clone(app.store()), Arc::clone(authorization), Arc::clone(app.metrics()));
         servers.spawn(server::serve(listener, admin, Arc::clone(app.clock()), stopping.clone()));
     }
     Ok(servers)

@@ -23,6 +23,7 @@ use self::{authorization::Authorization, document::Documents};
 use crate::{
     clock::Clock,
     health,
+    metrics::Metrics,
     server::{Handler, json},
     status::Status,
     store::{Profile, Store},
@@ -41,6 +42,7 @@ pub(crate) const STATUS_PATH: &str = "/v1/status";
 pub struct Endpoint {
     store: Arc<Store>,
     authorization: Arc<Authorization>,
+    metrics: Arc<Metrics>,
     documents: Documents,
     clock: Arc<dyn Clock>,
     /// The address that was bound, which can be all of the machine's.
@@ -62,12 +64,20 @@ impl Rejection {
 impl Endpoint {
     /// An endpoint for what `store` holds, bound to `bound`.
     pub fn new(
-        store: Arc<Store>,
-        authorization: Arc<Authorization>,
-        clock: Arc<dyn Clock>,
+        store: &Arc<Store>,
+        authorization: &Arc<Authorization>,
+        metrics: &Arc<Metrics>,
+        clock: &Arc<dyn Clock>,
         bound: SocketAddr,
     ) -> Arc<Self> {
-        Arc::new(Self { store, authorization, documents: Documents::default(), clock, bound })
+        Arc::new(Self {
+            store: Arc::clone(store),
+            authorization: Arc::clone(authorization),
+            metrics: Arc::clone(metrics),
+            documents: Documents::default(),
+            clock: Arc::clone(clock),
+            bound,
+        })
     }
 
     async fn respond(
@@ -124,13 +134,15 @@ impl Endpoint {
 
 impl Handler for Endpoint {
     async fn answer(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
-        match self.respond(&request, local).await {
+        let response = match self.respond(&request, local).await {
             Ok(response) => response,
             Err(rejection) => {
                 tracing::debug!(status = rejection.status.as_u16(), path = request.uri().path(), "request rejected");
                 reject(&rejection)
             }
-        }
+        };
+        self.metrics.answered(response.status().as_u16());
+        response
     }
 }
 

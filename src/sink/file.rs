@@ -10,6 +10,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use self::replace::{ReplaceError, Replaced};
 use crate::{
     clock::Clock,
+    metrics::Metrics,
     shared_file::{SectionUpdate, UpdateError, splice},
     store::{Profile, Store},
 };
@@ -72,7 +73,7 @@ impl CredentialsFile {
     }
 
     /// Writes after every change, and again after a failure, until the task is dropped.
-    pub async fn keep_written(self, store: Arc<Store>, clock: Arc<dyn Clock>) {
+    pub async fn keep_written(self, store: Arc<Store>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) {
         let mut changes = store.changes();
         let mut written = Vec::new();
         loop {
@@ -84,6 +85,7 @@ impl CredentialsFile {
                     Ok(()) => written = current,
                     Err(error) => {
                         failed = true;
+                        metrics.sink_failed("credentials_file");
                         tracing::error!(%error, retry_after = ?RETRY_AFTER, "credentials file not written");
                     }
                 }

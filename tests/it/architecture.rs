@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // the stages
     ("provider", &["arn", "clock", "credentials", "refresh", "sts", "token"]),
     ("exchange", &["arn", "chain", "clock", "provider", "sts", "token"]),
-    ("chain", &["arn", "clock", "credentials", "exchange", "provider", "refresh", "sts", "token"]),
+    ("chain", &["arn", "clock", "credentials", "exchange", "metrics", "provider", "refresh", "sts", "token"]),
     ("refresh", &["arn", "chain", "clock", "credentials", "provider", "store", "token"]),
     ("store", &["arn", "chain", "clock", "provider"]),
     // the sinks: never STS, never a stage
@@ -25,14 +25,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("loopback", &[]),
     ("health", &["server", "store"]),
     ("status", &["clock", "store"]),
-    ("admin", &["health", "server", "sink", "store"]),
-    ("sink", &["arn", "clock", "credentials", "health", "server", "shared_file", "status", "store"]),
+    ("metrics", &["store"]),
+    ("admin", &["health", "metrics", "server", "sink", "store"]),
+    ("sink", &["arn", "clock", "credentials", "health", "metrics", "server", "shared_file", "status", "store"]),
     // the process
     ("cli", &["command"]),
     ("config", &["arn", "chain", "cli", "command", "exchange", "shared_file", "sts", "token"]),
     ("telemetry", &["cli", "config"]),
     ("shutdown", &[]),
-    ("app", &["chain", "clock", "config", "refresh", "store", "sts", "tls"]),
+    ("app", &["chain", "clock", "config", "metrics", "refresh", "store", "sts", "tls"]),
 ];
 
 #[test]
