@@ -42,7 +42,7 @@ pub struct LogArgs {
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Logging")]
     pub log_format: Option<String>,
 
-    /// Least level that is logged: error, warn, info, debug, trace or off [env: CREDVEND_LOG] [default: info, of process: error]
+    /// Least level that is logged: error, warn, info, debug, trace or off [env: CREDVEND_LOG] [default: info in run, error elsewhere]
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
     pub log_level: Option<String>,
 }
@@ -59,7 +59,7 @@ pub struct IdentityArgs {
     #[arg(long, value_name = "FILE")]
     pub web_identity_token_file: Option<String>,
 
-    /// What CloudTrail shows [env: AWS_ROLE_SESSION_NAME] [default: <namespace>-<pod> from the token]
+    /// What CloudTrail shows [env: AWS_ROLE_SESSION_NAME] [default: namespace and pod of the token]
     #[arg(long, value_name = "NAME")]
     pub role_session_name: Option<String>,
 

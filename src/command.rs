@@ -73,8 +73,8 @@ impl From<ProviderError> for Failed {
 
 /// Runs the command and reports its failure.
 pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
-    // SDKs show everything that their credential process writes to stderr: it says only why it failed.
-    let least = if matches!(cli.command, Command::Process(_)) { LevelFilter::ERROR } else { LevelFilter::INFO };
+    // A one-shot's stderr is its caller's, and SDKs show all of their credential process's: it says only why it failed.
+    let least = if matches!(cli.command, Command::Run(_)) { LevelFilter::INFO } else { LevelFilter::ERROR };
     let (format, done) = match telemetry::start(&cli.log, least, env) {
         Ok(format) => (format, dispatch(cli.command, env).await),
         Err(mistakes) => (LogFormat::Text, Err(mistakes.into())),

@@ -1,6 +1,6 @@
 //! A small HTTP client for asking a running `credvend run` on the same machine: no TLS, no proxy, no pool.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -10,6 +10,17 @@ use tokio::net::TcpStream;
 
 /// Larger than any answer of ours.
 const LARGEST_ANSWER: usize = 64 * 1024;
+
+/// A bound address as one can connect to it from the same machine.
+pub fn reachable(mut bound: SocketAddr) -> SocketAddr {
+    if bound.ip().is_unspecified() {
+        bound.set_ip(match bound.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    bound
+}
 
 /// Asks for a path, with an authorization token where there is one; gives status and body.
 ///

@@ -49,5 +49,5 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
     let Some(path) = &args.output else { return print(&text) };
     replace(path, mode, |_| text.as_bytes().to_vec())
         .map(drop)
-        .map_err(|error| Failed::new(Exit::Sink, format!("output file {error}")))
+        .map_err(|error| Failed::new(Exit::Sink, format!("output file not written: {error}")))
 }

@@ -7,7 +7,7 @@
 
 pub mod authorization;
 mod document;
-mod guards;
+pub(crate) mod guards;
 
 use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     metrics::Metrics,
     shared_file::{SectionUpdate, UpdateError, splice},
-    store::{Profile, Store},
+    store::{Profile, ReadinessHold, Store},
 };
 
 /// How long after a failure the file is tried again.
@@ -35,7 +35,7 @@ pub struct CredentialsFile {
 #[derive(Debug, thiserror::Error)]
 pub enum FileSinkError {
     /// It cannot be replaced.
-    #[error("credentials file {0}")]
+    #[error("credentials file not written: {0}")]
     Replace(#[from] ReplaceError),
     /// It cannot carry the credentials.
     #[error("credentials file {path}: {error}")]
@@ -73,7 +73,16 @@ impl CredentialsFile {
     }
 
     /// Writes after every change, and again after a failure, until the task is dropped.
-    pub async fn keep_written(self, store: Arc<Store>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) {
+    ///
+    /// The hold is dropped once the file holds every profile's credentials.
+    pub async fn keep_written(
+        self,
+        store: Arc<Store>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        hold: ReadinessHold,
+    ) {
+        let mut hold = Some(hold);
         let mut changes = store.changes();
         let mut written = Vec::new();
         loop {
@@ -82,7 +91,12 @@ impl CredentialsFile {
             let mut failed = false;
             if current != written && current.iter().any(|generation| *generation > 0) {
                 match self.write(&store, &*clock).await {
-                    Ok(()) => written = current,
+                    Ok(()) => {
+                        if current.iter().all(|generation| *generation > 0) {
+                            drop(hold.take());
+                        }
+                        written = current;
+                    }
                     Err(error) => {
                         failed = true;
                         metrics.sink_failed("credentials_file");

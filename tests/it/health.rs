@@ -77,3 +77,25 @@ fn metrics_tell_of_exchanges_expiries_and_answers() {
     }
     stage.refuse_leaks(&metrics.body);
 }
+
+#[test]
+fn readiness_waits_for_the_file_too() {
+    let stage = Stage::new();
+    std::fs::create_dir(stage.path("aws")).expect("made");
+    stage.fault(Fault::new(FaultKind::Hang).forever());
+    let run = stage
+        .credvend(&["run", "--listen", "127.0.0.1:0"])
+        .env("CREDVEND_CREDENTIALS_FILE", stage.path("aws/credentials"))
+        .start();
+    let address = run.address();
+    std::fs::rename(stage.path("aws"), stage.path("away")).expect("moved");
+    stage.sts.clear_faults();
+    run.line(&["credentials file not written"]);
+    assert_eq!((get(address, "/v1/credentials", &[]).status, get(address, "/readyz", &[]).status), (200, 503));
+    std::fs::rename(stage.path("away"), stage.path("aws")).expect("moved");
+    run.line(&["credentials file written"]);
+    let until = std::time::Instant::now() + crate::support::DEADLINE;
+    while get(address, "/readyz", &[]).status != 200 {
+        assert!(std::time::Instant::now() < until);
+    }
+}

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     reason = "tests fail by panicking, and measure real time"
 )]
 
@@ -14,6 +15,8 @@ mod support;
 mod architecture;
 /// Folders of arguments, environment and files, with what must come of them.
 mod cases;
+/// `--config-file`.
+mod config_file;
 /// `--credentials-file`.
 mod credentials_file;
 /// The container credentials endpoint and its guards.
@@ -22,6 +25,8 @@ mod endpoint;
 mod export_formats;
 /// `health`, `/readyz`, `--admin-listen`.
 mod health;
+/// `--imds-listen`.
+mod instance_metadata;
 /// Log lines, as text and as JSON.
 mod logs;
 /// `export` and `process`.
