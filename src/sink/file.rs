@@ -63,7 +63,7 @@ impl CredentialsFile {
         self.unblocked(clock, move || Ok(replace::probe(&path, mode)?)).await
     }
 
-    /// Writes the store's servable credentials.
+    /// Writes the store's credentials, but for those that have expired.
     ///
     /// # Errors
     /// Where they cannot be written.
@@ -121,7 +121,8 @@ impl CredentialsFile {
             let leases: Vec<_> = profiles
                 .iter()
                 .filter_map(|profile| {
-                    let (lease, _) = profile.servable(now)?;
+                    // A reader that comes at once can still use what is about to expire.
+                    let lease = profile.state().lease.filter(|lease| !lease.window.remaining(now).is_zero())?;
                     let expiry = lease.credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default();
                     Some((self.section_of(profile).to_owned(), lease, expiry))
                 })
