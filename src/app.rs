@@ -15,6 +15,7 @@ use crate::{
     },
     clock::{Clock, SystemClock},
     config::{Identity, Mistakes},
+    metrics::Metrics,
     refresh::{self, backoff::SystemRandom},
     store::Store,
     sts::Client,
@@ -34,7 +35,12 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         Self {
             store: Store::new(Arc::clone(&clock)),
-            ambient: Ambient { clock, sts_clock: Arc::default(), random: Arc::new(SystemRandom) },
+            ambient: Ambient {
+                clock,
+                sts_clock: Arc::default(),
+                random: Arc::new(SystemRandom),
+                metrics: Arc::default(),
+            },
             refreshing: Mutex::default(),
         }
     }
@@ -42,6 +48,11 @@ impl App {
     /// The clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.ambient.clock
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.ambient.metrics
     }
 
     /// Where credentials are found.

@@ -8,7 +8,10 @@
 pub mod base;
 pub mod link;
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use self::base::{Container, CredentialProcess, InstanceMetadata, StaticKeys};
 use crate::{
@@ -79,6 +82,11 @@ impl Base {
             Self::Static(keys) | Self::Environment(keys) => keys.session_token.is_some(),
             Self::WebIdentity(_) | Self::Container(_) | Self::InstanceMetadata(_) | Self::Process(_) => true,
         }
+    }
+
+    /// Whether what listens at this address is what it asks.
+    pub fn is_served_at(&self, listener: SocketAddr) -> bool {
+        base::is_served_at(self, listener)
     }
 
     /// Which roots the calls to it trust: outer `None` where none of them is over TLS.

@@ -5,6 +5,7 @@ pub mod health;
 mod oneshot;
 pub mod process;
 pub mod run;
+pub mod status;
 
 use std::{fmt, process::ExitCode};
 
@@ -78,8 +79,8 @@ impl From<ProviderError> for Failed {
 
 /// Runs the command and reports its failure.
 pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
-    // SDKs show everything that their credential process writes to stderr: it says only why it failed.
-    let least = if matches!(cli.command, Command::Process(_)) { LevelFilter::ERROR } else { LevelFilter::INFO };
+    // A one-shot's stderr is its caller's, and SDKs show all of their credential process's: it says only why it failed.
+    let least = if matches!(cli.command, Command::Run(_)) { LevelFilter::INFO } else { LevelFilter::ERROR };
     let (format, done) = match telemetry::start(&cli.log, least, env) {
         Ok(format) => (format, dispatch(cli.command, env).await),
         Err(mistakes) => (LogFormat::Text, Err(mistakes.into())),
@@ -102,6 +103,7 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<(), Failed>
         Command::Export(args) => export::run(&args, env).await,
         Command::Process(args) => process::run(&args, env).await,
         Command::Health(args) => health::run(&args, env).await,
+        Command::Status(args) => status::run(&args, env).await,
     }
 }
 

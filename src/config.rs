@@ -1,6 +1,6 @@
 //! What was typed, set and written down → what it means: the chains to vend, the proxies to go through.
 //!
-//! A flag outranks a variable, a variable outranks a profile's key. Every mistake is reported, at once, by the name of
+//! A flag outranks a variable, a variable outranks a profile's key (but for the session name, where SDKs have it the other way). Every mistake is reported, at once, by the name of
 //! what holds it and never by its value.
 
 pub mod env;
@@ -16,9 +16,8 @@ pub use identity::Identity;
 
 use crate::{
     arn::NotValid,
-    chain::Base,
     cli::IdentityArgs,
-    config::{env::Environment, sinks::Listeners},
+    config::{env::Environment, sinks::Sinks},
 };
 
 /// What is wrong with a configuration; never empty.
@@ -70,13 +69,13 @@ impl fmt::Display for Mistakes {
 }
 
 /// A text and the name of the flag or variable that it came from.
-struct Given {
-    text: String,
-    origin: String,
+pub(crate) struct Given {
+    pub(crate) text: String,
+    pub(crate) origin: String,
 }
 
 /// The flag's value, else that of the first variable that is set.
-fn pick(flag: Option<&String>, flag_name: &str, env: &dyn Environment, variables: &[&str]) -> Option<Given> {
+pub(crate) fn pick(flag: Option<&String>, flag_name: &str, env: &dyn Environment, variables: &[&str]) -> Option<Given> {
     match flag {
         Some(text) => Some(Given { text: text.clone(), origin: flag_name.to_owned() }),
         None => variables.iter().find_map(|name| Some(Given { text: env.text(name)?, origin: (*name).to_owned() })),
@@ -105,15 +104,15 @@ pub fn identity(args: &IdentityArgs, env: &dyn Environment) -> Result<Identity, 
 ///
 /// # Errors
 /// Every profile whose chain does.
-pub fn refuse_own_endpoint(identity: &Identity, listeners: &Listeners) -> Result<(), Mistakes> {
+pub fn refuse_own_endpoint(identity: &Identity, sinks: &Sinks) -> Result<(), Mistakes> {
     let mut mistakes = Mistakes::default();
+    let credentials = sinks.listeners.credentials.iter().map(|address| ("--listen", address));
+    let listeners: Vec<_> = credentials.chain(sinks.imds.iter().map(|address| ("--imds-listen", address))).collect();
     for chain in &identity.chains {
-        if let Base::Container(endpoint) = &chain.base
-            && let Some(own) = listeners.credentials.iter().find(|listener| endpoint.is_at(**listener))
-        {
+        if let Some((flag, own)) = listeners.iter().find(|(_, listener)| chain.base.is_served_at(**listener)) {
             mistakes.add(format!(
-                "profile {}: AWS_CONTAINER_CREDENTIALS_FULL_URI names this credvend's own --listen {own}: name the endpoint \
-                 that its credentials come from",
+                "profile {}: its credential_source is this credvend's own {flag} {own}: name the endpoint that its \
+                 credentials come from",
                 chain.profile
             ));
         }

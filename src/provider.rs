@@ -134,6 +134,25 @@ impl ProviderError {
         }
     }
 
+    /// A word for it in metrics: STS's error code, or whose fault it is.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Token(_) => "token",
+            Self::Refused { error: StsError::Refused(refusal), .. }
+            | Self::Unavailable { error: StsError::Refused(refusal), .. } => &refusal.code,
+            Self::Refused { error, .. } | Self::Unavailable { error, .. } => match error {
+                StsError::NotReached { .. } => "not_reached",
+                _ => "not_an_answer",
+            },
+            Self::Base { error, .. } => match error.fault {
+                BaseFault::Configuration => "configuration",
+                BaseFault::Token => "token",
+                BaseFault::Refused => "refused",
+                BaseFault::Unavailable => "unavailable",
+            },
+        }
+    }
+
     /// Whether the same question may get another answer soon, so that a one-shot asks again.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -9,14 +9,19 @@ mod http;
 pub mod instance_metadata;
 pub mod process;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::{Duration, SystemTime},
+};
 
+use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use container::Container;
 pub use instance_metadata::InstanceMetadata;
 pub use process::CredentialProcess;
 
+use super::Base;
 use crate::{
     clock::Clock,
     credentials::{Credentials, Expiry},
@@ -105,4 +110,51 @@ impl PartialEq for StaticKeys {
 /// Whether two secrets of one configuration are the same, so that their calls can be shared.
 fn same(one: Option<&SecretString>, other: Option<&SecretString>) -> bool {
     one.map(ExposeSecret::expose_secret) == other.map(ExposeSecret::expose_secret)
+}
+
+/// Whether a base is served by the very address that we listen on.
+pub(super) fn is_served_at(base: &Base, listener: SocketAddr) -> bool {
+    match base {
+        Base::Container(endpoint) => is_at(&endpoint.url, listener),
+        Base::InstanceMetadata(service) => service.endpoint.parse().is_ok_and(|url| is_at(&url, listener)),
+        Base::WebIdentity(_) | Base::Static(_) | Base::Environment(_) | Base::Process(_) => false,
+    }
+}
+
+/// Whether a URL leads to an address that we ourselves listen on.
+fn is_at(url: &Url, listener: SocketAddr) -> bool {
+    if url.scheme() != "http" || url.port_or_known_default() != Some(listener.port()) {
+        return false;
+    }
+    match host_address(url) {
+        Some(host) => host == listener.ip() || (listener.ip().is_unspecified() && host.is_loopback()),
+        None => {
+            let is_loopback = listener.ip().is_loopback() || listener.ip().is_unspecified();
+            url.host_str() == Some("localhost") && is_loopback
+        }
+    }
+}
+
+/// The IP address that a URL names, where it names one.
+pub fn host_address(url: &Url) -> Option<IpAddr> {
+    url.host_str()?.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn our_own_listener_is_known_by_every_name() {
+        let is_at = |url: &str, listener: &str| {
+            super::is_at(&url.parse().expect("a URL"), listener.parse().expect("an address"))
+        };
+        for host in ["127.0.0.1", "localhost"] {
+            assert!(is_at(&format!("http://{host}:9911/v1/credentials"), "127.0.0.1:9911"));
+            assert!(is_at(&format!("http://{host}:9911/v1/credentials"), "0.0.0.0:9911"));
+        }
+        assert!(is_at("http://[::1]:9911/", "[::1]:9911") && is_at("http://localhost:9911/", "[::1]:9911"));
+        assert!(is_at("http://169.254.170.2/x", "169.254.170.2:80"));
+        assert!(
+            !is_at("http://127.0.0.1:9912/", "127.0.0.1:9911") && !is_at("http://127.0.0.2:9911/", "127.0.0.1:9911")
+        );
+    }
 }

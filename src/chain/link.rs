@@ -13,10 +13,11 @@ use super::{
     base::{Source, UNDATED_REFRESH},
 };
 use crate::{
-    arn::SessionName,
-    clock::{Clock, StsClock},
+    arn::{RoleArn, SessionName},
+    clock::{Clock, Moment, StsClock},
     credentials::Credentials,
     exchange::WebIdentityHop,
+    metrics::Metrics,
     provider::{Failure, HopName, Lease, ProvideCredentials, ProviderError},
     refresh::{
         backoff::{self, Random},
@@ -35,6 +36,8 @@ pub struct Ambient {
     pub sts_clock: Arc<StsClock>,
     /// Chance.
     pub random: Arc<dyn Random>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// One step in execution.
@@ -180,11 +183,21 @@ impl Link {
     }
 
     async fn fetch(&self, failures: &mut u32) -> Result<Lease, Failure> {
-        let given = match &self.step {
+        let begun = self.ambient.clock.now();
+        let attempt = *failures + 1;
+        let fetched = match &self.step {
+            Step::Source(source) => {
+                let sts_time = self.ambient.sts_clock.time(begun);
+                let credentials = source.fetch(&*self.ambient.clock, sts_time).await;
+                credentials
+                    .map(|credentials| self.lease_of_source(source, credentials))
+                    .map_err(|error| ProviderError::Base { hop: self.hop.clone(), error })
+            }
             Step::WebIdentity { plan, client } => plan
                 .exchange(client, &*self.ambient.clock, &self.hop, *failures)
                 .await
-                .map(|(issued, session_name, claims)| Given { issued, session_name, claims: Some(claims) }),
+                .map(|(issued, session_name, claims)| Given { issued, session_name, claims: Some(claims) })
+                .map(|given| self.lease(given, attempt)),
             Step::AssumeRole { plan, client, source } => {
                 // A source's failure is its own: it was counted and logged there, and its back-off is waited for.
                 let mut signer = source.provide_to_sign().await?;
@@ -194,17 +207,20 @@ impl Link {
                     signer = source.provide_to_sign().await?;
                     given = self.assume_role(plan, client, &signer).await;
                 }
-                given
-            }
-            Step::Source(source) => {
-                let sts_time = self.ambient.sts_clock.time(self.ambient.clock.now());
-                return match source.fetch(&*self.ambient.clock, sts_time).await {
-                    Ok(credentials) => Ok(self.lease_of_source(source, credentials)),
-                    Err(error) => Err(self.failure(ProviderError::Base { hop: self.hop.clone(), error }, failures)),
-                };
+                given.map(|given| self.lease(given, attempt))
             }
         };
-        given.map(|given| self.lease(given, *failures + 1)).map_err(|error| self.failure(error, failures))
+        match fetched {
+            Ok(lease) => {
+                self.count("ok", begun);
+                Ok(lease)
+            }
+            Err(error) => {
+                *failures = attempt;
+                self.count(error.code(), begun);
+                Err(self.failure(error, attempt))
+            }
+        }
     }
 
     async fn assume_role(&self, plan: &AssumeRoleHop, client: &Client, signer: &Lease) -> Result<Given, ProviderError> {
@@ -231,6 +247,16 @@ impl Link {
             .await
             .map_err(|error| ProviderError::at(self.hop.clone(), error))?;
         Ok(Given { issued, session_name, claims: signer.claims.clone() })
+    }
+
+    /// Counts what asked somebody; keys are just there.
+    fn count(&self, result: &str, begun: Moment) {
+        if matches!(self.step, Step::Source(Source::Keys(_))) {
+            return;
+        }
+        let role_arn = self.hop.role_arn.as_ref().map_or("", RoleArn::as_str);
+        let took = self.ambient.clock.now().monotonic.saturating_sub(begun.monotonic);
+        self.ambient.metrics.exchanged(self.hop.number, role_arn, result, took);
     }
 
     fn lease_of_source(&self, source: &Source, credentials: Credentials) -> Lease {
@@ -272,10 +298,7 @@ impl Link {
         }
     }
 
-    /// Counts a failure of this link's own, and says when the next attempt follows.
-    fn failure(&self, error: ProviderError, failures: &mut u32) -> Failure {
-        *failures += 1;
-        let attempts = *failures;
+    fn failure(&self, error: ProviderError, attempts: u32) -> Failure {
         let retry_after = backoff::delay(attempts, &*self.ambient.random);
         tracing::warn!(
             profile = %self.profiles,

@@ -27,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "credentials",
             "exchange",
             "http_client",
+            "metrics",
             "provider",
             "refresh",
             "scrubber",
@@ -41,14 +42,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("server", &["clock"]),
     ("loopback", &[]),
     ("health", &["server", "store"]),
-    ("admin", &["health", "server", "store"]),
-    ("sink", &["arn", "clock", "credentials", "health", "server", "shared_file", "store"]),
+    ("status", &["clock", "store"]),
+    ("metrics", &["store"]),
+    ("admin", &["health", "metrics", "server", "sink", "store"]),
+    ("sink", &["arn", "clock", "credentials", "health", "metrics", "server", "shared_file", "status", "store"]),
     // the process
     ("cli", &["command"]),
     ("config", &["arn", "chain", "cli", "command", "credentials", "exchange", "shared_file", "sts", "token"]),
     ("telemetry", &["cli", "config"]),
     ("shutdown", &[]),
-    ("app", &["chain", "clock", "config", "refresh", "store", "sts", "tls"]),
+    ("app", &["chain", "clock", "config", "metrics", "refresh", "store", "sts", "tls"]),
 ];
 
 #[test]

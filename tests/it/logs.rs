@@ -6,7 +6,10 @@ use crate::support::{ROLE_B, Stage};
 fn json_lines_carry_one_exchange_each() {
     let stage = Stage::new();
     stage.fault(Fault::throttle());
-    let ended = stage.credvend(&["export", "--chain-role-arn", ROLE_B, "--log-format", "json"]).end().succeeded();
+    let ended = stage
+        .credvend(&["export", "--chain-role-arn", ROLE_B, "--log-format", "json", "--log-level", "info"])
+        .end()
+        .succeeded();
     let lines: Vec<serde_json::Value> =
         ended.stderr.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
     let requests = stage.sts.requests();

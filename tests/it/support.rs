@@ -4,7 +4,7 @@ mod process;
 mod stage;
 
 pub(crate) use base_server::BaseServer;
-pub(crate) use http::{get, raw};
+pub(crate) use http::{Answer, get, raw};
 pub(crate) use process::{Credvend, Ended, Running, Signal};
 pub(crate) use stage::Stage;
 

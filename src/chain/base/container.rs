@@ -7,7 +7,6 @@
 
 use std::{
     io::{self, Read as _},
-    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -89,26 +88,6 @@ impl Container {
         }
         Err(refusal(&server, &answer, token.as_deref().map_or("", String::as_str)))
     }
-
-    /// Whether this is the address that we ourselves listen on.
-    pub fn is_at(&self, listener: SocketAddr) -> bool {
-        if self.url.scheme() != "http" || self.url.port_or_known_default() != Some(listener.port()) {
-            return false;
-        }
-        let is_ours = |host: IpAddr| {
-            let everywhere = listener.ip().is_unspecified() && host.is_loopback();
-            host == listener.ip() || everywhere
-        };
-        match host_address(&self.url) {
-            Some(host) => is_ours(host),
-            None => is_ours([127, 0, 0, 1].into()) || listener.ip().is_loopback(),
-        }
-    }
-}
-
-/// The IP address that a URL names, where it names one.
-pub fn host_address(url: &Url) -> Option<IpAddr> {
-    url.host_str()?.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 fn refusal(server: &Server, answer: &Answer, token: &str) -> BaseError {
@@ -166,24 +145,6 @@ fn read(path: &Path) -> io::Result<Zeroizing<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(url: &str) -> Container {
-        Container { url: url.parse().expect("a URL"), authorization: Authorization::None, ca_bundle: None }
-    }
-
-    #[test]
-    fn our_own_listener_is_known_by_every_name() {
-        let is_at = |url: &str, listener: &str| at(url).is_at(listener.parse().expect("an address"));
-        for host in ["127.0.0.1", "localhost"] {
-            assert!(is_at(&format!("http://{host}:9911/v1/credentials"), "127.0.0.1:9911"));
-            assert!(is_at(&format!("http://{host}:9911/v1/credentials"), "0.0.0.0:9911"));
-        }
-        assert!(is_at("http://[::1]:9911/", "[::1]:9911") && is_at("http://localhost:9911/", "[::1]:9911"));
-        assert!(is_at("http://169.254.170.2/x", "169.254.170.2:80"));
-        assert!(
-            !is_at("http://127.0.0.1:9912/", "127.0.0.1:9911") && !is_at("http://127.0.0.2:9911/", "127.0.0.1:9911")
-        );
-    }
 
     #[test]
     fn a_token_file_is_read_anew_and_only_its_end_is_trimmed() {

@@ -13,8 +13,7 @@ use crate::{
     chain::{
         Base,
         base::{
-            Container, CredentialProcess, InstanceMetadata, StaticKeys,
-            container::{Authorization, host_address},
+            Container, CredentialProcess, InstanceMetadata, StaticKeys, container::Authorization, host_address,
             process::ANCESTORS,
         },
     },

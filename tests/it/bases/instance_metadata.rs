@@ -77,3 +77,12 @@ fn what_the_service_cannot_give_is_told() {
         export(&stage, &service.url()).end().failed(code, &[word]);
     }
 }
+
+#[test]
+fn credvend_s_own_metadata_service_is_no_node() {
+    let stage = Stage::new();
+    let run = ["run", "--listen", "127.0.0.1:0", "--imds-listen", "127.0.0.1:9912"];
+    let run = stage.with_config(&run, &role_b_of("Ec2InstanceMetadata"));
+    let ended = run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9912").end();
+    ended.failed(2, &["profile default", "own --imds-listen 127.0.0.1:9912"]);
+}

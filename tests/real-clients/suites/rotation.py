@@ -39,4 +39,5 @@ def run(world, check):
             AWS_SECRET_ACCESS_KEY=first["SecretAccessKey"],
             AWS_SESSION_TOKEN=first["SessionToken"],
         )
-        check.that("the first key has really expired", late.returncode != 0 and "ExpiredToken" in late.stderr, late.stderr[-400:])
+        expired = late.returncode != 0 and "ExpiredToken" in late.stderr
+        check.that("the first key has really expired", expired, late.stderr[-400:])
