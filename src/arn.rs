@@ -82,6 +82,11 @@ impl RoleArn {
     pub fn account_id(&self) -> &str {
         &self.text[self.account_id.clone()]
     }
+
+    /// The role's name, without its path.
+    pub fn name(&self) -> &str {
+        self.text.rsplit('/').next().unwrap_or_default()
+    }
 }
 
 impl fmt::Display for RoleArn {
@@ -231,6 +236,7 @@ mod tests {
     fn a_role_arn_gives_its_parts() {
         let arn = RoleArn::parse("arn:aws-us-gov:iam::123456789012:role/team/app").expect("valid");
         assert_eq!((arn.partition(), arn.account_id()), ("aws-us-gov", "123456789012"));
+        assert_eq!(arn.name(), "app");
     }
 
     #[test]

@@ -59,13 +59,18 @@ impl From<Mistakes> for Failed {
 
 impl From<ProviderError> for Failed {
     fn from(error: ProviderError) -> Self {
-        let code = match &error {
-            ProviderError::Token(_) => Exit::Token,
-            ProviderError::Refused { remedy: Remedy::ReadTokenAgain, .. } => Exit::Token,
-            ProviderError::Refused { .. } => Exit::Refused,
-            ProviderError::Unavailable { .. } => Exit::Unavailable,
-        };
-        Self::new(code, error)
+        Self::new(Exit::of(&error), error)
+    }
+}
+
+impl Exit {
+    fn of(error: &ProviderError) -> Self {
+        match error {
+            ProviderError::Token(_) => Self::Token,
+            ProviderError::Refused { remedy: Remedy::ReadTokenAgain, .. } => Self::Token,
+            ProviderError::Refused { .. } => Self::Refused,
+            ProviderError::Unavailable { .. } => Self::Unavailable,
+        }
     }
 }
 

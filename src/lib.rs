@@ -52,6 +52,10 @@ pub mod shared_file;
 pub mod sts;
 pub mod tls;
 
+// Advice to people
+pub mod diagnosis;
+pub mod iam;
+
 // The process
 pub mod admin;
 pub mod app;

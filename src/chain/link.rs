@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     credentials::Credentials,
     exchange::WebIdentityHop,
-    provider::{Failure, HopName, Lease, ProviderError},
+    provider::{Failure, HopName, Lease, ProviderError, Receipt},
     refresh::{
         backoff::{self, Random},
         window::Window,
@@ -157,7 +157,7 @@ impl Link {
     }
 
     /// The link at the step with this number, at or before this one.
-    fn ancestor(self: &Arc<Self>, number: usize) -> Arc<Link> {
+    pub fn ancestor(self: &Arc<Self>, number: usize) -> Arc<Link> {
         let mut link = self;
         while let Step::AssumeRole { source, .. } = &link.step
             && link.hop.number > number
@@ -230,6 +230,7 @@ impl Link {
             window: Window::endless(self.ambient.clock.now()),
             session_name: SessionName::mapped_from(""),
             claims: None,
+            receipt: Receipt::default(),
         }
     }
 
@@ -252,6 +253,7 @@ impl Link {
             window: Window::new(self.ambient.clock.now(), lifetime, self.ambient.random.unit()),
             session_name,
             claims,
+            receipt: Receipt { request_id: issued.request_id, packed_policy_size: issued.packed_policy_size },
         }
     }
 

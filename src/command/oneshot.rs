@@ -52,6 +52,37 @@ pub(super) async fn lease_of_one(
 
 /// Asks a link until it gives credentials, refuses for good, or time is up.
 pub(super) async fn provide_within(link: &Link, clock: &dyn Clock, timeout: Duration) -> Result<Lease, Failed> {
+    let error = match ask_within(link, clock, timeout, u32::MAX).await {
+        Ok(lease) => return Ok(lease),
+        Err(GaveUp::Refused(error)) => return Err(error.into()),
+        Err(GaveUp::Late(error)) => error,
+    };
+    let Some(error) = error else {
+        let line = format!("STS did not answer within {}", humantime::format_duration(timeout));
+        return Err(Failed::new(
+            Exit::Unavailable,
+            format!("{line}; check the network, or allow more with --timeout"),
+        ));
+    };
+    let Failed { code, line } = Failed::from(error);
+    Err(Failed::new(code, format!("gave up after {}: {line}", humantime::format_duration(timeout))))
+}
+
+/// Why a link was not asked again.
+pub(super) enum GaveUp {
+    /// Asking again does not help, or was not wanted.
+    Refused(ProviderError),
+    /// Time was up; with what failed last, where anything had.
+    Late(Option<ProviderError>),
+}
+
+/// Asks a link, up to so many times and so long, while asking again can help.
+pub(super) async fn ask_within(
+    link: &Link,
+    clock: &dyn Clock,
+    timeout: Duration,
+    most_attempts: u32,
+) -> Result<Lease, GaveUp> {
     let mut last = None;
     let ask = async {
         loop {
@@ -59,8 +90,8 @@ pub(super) async fn provide_within(link: &Link, clock: &dyn Clock, timeout: Dura
                 Ok(lease) => return Ok(lease),
                 Err(failure) => failure,
             };
-            if !is_worth_another(&failure) {
-                return Err(Failed::from(failure.error));
+            if !is_worth_another(&failure) || failure.attempts >= most_attempts {
+                return Err(GaveUp::Refused(failure.error));
             }
             let wait = failure.until_retry(clock.now());
             last = Some(failure.error);
@@ -71,17 +102,7 @@ pub(super) async fn provide_within(link: &Link, clock: &dyn Clock, timeout: Dura
         outcome = ask => Some(outcome),
         () = clock.sleep(timeout) => None,
     };
-    outcome.unwrap_or_else(|| {
-        let Some(error) = last else {
-            let line = format!("STS did not answer within {}", humantime::format_duration(timeout));
-            return Err(Failed::new(
-                Exit::Unavailable,
-                format!("{line}; check the network, or allow more with --timeout"),
-            ));
-        };
-        let Failed { code, line } = Failed::from(error);
-        Err(Failed::new(code, format!("gave up after {}: {line}", humantime::format_duration(timeout))))
-    })
+    outcome.unwrap_or_else(|| Err(GaveUp::Late(last)))
 }
 
 fn is_worth_another(failure: &Failure) -> bool {
