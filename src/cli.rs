@@ -29,6 +29,10 @@ pub enum Command {
     Export(Box<command::export::Args>),
     /// Print the credential_process JSON, for an AWS config file
     Process(Box<command::process::Args>),
+    /// Examine token, configuration, STS and each hop, and say what is wrong and how to mend it
+    Check(Box<command::check::Args>),
+    /// Print the IAM policies that this token and chain need
+    TrustPolicy(Box<command::trust_policy::Args>),
     /// Ask a running `credvend run` whether it is ready: exit 0 or 1
     Health(command::health::Args),
 }
@@ -40,7 +44,7 @@ pub struct LogArgs {
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Logging")]
     pub log_format: Option<String>,
 
-    /// Least level that is logged: error, warn, info, debug, trace or off [env: CREDVEND_LOG] [default: info, of process: error]
+    /// Least level that is logged: error, warn, info, debug, trace or off [env: CREDVEND_LOG] [default: info; error of process, check and trust-policy]
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
     pub log_level: Option<String>,
 }

@@ -1,10 +1,12 @@
 //! Commands: one file each, its arguments beside what it does.
 
+pub mod check;
 pub mod export;
 pub mod health;
 mod oneshot;
 pub mod process;
 pub mod run;
+pub mod trust_policy;
 
 use std::{fmt, process::ExitCode};
 
@@ -76,8 +78,13 @@ impl Exit {
 
 /// Runs the command and reports its failure.
 pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
-    // SDKs show everything that their credential process writes to stderr: it says only why it failed.
-    let least = if matches!(cli.command, Command::Process(_)) { LevelFilter::ERROR } else { LevelFilter::INFO };
+    let least = match cli.command {
+        // SDKs show everything that their credential process writes to stderr: it says only why it failed.
+        Command::Process(_) => LevelFilter::ERROR,
+        // Their report says it all.
+        Command::Check(_) | Command::TrustPolicy(_) => LevelFilter::ERROR,
+        Command::Run(_) | Command::Export(_) | Command::Health(_) => LevelFilter::INFO,
+    };
     let (format, done) = match telemetry::start(&cli.log, least, env) {
         Ok(format) => (format, dispatch(cli.command, env).await),
         Err(mistakes) => (LogFormat::Text, Err(mistakes.into())),
@@ -96,6 +103,8 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<(), Failed>
         Command::Run(args) => run::run(&args, env).await,
         Command::Export(args) => export::run(&args, env).await,
         Command::Process(args) => process::run(&args, env).await,
+        Command::Check(args) => check::run(&args, env).await,
+        Command::TrustPolicy(args) => trust_policy::run(&args, env),
         Command::Health(args) => health::run(&args, env).await,
     }
 }

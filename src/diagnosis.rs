@@ -27,13 +27,18 @@ pub const USUAL_AUDIENCE: &str = "sts.amazonaws.com";
 pub struct Diagnosis {
     /// Why STS refused.
     pub cause: String,
-    /// What mends it.
-    pub mend: String,
+    /// What mends it: one step, or several where it is not known which is missing.
+    pub mend: Vec<String>,
 }
 
 impl Diagnosis {
     fn new(cause: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { cause: cause.into(), mend: mend.into() }
+        Self { cause: cause.into(), mend: vec![mend.into()] }
+    }
+
+    fn or(mut self, mend: impl Into<String>) -> Self {
+        self.mend.push(mend.into());
+        self
     }
 }
 
@@ -80,19 +85,21 @@ pub fn diagnose(refusal: &Refusal, situation: Situation<'_>) -> Option<Diagnosis
         }
         Cause::LongerThanRoleAllows | Cause::LongerThanChainAllows => duration::diagnose(cause, session),
         Cause::PolicyMalformed => Diagnosis::new(
-            format!("the session policy that is passed for {role_arn} is no policy to IAM"),
+            "the session policy that is passed is no policy to IAM",
             "correct --policy (credvend_policy in a profile): it must hold a Version, and Statements with Effect, Action \
              and Resource, and no Principal",
         ),
         Cause::PolicyTooLarge => Diagnosis::new(
-            format!(
-                "session policy, policy ARNs and session tags for {role_arn} take more space together than a session has \
-                 (tags that earlier hops made transitive count too)"
-            ),
+            "session policy, policy ARNs and session tags take more space together than a session has (tags that earlier \
+             hops made transitive count too)",
             "shorten --policy, name managed policies with --policy-arn instead, or pass fewer --session-tag (`pod` adds four)",
         ),
         Cause::RegionDisabled => Diagnosis::new(
-            format!("the account {} has not activated STS in the region {}", role_arn.account_id(), session.endpoint.signing_region),
+            format!(
+                "the account {} has not activated STS in the region {}",
+                role_arn.account_id(),
+                session.endpoint.signing_region
+            ),
             format!(
                 "let an administrator of {} activate it (IAM console, Account settings, Security Token Service; an opt-in \
                  region first with `aws account enable-region --region-name {}`), or set AWS_REGION to a region that is active",
@@ -109,7 +116,7 @@ pub fn diagnose(refusal: &Refusal, situation: Situation<'_>) -> Option<Diagnosis
             ),
         ),
         Cause::ParameterInvalid => Diagnosis::new(
-            format!("STS does not take a parameter of the call for {role_arn}: it names it above"),
+            "STS does not take one of the call's parameters, which it names",
             "correct what sets it: --role-session-name, --duration, --external-id, --policy-arn, --session-tag, \
              --transitive-tag, --source-identity, or the profile's key of that name",
         ),

@@ -104,11 +104,8 @@ impl Passed {
     }
 
     fn actions(self) -> Vec<&'static str> {
-        let all = [
-            ("sts:AssumeRole", true),
-            ("sts:TagSession", self.tags),
-            ("sts:SetSourceIdentity", self.source_identity),
-        ];
+        let all =
+            [("sts:AssumeRole", true), ("sts:TagSession", self.tags), ("sts:SetSourceIdentity", self.source_identity)];
         all.into_iter().filter_map(|(action, needed)| needed.then_some(action)).collect()
     }
 }

@@ -89,11 +89,7 @@ impl Client {
     ///
     /// # Errors
     /// Where STS was not reached, refused, or answered with something else.
-    pub async fn caller_identity(
-        &self,
-        endpoint: &Endpoint,
-        signer: &Credentials,
-    ) -> Result<CallerIdentity, StsError> {
+    pub async fn caller_identity(&self, endpoint: &Endpoint, signer: &Credentials) -> Result<CallerIdentity, StsError> {
         let scrubber = Scrubber::new([signer.expose_secret_access_key(), signer.expose_session_token()]);
         let answer = self.post(endpoint, request::caller_identity(), Some(signer), &scrubber).await?;
         answer.caller_identity().map_err(|why| StsError::not_an_answer(endpoint, why))

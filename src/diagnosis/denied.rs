@@ -31,47 +31,53 @@ pub(super) fn diagnose(cause: Cause, refusal: &Refusal, situation: Situation<'_>
         ),
         None => format!("let a policy of {caller_name} hold {}", permission_to_assume(target, passed)),
     };
-    let both = format!("{permission}; {trust}");
-
     Some(match (cause, Side::of(&refusal.message)) {
         (Cause::TagsNotAllowed, _) => Diagnosis::new(
             format!(
-                "session tags are passed ({}), and {target} does not allow {caller_name} to: its trust policy lacks \
-                 sts:TagSession, or {caller_name}'s own policies do",
+                "session tags are passed ({}), but its trust policy does not let {caller_name} pass any (sts:TagSession), or \
+                 the policies of {caller_name} do not",
                 tags_of(planned)
             ),
-            format!("{both}; or pass no tags"),
-        ),
+            trust,
+        )
+        .or(permission)
+        .or("or pass no tags"),
         (Cause::SourceIdentityNotAllowed, _) => Diagnosis::new(
             format!(
-                "a source identity is set, and {target} does not allow {caller_name} to: its trust policy lacks \
-                 sts:SetSourceIdentity, or {caller_name}'s own policies do"
+                "a source identity is set, but its trust policy does not let {caller_name} set one (sts:SetSourceIdentity), \
+                 or the policies of {caller_name} do not"
             ),
-            format!("{both}; or set no --source-identity"),
-        ),
+            trust,
+        )
+        .or(permission)
+        .or("or set no --source-identity"),
         (_, Side::Organization) => Diagnosis::new(
-            format!("a policy of the organization forbids {caller_name} to assume {target}"),
+            format!("a policy of the organization forbids {caller_name} to assume it"),
             "ask who writes the organization's service control policies to allow sts:AssumeRole on it",
         ),
         (_, Side::Session) => Diagnosis::new(
-            format!("the session policy of the hop before does not allow {caller_name} to assume {target}"),
-            format!("add the permission to that session policy, or leave it out: {}", permission_to_assume(target, passed)),
+            format!("the session policy of the hop before does not allow {caller_name} to assume it"),
+            format!(
+                "add the permission to that session policy, or leave it out: {}",
+                permission_to_assume(target, passed)
+            ),
         ),
         (_, Side::Caller) => {
-            Diagnosis::new(format!("no policy of {caller_name} allows sts:AssumeRole on {target}"), permission)
+            Diagnosis::new(format!("no policy of {caller_name} allows sts:AssumeRole on it"), permission)
         }
         (_, Side::Target) => Diagnosis::new(
-            format!("the trust policy of {target} does not let {caller_name} in{}", external_id_note(planned)),
+            format!("its trust policy does not let {caller_name} in{}", external_id_note(planned)),
             trust,
         ),
         (_, Side::Unsaid) => Diagnosis::new(
             format!(
-                "{caller_name} may not assume {target}: its own policies do not allow sts:AssumeRole on it, or the trust \
-                 policy of {target} does not name it{}, or there is no such role",
+                "{caller_name} may not assume it: a policy of {caller_name} must allow that and its trust policy must name \
+                 {caller_name}{}; or there is no such role",
                 external_id_note(planned)
             ),
-            both,
-        ),
+            permission,
+        )
+        .or(trust),
     })
 }
 

@@ -8,11 +8,13 @@ pub fn span(length: Duration) -> String {
         0 => format!("{large} {unit}"),
         small => format!("{large} {unit} {small} {smaller}"),
     };
-    match length.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7_200 => format!("{} min", seconds / 60),
-        seconds @ 7_200..172_800 => two(seconds / 3600, "h", seconds % 3600 / 60, "min"),
-        seconds => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+    // An hour that began a second ago is an hour.
+    let minutes = (length.as_secs() + 30) / 60;
+    match minutes {
+        _ if length.as_secs() < 120 => format!("{} s", length.as_secs()),
+        0..120 => format!("{minutes} min"),
+        120..2_880 => two(minutes / 60, "h", minutes % 60, "min"),
+        _ => two(minutes / 1_440, "d", minutes % 1_440 / 60, "h"),
     }
 }
 
@@ -26,7 +28,7 @@ mod tests {
             (0, "0 s"),
             (119, "119 s"),
             (120, "2 min"),
-            (3_599, "59 min"),
+            (3_599, "60 min"),
             (7_200, "2 h"),
             (7_500, "2 h 5 min"),
             (172_800, "2 d"),

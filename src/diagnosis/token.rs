@@ -28,16 +28,16 @@ pub(super) fn diagnose(cause: Cause, role_arn: &RoleArn, claims: &Claims, situat
                 provider.arn()
             ),
             match claims.audience.as_slice() {
-                [one] if one == USUAL_AUDIENCE => format!("in account {account}: {}", provider.add_client_id_command()),
-                _ => format!(
-                    "project the token with `audience: {USUAL_AUDIENCE}`, or in account {account}: {}",
-                    provider.add_client_id_command()
-                ),
+                [one] if one == USUAL_AUDIENCE => "the provider has to list it".to_owned(),
+                _ => format!("project the token with `audience: {USUAL_AUDIENCE}`, or let the provider list its own"),
             },
-        ),
+        )
+        .or(format!("in account {account}: {}", provider.add_client_id_command())),
         Cause::AudienceMissing => Diagnosis::new(
             "the token names no audience (aud), as those of service account secrets do",
-            format!("mount a projected serviceAccountToken volume with `audience: {USUAL_AUDIENCE}` in place of the secret"),
+            format!(
+                "mount a projected serviceAccountToken volume with `audience: {USUAL_AUDIENCE}` in place of the secret"
+            ),
         ),
         Cause::KeysNotFetched => Diagnosis::new(
             format!(
@@ -51,7 +51,10 @@ pub(super) fn diagnose(cause: Cause, role_arn: &RoleArn, claims: &Claims, situat
             ),
         ),
         Cause::Thumbprint => Diagnosis::new(
-            format!("the HTTPS certificate of the token's issuer {issuer} is not the one that {} knows", provider.arn()),
+            format!(
+                "the HTTPS certificate of the token's issuer {issuer} is not the one that {} knows",
+                provider.arn()
+            ),
             format!("in account {account}, with the new one's thumbprint: {}", provider.update_thumbprint_command()),
         ),
         Cause::NotAToken => Diagnosis::new(
@@ -65,7 +68,10 @@ pub(super) fn diagnose(cause: Cause, role_arn: &RoleArn, claims: &Claims, situat
              nothing copies the token elsewhere",
         ),
         Cause::TokenTooOld => Diagnosis::new(
-            format!("the token was issued more than 24 hours ago, which AWS takes for too old{}", clock_note(situation)),
+            format!(
+                "the token was issued more than 24 hours ago, which AWS takes for too old{}",
+                clock_note(situation)
+            ),
             "the kubelet renews a projected token every 24 hours: mount the volume's directory rather than a subPath; \
              elsewhere, fetch a new token",
         ),
@@ -80,16 +86,18 @@ pub(super) fn diagnose(cause: Cause, role_arn: &RoleArn, claims: &Claims, situat
         // The rest of this module's causes: the trust policy.
         _ => Diagnosis::new(
             format!(
-                "the trust policy of {role_arn} does not allow this token (issuer {issuer}, subject {subject}, audience \
+                "its trust policy does not allow this token (issuer {issuer}, subject {subject}, audience \
                  {audience}), or there is no such role"
             ),
             format!(
-                "in account {account}, compare `{}` with what it must hold: {} (`credvend trust-policy` prints it; the \
-                 condition keys are the issuer without https://, and a wildcard needs StringLike)",
-                get_role(role_arn),
+                "in account {account}, let it hold {} (`credvend trust-policy` prints it)",
                 trust_in_token(role_arn, claims, Scope::ServiceAccount)
             ),
-        ),
+        )
+        .or(format!(
+            "see what it holds now: {} (condition keys are the issuer without https://; a wildcard needs StringLike)",
+            get_role(role_arn)
+        )),
     }
 }
 

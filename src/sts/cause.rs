@@ -136,7 +136,10 @@ mod tests {
             ("PackedPolicyTooLarge", ""),
             ("RegionDisabledException", ""),
             ("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."),
-            ("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."),
+            (
+                "ValidationError",
+                "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
+            ),
             ("ValidationError", "Request ARN is invalid"),
             ("ValidationError", "1 validation error detected: Value 'a:b' at 'roleSessionName' failed"),
             ("SignatureDoesNotMatch", "Signature expired: 1 is now earlier than 2"),

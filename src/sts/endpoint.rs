@@ -138,12 +138,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The URL without a user's name and password that it may hold.
+    /// The URL for people: without a slash at its end, and without a user's name and password that it may hold.
     pub fn url_without_secrets(&self) -> String {
         match self.url.split_once("://") {
             Some((scheme, rest)) => {
                 let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-                format!("{scheme}://{}{path}", authority.rsplit('@').next().unwrap_or_default())
+                let host = authority.rsplit('@').next().unwrap_or_default();
+                format!("{scheme}://{host}{}", path.trim_end_matches('/'))
             }
             None => String::new(),
         }

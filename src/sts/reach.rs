@@ -89,7 +89,9 @@ pub async fn reach(
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 let tls = match is_https && !is_proxy {
-                    true => Some(shake_hands(stream, bare, tls).await.map_err(|why| not_reached(Step::Tls, &host, why))?),
+                    true => {
+                        Some(shake_hands(stream, bare, tls).await.map_err(|why| not_reached(Step::Tls, &host, why))?)
+                    }
                     false => None,
                 };
                 return Ok(Reached { host, address, is_proxy, tls });
@@ -100,13 +102,10 @@ pub async fn reach(
     Err(last)
 }
 
-async fn shake_hands(
-    stream: TcpStream,
-    name: &str,
-    tls: Arc<rustls::ClientConfig>,
-) -> Result<&'static str, String> {
+async fn shake_hands(stream: TcpStream, name: &str, tls: Arc<rustls::ClientConfig>) -> Result<&'static str, String> {
     let name = ServerName::try_from(name.to_owned()).map_err(|_| "its name is none that a certificate can hold")?;
-    let stream = tokio_rustls::TlsConnector::from(tls).connect(name, stream).await.map_err(|error| error.to_string())?;
+    let stream =
+        tokio_rustls::TlsConnector::from(tls).connect(name, stream).await.map_err(|error| error.to_string())?;
     Ok(match stream.get_ref().1.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
         Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2",

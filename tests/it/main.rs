@@ -14,6 +14,8 @@ mod support;
 mod architecture;
 /// Folders of arguments, environment and files, with what must come of them.
 mod cases;
+/// `check`: each row of STS's errors, and what is said of it.
+mod check;
 /// `--credentials-file`.
 mod credentials_file;
 /// The container credentials endpoint and its guards.
@@ -34,3 +36,5 @@ mod sts_faults;
 mod tls;
 /// The projected token in all its states.
 mod token;
+/// `trust-policy`, whose documents the local STS has to accept.
+mod trust_policy;
