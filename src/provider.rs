@@ -120,6 +120,14 @@ impl ProviderError {
         }
     }
 
+    /// Where and how STS's client failed, where it was it that did.
+    pub fn at_sts(&self) -> Option<(&HopName, &StsError)> {
+        match self {
+            Self::Token(_) => None,
+            Self::Refused { hop, error, .. } | Self::Unavailable { hop, error, .. } => Some((hop, error)),
+        }
+    }
+
     /// Whether the same question may get another answer soon, so that a one-shot asks again.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -92,8 +92,8 @@ fn the_json_report_has_its_exact_shape() {
         "kind": "assume_role", "role_arn": ROLE_B, "external_id": "word", "sts_endpoint": endpoint,
         "signing_region": "eu-central-1",
     });
-    assert_eq!(hops(1), [first.clone()]);
     assert_eq!(hops(2), [first, second]);
+    assert_eq!(hops(1), hops(2)[..1]);
     for check in profiles.iter().flat_map(|profile| profile["checks"].as_array().expect("checks")) {
         let mut keys: Vec<_> = check.as_object().expect("an object").keys().collect();
         keys.sort();

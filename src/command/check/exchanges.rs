@@ -75,14 +75,15 @@ impl Examiner<'_> {
 
     fn exchanged(&self, chain: &Chain, hop: &HopName, lease: &Lease) -> Check {
         let name = name_of(hop.number);
-        let Some(role_arn) = &hop.role_arn else {
-            return Check::ok(name, format!("the chain begins with {} credentials", chain.base.kind()));
-        };
-        let action = if hop.number == 1 { "AssumeRoleWithWebIdentity" } else { "AssumeRole" };
         let expiry = lease.credentials.expiry().map(|expiry| {
             let left = lease.window.remaining(self.app.clock().now());
             format!("expires in {} ({expiry})", span(left))
         });
+        let Some(role_arn) = &hop.role_arn else {
+            let lasting = expiry.map(|expiry| format!(": {expiry}")).unwrap_or_default();
+            return Check::ok(name, format!("the chain begins with {} credentials{lasting}", chain.base.kind()));
+        };
+        let action = if hop.number == 1 { "AssumeRoleWithWebIdentity" } else { "AssumeRole" };
         let receipt = &lease.receipt;
         let request_id = receipt.request_id.as_ref().map(|id| format!("request ID {id}"));
         let size = receipt.packed_policy_size.map(|size| format!("policies and tags fill {size} % of their space"));
@@ -107,11 +108,8 @@ impl Examiner<'_> {
 
     fn refused(&self, chain: &Chain, hop: &HopName, claims: Option<&Claims>, error: &ProviderError) -> Check {
         let exit = Exit::of(error);
-        let (hop, sts_error) = match error {
-            ProviderError::Token(error) => {
-                return Check::fail(exit, name_of(hop.number), error.what()).mend(error.mend());
-            }
-            ProviderError::Refused { hop, error, .. } | ProviderError::Unavailable { hop, error, .. } => (hop, error),
+        let Some((hop, sts_error)) = error.at_sts() else {
+            return Check::fail(exit, name_of(hop.number), error.message()).mend(error.mend());
         };
         let situation =
             Situation { chain, hop, claims, clock_difference: self.app.sts_clock().difference(self.app.clock().now()) };
