@@ -145,15 +145,19 @@ impl Setup {
         blocks.extend(self.remarks.iter().map(|remark| format!("# {remark}\n")));
         for document in &self.documents {
             let Document { role_arn, kind, policy, note } = document;
-            let what = match kind {
-                Kind::TrustPolicy => "trust policy of",
-                Kind::PermissionPolicy => "permission policy for",
+            let (what, effect) = match kind {
+                Kind::TrustPolicy => ("trust policy of", "; takes the place of the one before"),
+                Kind::PermissionPolicy => ("permission policy for", ""),
             };
+            let create = document
+                .create_role_command()
+                .map(|command| format!("#   or make the role: {command}\n"))
+                .unwrap_or_default();
             let note = note.map(|note| format!("# {note}\n")).unwrap_or_default();
             // Maps of strings always serialize.
             let json = serde_json::to_string_pretty(policy).unwrap_or_default();
             blocks.push(format!(
-                "# {what} {role_arn}, in account {}\n#   {}\n{note}{json}\n",
+                "# {what} {role_arn}, in account {}{effect}\n#   {}\n{create}{note}{json}\n",
                 role_arn.account_id(),
                 document.command()
             ));

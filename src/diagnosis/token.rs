@@ -90,7 +90,7 @@ pub(super) fn diagnose(cause: Cause, role_arn: &RoleArn, claims: &Claims, situat
                  {audience}), or there is no such role"
             ),
             format!(
-                "in account {account}, let it hold {} (`credvend trust-policy` prints it)",
+                "in account {account}, let the role's trust policy hold {} (`credvend trust-policy` prints it)",
                 trust_in_token(role_arn, claims, Scope::ServiceAccount)
             ),
         )

@@ -46,6 +46,19 @@ impl Document {
         }
     }
 
+    /// Makes the role, where there is none yet for its trust policy.
+    pub fn create_role_command(&self) -> Option<String> {
+        let path = match self.role_arn.path() {
+            "/" => String::new(),
+            path => format!(" --path {}", quoted(path)),
+        };
+        let role = quoted(self.role_arn.name());
+        let file = self.file_name();
+        (self.kind == Kind::TrustPolicy).then(|| {
+            format!("aws iam create-role --role-name {role}{path} --assume-role-policy-document file://{file}")
+        })
+    }
+
     /// A name for the file that it is saved to.
     fn file_name(&self) -> String {
         let kind = match self.kind {

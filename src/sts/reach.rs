@@ -42,7 +42,7 @@ pub enum Step {
 pub struct NotReached {
     /// The step that failed.
     pub step: Step,
-    /// Host and port that were tried.
+    /// Host, and where it came to one the port, that was tried.
     pub host: String,
     why: String,
 }
@@ -82,9 +82,9 @@ pub async fn reach(
     let bare = name.trim_matches(['[', ']']);
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((bare, port))
         .await
-        .map_err(|error| not_reached(Step::Name, &host, resolver_says(&error)))?
+        .map_err(|error| not_reached(Step::Name, bare, resolver_says(&error)))?
         .collect();
-    let mut last = not_reached(Step::Name, &host, "it has no address");
+    let mut last = not_reached(Step::Name, bare, "it has no address");
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {

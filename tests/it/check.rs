@@ -196,7 +196,7 @@ fn a_clock_behind_is_told_and_corrected_for() {
 fn sts_is_reached_step_by_step() {
     let stage = Stage::new();
     let at = |url: &str| stage.credvend(&["check"]).env("AWS_ENDPOINT_URL_STS", url);
-    let words = ["the name nowhere.invalid:443 does not resolve", "AWS_REGION", "skip  hop 1"];
+    let words = ["the name nowhere.invalid does not resolve", "AWS_REGION", "skip  hop 1"];
     fails(&stage, at("https://nowhere.invalid"), 5, "sts", &words);
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bound").local_addr().expect("an address");
     let url = format!("http://{free}");
