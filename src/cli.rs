@@ -29,6 +29,10 @@ pub enum Command {
     Export(Box<command::export::Args>),
     /// Print the credential_process JSON, for an AWS config file
     Process(Box<command::process::Args>),
+    /// Examine token, configuration, STS and each hop, and say what is wrong and how to mend it
+    Check(Box<command::check::Args>),
+    /// Print the IAM policies that this token and chain need
+    TrustPolicy(Box<command::trust_policy::Args>),
     /// Ask a running `credvend run` whether it is ready: exit 0 or 1
     Health(command::health::Args),
     /// Show what a running `credvend run` holds: roles, expiries, the last errors; never a secret

@@ -1,11 +1,13 @@
 //! Commands: one file each, its arguments beside what it does.
 
+pub mod check;
 pub mod export;
 pub mod health;
 mod oneshot;
 pub mod process;
 pub mod run;
 pub mod status;
+pub mod trust_policy;
 
 use std::{fmt, process::ExitCode};
 
@@ -61,19 +63,24 @@ impl From<Mistakes> for Failed {
 
 impl From<ProviderError> for Failed {
     fn from(error: ProviderError) -> Self {
-        let code = match &error {
-            ProviderError::Token(_) => Exit::Token,
-            ProviderError::Refused { remedy: Remedy::ReadTokenAgain, .. } => Exit::Token,
-            ProviderError::Refused { .. } => Exit::Refused,
-            ProviderError::Unavailable { .. } => Exit::Unavailable,
+        Self::new(Exit::of(&error), error)
+    }
+}
+
+impl Exit {
+    fn of(error: &ProviderError) -> Self {
+        match error {
+            ProviderError::Token(_) => Self::Token,
+            ProviderError::Refused { remedy: Remedy::ReadTokenAgain, .. } => Self::Token,
+            ProviderError::Refused { .. } => Self::Refused,
+            ProviderError::Unavailable { .. } => Self::Unavailable,
             ProviderError::Base { error, .. } => match error.fault {
-                BaseFault::Configuration => Exit::Usage,
-                BaseFault::Token => Exit::Token,
-                BaseFault::Refused => Exit::Refused,
-                BaseFault::Unavailable => Exit::Unavailable,
+                BaseFault::Configuration => Self::Usage,
+                BaseFault::Token => Self::Token,
+                BaseFault::Refused => Self::Refused,
+                BaseFault::Unavailable => Self::Unavailable,
             },
-        };
-        Self::new(code, error)
+        }
     }
 }
 
@@ -102,6 +109,8 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<(), Failed>
         Command::Run(args) => run::run(&args, env).await,
         Command::Export(args) => export::run(&args, env).await,
         Command::Process(args) => process::run(&args, env).await,
+        Command::Check(args) => check::run(&args, env).await,
+        Command::TrustPolicy(args) => trust_policy::run(&args, env),
         Command::Health(args) => health::run(&args, env).await,
         Command::Status(args) => status::run(&args, env).await,
     }

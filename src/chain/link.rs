@@ -18,7 +18,7 @@ use crate::{
     credentials::Credentials,
     exchange::WebIdentityHop,
     metrics::Metrics,
-    provider::{Failure, HopName, Lease, ProvideCredentials, ProviderError},
+    provider::{Failure, HopName, Lease, ProvideCredentials, ProviderError, Receipt},
     refresh::{
         backoff::{self, Random},
         window::Window,
@@ -172,7 +172,7 @@ impl Link {
     }
 
     /// The link at the step with this number, at or before this one.
-    fn ancestor(self: &Arc<Self>, number: usize) -> Arc<Link> {
+    pub fn ancestor(self: &Arc<Self>, number: usize) -> Arc<Link> {
         let mut link = self;
         while let Step::AssumeRole { source, .. } = &link.step
             && link.hop.number > number
@@ -273,7 +273,8 @@ impl Link {
             let expiry = credentials.expiry().map_or("none".to_owned(), |expiry| expiry.to_string());
             tracing::info!(profile = %self.profiles, hop = self.hop.number, source = source.name(), expiry, "fetched");
         }
-        Lease { credentials, window, session_name: SessionName::mapped_from(""), claims: None }
+        let session_name = SessionName::mapped_from("");
+        Lease { credentials, window, session_name, claims: None, receipt: Receipt::default() }
     }
 
     fn lease(&self, given: Given, attempt: u32) -> Lease {
@@ -295,6 +296,7 @@ impl Link {
             window: Window::new(self.ambient.clock.now(), lifetime, self.ambient.random.unit()),
             session_name,
             claims,
+            receipt: Receipt { request_id: issued.request_id, packed_policy_size: issued.packed_policy_size },
         }
     }
 

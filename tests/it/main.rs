@@ -17,6 +17,8 @@ mod architecture;
 mod bases;
 /// Folders of arguments, environment and files, with what must come of them.
 mod cases;
+/// `check`: each row of STS's errors, and what is said of it.
+mod check;
 /// `--config-file`.
 mod config_file;
 /// `--credentials-file`.
@@ -47,3 +49,5 @@ mod sts_faults;
 mod tls;
 /// The projected token in all its states.
 mod token;
+/// `trust-policy`, whose documents the local STS has to accept.
+mod trust_policy;
