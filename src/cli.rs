@@ -10,6 +10,18 @@ use crate::command;
 /// Exchanges a Kubernetes service account token for AWS credentials, chains roles, keeps the result fresh and vends it.
 #[derive(Debug, Parser)]
 #[command(name = "credvend", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_long_help = "Examples:
+  # Run a program with credentials of the role that the pod's service account is annotated with
+  credvend exec -- ./server
+
+  # Serve them to the other containers of a pod
+  credvend run
+
+  # Print them once
+  credvend export
+
+Each command's --help has more. Exit codes: 0 done, 2 usage or configuration, 3 the token, 4 STS refused, 5 STS not
+reached, 6 a sink could not be written or bound, 1 anything else.")]
 pub struct Cli {
     /// The command.
     #[command(subcommand)]
@@ -24,13 +36,38 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Keep credentials fresh in every sink until SIGTERM; with --once, fill the file sinks and exit
+    ///
+    /// The sinks are the container credentials endpoint that AWS SDKs ask (--listen), and a shared credentials file
+    /// (--credentials-file). With the variables that the EKS pod identity webhook sets, no flag is needed.
     Run(Box<command::run::Args>),
     /// Print one profile's credentials, or write them to a file, once
+    ///
+    /// What is printed does not stay fresh: for longer work use `credvend exec` or `credvend run`.
     Export(Box<command::export::Args>),
     /// Print the credential_process JSON, for an AWS config file
+    ///
+    /// SDKs run the line of their profile's credential_process when they need credentials, and again before those expire.
+    /// With --from-endpoint the credentials are those of a running `credvend run`.
     Process(Box<command::process::Args>),
+    /// Run a program beside a private endpoint, with the environment that points AWS SDKs at it
+    ///
+    /// The first exchange is made before CMD starts; from then on credvend keeps the credentials fresh, passes signals on, and
+    /// exits as CMD exits. From CMD's environment it removes keys, web identity and profile, which SDKs would prefer; a shared
+    /// file whose default profile holds credentials is hidden from it. Of several profiles the first is CMD's default.
+    Exec(Box<command::exec::Args>),
     /// Ask a running `credvend run` whether it is ready: exit 0 or 1
+    ///
+    /// Ready is who holds valid credentials for every profile. It is found by the same flags and variables as `run`'s.
     Health(command::health::Args),
+    /// Copy this binary into a directory, for containers that share it
+    ///
+    /// The copy is static and needs nothing else. It replaces an older one at once, even while that is running.
+    Install(command::install::Args),
+    /// Print what makes a shell complete commands and flags
+    Completions(command::completions::Args),
+    /// Print the manual page, or write one a command
+    #[command(hide = true)]
+    Man(command::man::Args),
 }
 
 /// How log lines look.
@@ -40,7 +77,7 @@ pub struct LogArgs {
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Logging")]
     pub log_format: Option<String>,
 
-    /// Least level that is logged: error, warn, info, debug, trace or off [env: CREDVEND_LOG] [default: info, of process: error]
+    /// Least level that is logged: error, warn, info, debug, trace or off [env: CREDVEND_LOG] [default: info; of process and exec: error]
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
     pub log_level: Option<String>,
 }

@@ -1,7 +1,11 @@
 //! Commands: one file each, its arguments beside what it does.
 
+pub mod completions;
+pub mod exec;
 pub mod export;
 pub mod health;
+pub mod install;
+pub mod man;
 mod oneshot;
 pub mod process;
 pub mod run;
@@ -41,6 +45,10 @@ pub enum Exit {
     Unavailable = 5,
     /// A sink could not be written or bound.
     Sink = 6,
+    /// Of `exec`: the program cannot be run.
+    CommandNotExecutable = 126,
+    /// Of `exec`: there is no such program.
+    CommandNotFound = 127,
 }
 
 impl Failed {
@@ -71,14 +79,16 @@ impl From<ProviderError> for Failed {
 
 /// Runs the command and reports its failure.
 pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
-    // SDKs show everything that their credential process writes to stderr: it says only why it failed.
-    let least = if matches!(cli.command, Command::Process(_)) { LevelFilter::ERROR } else { LevelFilter::INFO };
+    // SDKs show everything that their credential process writes to stderr: it says only why it failed. And `exec`'s stderr is
+    // its program's.
+    let quiet = matches!(cli.command, Command::Process(_) | Command::Exec(_));
+    let least = if quiet { LevelFilter::ERROR } else { LevelFilter::INFO };
     let (format, done) = match telemetry::start(&cli.log, least, env) {
         Ok(format) => (format, dispatch(cli.command, env).await),
         Err(mistakes) => (LogFormat::Text, Err(mistakes.into())),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failed) => {
             report(&failed, format);
             ExitCode::from(failed.code as u8)
@@ -86,13 +96,18 @@ pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
     }
 }
 
-async fn dispatch(command: Command, env: &dyn Environment) -> Result<(), Failed> {
-    match command {
+async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, Failed> {
+    let done = match command {
+        Command::Exec(args) => return exec::run(&args, env).await,
         Command::Run(args) => run::run(&args, env).await,
         Command::Export(args) => export::run(&args, env).await,
         Command::Process(args) => process::run(&args, env).await,
         Command::Health(args) => health::run(&args, env).await,
-    }
+        Command::Install(args) => install::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// The last line on stderr, at whatever level is logged.

@@ -55,6 +55,7 @@ pub mod tls;
 // The process
 pub mod admin;
 pub mod app;
+pub mod child;
 pub mod cli;
 pub mod command;
 pub mod config;
