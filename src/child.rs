@@ -18,7 +18,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, wait, waitpid};
-use signal_hook::consts::SIGCHLD;
+use signal_hook::{consts::SIGCHLD, low_level::siginfo::Origin};
 
 use self::signals::Signals;
 use crate::{clock::Clock, hardening::CoreLimit};
@@ -73,15 +73,10 @@ impl Child {
             }
             tokio::select! {
                 origin = signals.next() => {
-                    if origin.signal == SIGCHLD {
-                        if self.is_init && burial.is_none() {
-                            burial = Some(clock.sleep(ORPHAN_AGE));
-                        }
-                    } else if signals::is_for_child(&origin, self.id)
-                        && let Some(signal) = Signal::from_named_raw(origin.signal)
-                    {
-                        // The number is still its own: it has not been waited for.
-                        let _ = kill_process(self.id, signal);
+                    if origin.signal != SIGCHLD {
+                        self.pass_on(&origin);
+                    } else if self.is_init && burial.is_none() {
+                        burial = Some(clock.sleep(ORPHAN_AGE));
                     }
                 }
                 () = async { if let Some(due) = &mut burial { due.await } else { std::future::pending().await } } => {
@@ -91,6 +86,17 @@ impl Child {
                     }
                 }
             }
+        }
+    }
+
+    fn pass_on(&self, origin: &Origin) {
+        let signal = origin.signal;
+        if !signals::is_for_child(origin, self.id) {
+            tracing::debug!(signal, "signal not passed on: the program has it");
+        } else if let Some(named) = Signal::from_named_raw(signal) {
+            // The number is still its own: it has not been waited for.
+            let _ = kill_process(self.id, named);
+            tracing::debug!(signal, "signal passed on");
         }
     }
 

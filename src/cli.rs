@@ -178,16 +178,50 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitC
             eprintln!("credvend: no command given; choose one of those above");
             return ExitCode::from(2);
         }
-        // The error and its tips, without the usage that follows after an empty line.
-        let mut parts: Vec<&str> = Vec::new();
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            if line.starts_with("Usage:") {
-                break;
-            }
-            parts.push(line);
-        }
-        let line = parts.join("; ");
-        eprintln!("credvend: {}; see credvend --help", line.trim_start_matches("error: "));
+        eprintln!("credvend: {}", in_one_line(&text));
         ExitCode::from(2)
     })
+}
+
+/// The error and its tips; of the usage that follows, the command whose help says more.
+fn in_one_line(text: &str) -> String {
+    let mut line = String::new();
+    let mut command = "credvend";
+    for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
+        if let Some(usage) = part.strip_prefix("Usage: ") {
+            let end = usage.find(|c: char| !c.is_ascii_lowercase() && c != ' ').unwrap_or(usage.len());
+            command = usage[..end].trim_end();
+            break;
+        }
+        if !part.starts_with("For more information") {
+            let separator = if line.is_empty() || line.ends_with(':') { " " } else { "; " };
+            line.extend([separator, part]);
+        }
+    }
+    format!("{}; see {command} --help", line.trim_start().trim_start_matches("error: "))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_usage_error_is_one_line_that_names_the_command_s_help() {
+        for (arguments, line) in [
+            (&["exec"][..], "the following required arguments were not provided: <CMD>...; see credvend exec --help"),
+            (&["completions", "tcsh"], "invalid value 'tcsh' for '<SHELL>'"),
+            (&["--nothing"], "unexpected argument '--nothing' found; see credvend --help"),
+        ] {
+            let error = Cli::try_parse_from([&["credvend"], arguments].concat()).expect_err("a mistake");
+            let told = in_one_line(&error.render().to_string());
+            assert!(told.starts_with(line) && told.ends_with("--help") && !told.contains("For more"), "{told}");
+        }
+    }
 }

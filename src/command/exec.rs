@@ -33,6 +33,7 @@ use crate::{
 
 /// What `exec` takes.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "credvend exec [OPTIONS] [--] <CMD> [ARG]...")]
 #[command(after_long_help = "Examples:
   # In a pod whose service account is annotated with a role, the variables say the rest
   credvend exec -- ./server --port 8080

@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failed> {
     let path = args.directory.join(NAME);
     copy(&args.directory, &path).map_err(|error| {
         let mend = match error.kind() {
-            io::ErrorKind::NotFound => "mount a volume at the directory, or create it",
+            io::ErrorKind::NotFound => "there is no such directory: mount a volume there, or create it",
             io::ErrorKind::NotADirectory => "name a directory",
             io::ErrorKind::IsADirectory => "name a directory that holds no directory of this name",
             io::ErrorKind::PermissionDenied => "let this container's user write there (fsGroup in its securityContext)",

@@ -18,8 +18,14 @@ mod cases;
 mod credentials_file;
 /// The container credentials endpoint and its guards.
 mod endpoint;
+/// `exec`: the program's environment, signals and end.
+mod exec;
+/// `process --from-endpoint`.
+mod from_endpoint;
 /// `health`, `/readyz`, `--admin-listen`.
 mod health;
+/// `install`, `completions`, `man`.
+mod install;
 /// `export` and `process`.
 mod one_shots;
 /// Chains from profiles, and calls that are shared.
@@ -30,6 +36,8 @@ mod refresh;
 mod signals;
 /// What STS can do to a client.
 mod sts_faults;
+/// `exec` on a terminal, and as PID 1.
+mod terminal;
 /// TLS, CA bundles, proxies.
 mod tls;
 /// The projected token in all its states.

@@ -111,9 +111,7 @@ async fn attempt(endpoint: &ContainerEndpoint, clock: &dyn Clock) -> Attempt {
     let message = message.unwrap_or_else(|_| "no container credentials endpoint".to_owned());
     let why = format!("{} ({message})", status.as_u16());
     let mend = match status {
-        StatusCode::UNAUTHORIZED => {
-            "give this container the token of the endpoint: AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
-        }
+        StatusCode::UNAUTHORIZED => "mount the token that credvend run writes with --auth-token-file",
         StatusCode::FORBIDDEN => "call it by its own address, such as 127.0.0.1",
         StatusCode::NOT_FOUND => "check the path and --profile against what credvend run vends",
         status if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => "check the URL",
