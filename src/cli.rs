@@ -65,9 +65,6 @@ pub enum Command {
     Install(command::install::Args),
     /// Print what makes a shell complete commands and flags
     Completions(command::completions::Args),
-    /// Print the manual page, or write one a command
-    #[command(hide = true)]
-    Man(command::man::Args),
 }
 
 /// How log lines look.

@@ -5,7 +5,6 @@ pub mod exec;
 pub mod export;
 pub mod health;
 pub mod install;
-pub mod man;
 mod oneshot;
 pub mod process;
 pub mod run;
@@ -105,7 +104,6 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, F
         Command::Health(args) => health::run(&args, env).await,
         Command::Install(args) => install::run(&args),
         Command::Completions(args) => completions::run(&args),
-        Command::Man(args) => man::run(&args),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

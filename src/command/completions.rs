@@ -16,10 +16,7 @@ use crate::cli::Cli;
   credvend completions zsh > ~/.zfunc/_credvend
 
   # fish
-  credvend completions fish > ~/.config/fish/completions/credvend.fish
-
-Manual pages come from `credvend man`: read one with `credvend man | man -l -`, or write them all with
-`credvend man --output DIR`.")]
+  credvend completions fish > ~/.config/fish/completions/credvend.fish")]
 pub struct Args {
     /// The shell
     #[arg(value_name = "SHELL")]

@@ -24,7 +24,7 @@ mod exec;
 mod from_endpoint;
 /// `health`, `/readyz`, `--admin-listen`.
 mod health;
-/// `install`, `completions`, `man`.
+/// `install`, `completions`, `--help`.
 mod install;
 /// `export` and `process`.
 mod one_shots;
