@@ -106,11 +106,8 @@ async fn begin(app: &App, identity: &Identity, timeout: Duration) -> Result<(), 
     while let Some(done) = asked.join_next().await {
         done.unwrap_or_else(|_| Err(Failed::new(Exit::Other, "an exchange was cut off")))?;
     }
-    // The links answer from memory now.
+    // The links answer from memory now, and the endpoint's first requests wait for what they publish.
     app.keep_fresh(&identity.chains, links);
-    for profile in app.store().profiles().iter() {
-        profile.begun().await;
-    }
     Ok(())
 }
 
