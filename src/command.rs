@@ -8,6 +8,7 @@ pub mod install;
 mod oneshot;
 pub mod process;
 pub mod run;
+pub mod status;
 
 use std::{fmt, process::ExitCode};
 
@@ -17,6 +18,7 @@ use crate::{
     cli::{Cli, Command},
     config::{Mistakes, env::Environment},
     provider::ProviderError,
+    shutdown,
     sts::error::Remedy,
     telemetry::{self, LogFormat},
 };
@@ -28,7 +30,7 @@ pub struct Failed {
     line: String,
 }
 
-/// [Exit codes](https://github.com/credvend/credvend#exit-codes), but for 0.
+/// The exit codes but for 0; README.md lists them for users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -78,10 +80,8 @@ impl From<ProviderError> for Failed {
 
 /// Runs the command and reports its failure.
 pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
-    // SDKs show everything that their credential process writes to stderr: it says only why it failed. And `exec`'s stderr is
-    // its program's.
-    let quiet = matches!(cli.command, Command::Process(_) | Command::Exec(_));
-    let least = if quiet { LevelFilter::ERROR } else { LevelFilter::INFO };
+    // A one-shot's stderr is its caller's, and SDKs show all of their credential process's: it says only why it failed.
+    let least = if matches!(cli.command, Command::Run(_)) { LevelFilter::INFO } else { LevelFilter::ERROR };
     let (format, done) = match telemetry::start(&cli.log, least, env) {
         Ok(format) => (format, dispatch(cli.command, env).await),
         Err(mistakes) => (LogFormat::Text, Err(mistakes.into())),
@@ -96,12 +96,17 @@ pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
 }
 
 async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, Failed> {
+    // `run` ends in its own time, and `exec` with its program.
+    if !matches!(&command, Command::Run(args) if !args.once) && !matches!(&command, Command::Exec(_)) {
+        shutdown::exit_on_signals();
+    }
     let done = match command {
         Command::Exec(args) => return exec::run(&args, env).await,
         Command::Run(args) => run::run(&args, env).await,
         Command::Export(args) => export::run(&args, env).await,
         Command::Process(args) => process::run(&args, env).await,
         Command::Health(args) => health::run(&args, env).await,
+        Command::Status(args) => status::run(&args, env).await,
         Command::Install(args) => install::run(&args),
         Command::Completions(args) => completions::run(&args),
     };

@@ -101,7 +101,7 @@ async fn begin(app: &App, identity: &Identity, timeout: Duration) -> Result<(), 
     let mut asked = JoinSet::new();
     for link in &links {
         let (link, clock) = (Arc::clone(link), Arc::clone(app.clock()));
-        asked.spawn(async move { oneshot::provide_within(&link, &*clock, timeout).await });
+        asked.spawn(async move { oneshot::provide_within(&*link, &*clock, timeout).await });
     }
     while let Some(done) = asked.join_next().await {
         done.unwrap_or_else(|_| Err(Failed::new(Exit::Other, "an exchange was cut off")))?;
@@ -114,9 +114,8 @@ async fn begin(app: &App, identity: &Identity, timeout: Duration) -> Result<(), 
 /// Answers on the private endpoint; gives the token that it asks for.
 fn serve(app: &App, listener: TcpListener, bound: SocketAddr, stopping: watch::Receiver<bool>) -> SecretString {
     let (authorization, token) = Authorization::private();
-    let clock = Arc::clone(app.clock());
-    let endpoint = Endpoint::new(Arc::clone(app.store()), Arc::new(authorization), Arc::clone(&clock), bound);
-    tokio::spawn(server::serve(listener, endpoint, clock, stopping));
+    let endpoint = Endpoint::new(app.store(), &Arc::new(authorization), app.metrics(), app.clock(), bound);
+    tokio::spawn(server::serve(listener, endpoint, Arc::clone(app.clock()), stopping));
     token
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use crate::{
     app::App,
     arn::parse_duration,
-    chain::{Chain, link::Link},
+    chain::Chain,
     clock::Clock,
     command::{Exit, Failed},
     config::{self, Mistakes, env::Environment},
-    provider::{Failure, Lease, ProviderError},
+    provider::{Failure, Lease, ProvideCredentials, ProviderError},
     sts::error::Remedy,
 };
 
@@ -43,7 +43,7 @@ pub(super) async fn lease_of_one(
     let app = App::new();
     let links = app.links(&identity)?;
     let lease = match links.first() {
-        Some(link) => provide_within(link, &**app.clock(), timeout).await?,
+        Some(link) => provide_within(&**link, &**app.clock(), timeout).await?,
         None => return Err(Mistakes::one("there is no profile to export").into()),
     };
     let chain = identity.chains.into_iter().next();
@@ -51,7 +51,11 @@ pub(super) async fn lease_of_one(
 }
 
 /// Asks a link until it gives credentials, refuses for good, or time is up.
-pub(super) async fn provide_within(link: &Link, clock: &dyn Clock, timeout: Duration) -> Result<Lease, Failed> {
+pub(super) async fn provide_within(
+    link: &dyn ProvideCredentials,
+    clock: &dyn Clock,
+    timeout: Duration,
+) -> Result<Lease, Failed> {
     let mut last = None;
     let ask = async {
         loop {

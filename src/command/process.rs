@@ -43,6 +43,10 @@ pub struct Args {
     #[arg(conflicts_with_all = NOT_FOR_ENDPOINTS)]
     from_endpoint: Option<String>,
 
+    /// Authorization token of that endpoint [default: the AWS_CONTAINER_... variables]
+    #[arg(long, value_name = "FILE", requires = "from_endpoint")]
+    auth_token_file: Option<String>,
+
     #[command(flatten)]
     identity: IdentityArgs,
 }
@@ -75,7 +79,8 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
     if args.identity.profile.len() > 1 {
         return Err(Mistakes::one("one profile is printed at a time: give --profile once").into());
     }
-    let endpoint = container::endpoint(url, args.identity.profile.first().map(String::as_str), env)?;
+    let profile = args.identity.profile.first().map(String::as_str);
+    let endpoint = container::endpoint(url, args.auth_token_file.as_deref(), profile, env)?;
     let credentials = from_endpoint::ask(&endpoint, &SystemClock::new(), timeout).await?;
     print(&document(&credentials))
 }

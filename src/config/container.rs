@@ -61,7 +61,12 @@ impl fmt::Display for ContainerEndpoint {
 ///
 /// # Errors
 /// Every mistake in it.
-pub fn endpoint(url: &str, profile: Option<&str>, env: &dyn Environment) -> Result<ContainerEndpoint, Mistakes> {
+pub fn endpoint(
+    url: &str,
+    auth_token_file: Option<&str>,
+    profile: Option<&str>,
+    env: &dyn Environment,
+) -> Result<ContainerEndpoint, Mistakes> {
     let mut mistakes = Mistakes::default();
     let given = match url {
         "" => of_environment(env),
@@ -75,7 +80,7 @@ pub fn endpoint(url: &str, profile: Option<&str>, env: &dyn Environment) -> Resu
             given.origin
         ));
     }
-    let authorization = match (env.text(TOKEN_FILE), env.text(TOKEN)) {
+    let authorization = match (auth_token_file.map(str::to_owned).or_else(|| env.text(TOKEN_FILE)), env.text(TOKEN)) {
         (Some(path), _) => AuthorizationToken::In(path.into()),
         (None, Some(token)) => AuthorizationToken::Is(token.into()),
         (None, None) => AuthorizationToken::None,
@@ -127,7 +132,7 @@ mod tests {
 
     fn found(url: &str, profile: Option<&str>, env: &[(&str, &str)]) -> Result<String, Mistakes> {
         let env: HashMap<_, _> = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        endpoint(url, profile, &env).map(|endpoint| format!("{} {endpoint}", endpoint.address))
+        endpoint(url, None, profile, &env).map(|endpoint| format!("{} {endpoint}", endpoint.address))
     }
 
     #[test]

@@ -47,6 +47,8 @@ fn a_refusal_is_final_at_once() {
     process(&[&url]).end().failed(4, &[&url, "401", "--auth-token-file"]);
     let with_token = |arguments: &[&str]| process(arguments).env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token_file);
     with_token(&[&url]).end().succeeded();
+    let flag = [&url, "--auth-token-file", token_file.to_str().expect("UTF-8")];
+    process(&flag).env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/absent").end().succeeded();
     // Written by hand, with a newline.
     let token = format!("{}\n", stage.read("authorization"));
     process(&[&url]).env("AWS_CONTAINER_AUTHORIZATION_TOKEN", &token).end().succeeded();

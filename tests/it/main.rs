@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     reason = "tests fail by panicking, and measure real time"
 )]
 
@@ -14,18 +15,26 @@ mod support;
 mod architecture;
 /// Folders of arguments, environment and files, with what must come of them.
 mod cases;
+/// `--config-file`.
+mod config_file;
 /// `--credentials-file`.
 mod credentials_file;
 /// The container credentials endpoint and its guards.
 mod endpoint;
 /// `exec`: the program's environment, signals and end.
 mod exec;
+/// Each format of `export`, read by its own consumer.
+mod export_formats;
 /// `process --from-endpoint`.
 mod from_endpoint;
 /// `health`, `/readyz`, `--admin-listen`.
 mod health;
 /// `install`, `completions`, `--help`.
 mod install;
+/// `--imds-listen`.
+mod instance_metadata;
+/// Log lines, as text and as JSON.
+mod logs;
 /// `export` and `process`.
 mod one_shots;
 /// Chains from profiles, and calls that are shared.
@@ -34,6 +43,8 @@ mod profiles;
 mod refresh;
 /// SIGTERM, SIGINT, SIGHUP.
 mod signals;
+/// `status` and `/v1/status`.
+mod status;
 /// What STS can do to a client.
 mod sts_faults;
 /// `exec` on a terminal, and as PID 1.

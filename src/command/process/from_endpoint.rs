@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use hyper::{StatusCode, header::HeaderValue};
+use hyper::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
@@ -93,8 +93,9 @@ async fn attempt(endpoint: &ContainerEndpoint, clock: &dyn Clock) -> Attempt {
         Ok(token) => token,
         Err(why) => return Attempt::NotYet(why),
     };
+    let token = token.as_ref().map(|token| token.expose_secret().trim());
     let answer = tokio::select! {
-        answer = loopback::get_authorized(endpoint.address, &endpoint.host, &endpoint.path, token) => answer,
+        answer = loopback::get_from(endpoint.address, &endpoint.host, &endpoint.path, token) => answer,
         () = clock.sleep(ATTEMPT_TIMEOUT) => Err(format!("no answer within {} s", ATTEMPT_TIMEOUT.as_secs())),
     };
     let (status, body) = match answer {
@@ -120,21 +121,16 @@ async fn attempt(endpoint: &ContainerEndpoint, clock: &dyn Clock) -> Attempt {
     Attempt::Failed(Failed::new(Exit::Refused, format!("{endpoint}: {why}; {mend}")))
 }
 
-/// The token as a header. A file that is not there yet may come.
-fn authorization_token(authorization: &AuthorizationToken) -> Result<Option<HeaderValue>, String> {
-    let (token, place) = match authorization {
-        AuthorizationToken::None => return Ok(None),
-        AuthorizationToken::Is(token) => (token.clone(), "AWS_CONTAINER_AUTHORIZATION_TOKEN".to_owned()),
-        AuthorizationToken::In(path) => {
-            let place = format!("authorization token file {}", path.display());
-            let text = std::fs::read_to_string(path).map_err(|error| format!("{place}: {}", error.kind()))?;
-            (SecretString::from(text), place)
-        }
-    };
-    let mut header = HeaderValue::from_str(token.expose_secret().trim())
-        .map_err(|_| format!("{place}: it holds what no header can carry"))?;
-    header.set_sensitive(true);
-    Ok(Some(header))
+/// The token. A file that is not there yet may come.
+fn authorization_token(authorization: &AuthorizationToken) -> Result<Option<SecretString>, String> {
+    match authorization {
+        AuthorizationToken::None => Ok(None),
+        AuthorizationToken::Is(token) => Ok(Some(token.clone())),
+        AuthorizationToken::In(path) => match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Some(text.into())),
+            Err(error) => Err(format!("authorization token file {}: {}", path.display(), error.kind())),
+        },
+    }
 }
 
 fn credentials(body: &[u8]) -> Option<Credentials> {
