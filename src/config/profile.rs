@@ -9,7 +9,7 @@ mod files;
 
 use secrecy::SecretString;
 
-pub(super) use files::{Wanted, default_of_home};
+pub(super) use files::{Wanted, default_of_home, expand_home, home_file};
 
 use super::{
     Given, Mistakes,

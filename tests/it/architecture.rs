@@ -36,6 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["arn", "chain", "cli", "command", "exchange", "shared_file", "sts", "token"]),
     ("telemetry", &["cli", "config"]),
     ("shutdown", &[]),
+    ("child", &["clock", "hardening"]),
     ("app", &["chain", "clock", "config", "metrics", "refresh", "store", "sts", "tls"]),
 ];
 
