@@ -15,6 +15,7 @@ use crate::{
     },
     clock::{Clock, StsClock, SystemClock},
     config::{Identity, Mistakes},
+    metrics::Metrics,
     refresh::{self, backoff::SystemRandom},
     store::Store,
     sts::Client,
@@ -35,7 +36,7 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         Self {
             store: Store::new(Arc::clone(&clock)),
-            ambient: Ambient { clock, random: Arc::new(SystemRandom) },
+            ambient: Ambient { clock, random: Arc::new(SystemRandom), metrics: Arc::default() },
             sts_clock: Arc::default(),
             refreshing: Mutex::default(),
         }
@@ -44,6 +45,11 @@ impl App {
     /// The clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.ambient.clock
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.ambient.metrics
     }
 
     /// Where credentials are found.

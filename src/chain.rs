@@ -144,3 +144,14 @@ pub struct AssumeRoleHop {
     /// Who is behind the session.
     pub source_identity: Option<String>,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Some chain, vended as this profile.
+    pub(crate) fn chain(profile: &str) -> Chain {
+        let keys = StaticKeys { access_key_id: "key".into(), secret_access_key: "secret".into(), session_token: None };
+        Chain { profile: profile.to_owned(), base: Base::Static(keys), hops: Vec::new(), region: None }
+    }
+}

@@ -35,6 +35,8 @@ pub enum Command {
     TrustPolicy(Box<command::trust_policy::Args>),
     /// Ask a running `credvend run` whether it is ready: exit 0 or 1
     Health(command::health::Args),
+    /// Show what a running `credvend run` holds: roles, expiries, the last errors; never a secret
+    Status(command::status::Args),
 }
 
 /// How log lines look.
@@ -44,7 +46,7 @@ pub struct LogArgs {
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Logging")]
     pub log_format: Option<String>,
 
-    /// Least level that is logged: error, warn, info, debug, trace or off [env: CREDVEND_LOG] [default: info; error of process, check and trust-policy]
+    /// Least level that is logged: error, warn, info, debug, trace or off [env: CREDVEND_LOG] [default: info in run, error elsewhere]
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
     pub log_level: Option<String>,
 }
@@ -61,7 +63,7 @@ pub struct IdentityArgs {
     #[arg(long, value_name = "FILE")]
     pub web_identity_token_file: Option<String>,
 
-    /// What CloudTrail shows [env: AWS_ROLE_SESSION_NAME] [default: <namespace>-<pod> from the token]
+    /// What CloudTrail shows [env: AWS_ROLE_SESSION_NAME] [default: namespace and pod of the token]
     #[arg(long, value_name = "NAME")]
     pub role_session_name: Option<String>,
 
@@ -114,7 +116,7 @@ pub struct IdentityArgs {
     pub all_profiles: bool,
 }
 
-/// Where a `credvend run` listens; `health` finds it by the same flags and variables.
+/// Where a `credvend run` listens; `health` and `status` find it by the same flags and variables.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Listeners")]
 pub struct ListenArgs {

@@ -6,6 +6,7 @@ pub mod health;
 mod oneshot;
 pub mod process;
 pub mod run;
+pub mod status;
 pub mod trust_policy;
 
 use std::{fmt, process::ExitCode};
@@ -16,6 +17,7 @@ use crate::{
     cli::{Cli, Command},
     config::{Mistakes, env::Environment},
     provider::ProviderError,
+    shutdown,
     sts::error::Remedy,
     telemetry::{self, LogFormat},
 };
@@ -27,7 +29,7 @@ pub struct Failed {
     line: String,
 }
 
-/// [Exit codes](https://github.com/credvend/credvend#exit-codes), but for 0.
+/// The exit codes but for 0; README.md lists them for users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -78,13 +80,8 @@ impl Exit {
 
 /// Runs the command and reports its failure.
 pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
-    let least = match cli.command {
-        // SDKs show everything that their credential process writes to stderr: it says only why it failed.
-        Command::Process(_) => LevelFilter::ERROR,
-        // Their report says it all.
-        Command::Check(_) | Command::TrustPolicy(_) => LevelFilter::ERROR,
-        Command::Run(_) | Command::Export(_) | Command::Health(_) => LevelFilter::INFO,
-    };
+    // A one-shot's stderr is its caller's, and SDKs show all of their credential process's: it says only why it failed.
+    let least = if matches!(cli.command, Command::Run(_)) { LevelFilter::INFO } else { LevelFilter::ERROR };
     let (format, done) = match telemetry::start(&cli.log, least, env) {
         Ok(format) => (format, dispatch(cli.command, env).await),
         Err(mistakes) => (LogFormat::Text, Err(mistakes.into())),
@@ -99,6 +96,9 @@ pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
 }
 
 async fn dispatch(command: Command, env: &dyn Environment) -> Result<(), Failed> {
+    if !matches!(&command, Command::Run(args) if !args.once) {
+        shutdown::exit_on_signals();
+    }
     match command {
         Command::Run(args) => run::run(&args, env).await,
         Command::Export(args) => export::run(&args, env).await,
@@ -106,6 +106,7 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<(), Failed>
         Command::Check(args) => check::run(&args, env).await,
         Command::TrustPolicy(args) => trust_policy::run(&args, env),
         Command::Health(args) => health::run(&args, env).await,
+        Command::Status(args) => status::run(&args, env).await,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What was typed, set and written down → what it means: the chains to vend, the proxies to go through.
 //!
-//! A flag outranks a variable, a variable outranks a profile's key. Every mistake is reported, at once, by the name of
+//! A flag outranks a variable, a variable outranks a profile's key (but for the session name, where SDKs have it the other way). Every mistake is reported, at once, by the name of
 //! what holds it and never by its value.
 
 pub mod env;
@@ -65,13 +65,13 @@ impl fmt::Display for Mistakes {
 }
 
 /// A text and the name of the flag or variable that it came from.
-struct Given {
-    text: String,
-    origin: String,
+pub(crate) struct Given {
+    pub(crate) text: String,
+    pub(crate) origin: String,
 }
 
 /// The flag's value, else that of the first variable that is set.
-fn pick(flag: Option<&String>, flag_name: &str, env: &dyn Environment, variables: &[&str]) -> Option<Given> {
+pub(crate) fn pick(flag: Option<&String>, flag_name: &str, env: &dyn Environment, variables: &[&str]) -> Option<Given> {
     match flag {
         Some(text) => Some(Given { text: text.clone(), origin: flag_name.to_owned() }),
         None => variables.iter().find_map(|name| Some(Given { text: env.text(name)?, origin: (*name).to_owned() })),

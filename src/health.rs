@@ -1,4 +1,5 @@
-//! Liveness and readiness. Alive is whoever answers; ready is who holds valid credentials for every profile.
+//! Liveness and readiness. Alive is whoever answers; ready is who holds valid credentials for every profile,
+//! and has written them into its files once.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -20,6 +21,10 @@ fn ready(query: Option<&str>, store: &Store) -> Response<Full<Bytes>> {
     let name = asked.map(|name| percent_encoding::percent_decode_str(name).decode_utf8_lossy());
     let (status, body) = match store.not_ready(name.as_deref()) {
         None => (StatusCode::NOT_FOUND, serde_json::json!({ "status": "no such profile" })),
+        Some(waiting) if waiting.is_empty() && store.is_held() => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            serde_json::json!({ "status": "not ready: the files are not yet written" }),
+        ),
         Some(waiting) if waiting.is_empty() => (StatusCode::OK, serde_json::json!({ "status": "ready" })),
         Some(waiting) => {
             (StatusCode::SERVICE_UNAVAILABLE, serde_json::json!({ "status": "not ready", "profiles": waiting }))

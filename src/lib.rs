@@ -66,6 +66,8 @@ pub mod config;
 pub mod hardening;
 pub mod health;
 pub mod loopback;
+pub mod metrics;
 pub mod server;
 pub mod shutdown;
+pub mod status;
 pub mod telemetry;

@@ -1,6 +1,6 @@
 //! A small HTTP client for asking a running `credvend run` on the same machine: no TLS, no proxy, no pool.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -11,17 +11,31 @@ use tokio::net::TcpStream;
 /// Larger than any answer of ours.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
-/// Asks for a path; gives status and body.
+/// A bound address as one can connect to it from the same machine.
+pub fn reachable(mut bound: SocketAddr) -> SocketAddr {
+    if bound.ip().is_unspecified() {
+        bound.set_ip(match bound.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    bound
+}
+
+/// Asks for a path, with an authorization token where there is one; gives status and body.
 ///
 /// # Errors
 /// Why there was no answer.
-pub async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, Bytes), String> {
+pub async fn get(address: SocketAddr, path: &str, authorization: Option<&str>) -> Result<(StatusCode, Bytes), String> {
     let stream = TcpStream::connect(address).await.map_err(|error| error.kind().to_string())?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
     // Ends with the sender.
     tokio::spawn(connection);
-    let request =
-        Request::get(path).header(header::HOST, address.to_string()).body(Empty::<Bytes>::new()).map_err(text)?;
+    let mut request = Request::get(path).header(header::HOST, address.to_string());
+    if let Some(authorization) = authorization {
+        request = request.header(header::AUTHORIZATION, authorization);
+    }
+    let request = request.body(Empty::<Bytes>::new()).map_err(text)?;
     let response = sender.send_request(request).await.map_err(text)?;
     let status = response.status();
     let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await.map_err(text)?;

@@ -1,6 +1,6 @@
 //! What a stage hands to the next: credentials with their window, or an error that says what the caller does.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
     arn::{RoleArn, SessionName},
@@ -10,6 +10,14 @@ use crate::{
     sts::{StsError, cause::Cause, error::Remedy},
     token::{Claims, TokenError},
 };
+
+/// What gives credentials that are not yet due for renewal.
+pub trait ProvideCredentials: Send + Sync {
+    /// Credentials, from memory or fresh.
+    ///
+    /// An error is what the last attempt failed with; before its back-off is over no other is made, however often it is asked.
+    fn provide(&self) -> Pin<Box<dyn Future<Output = Result<Lease, Failure>> + Send + '_>>;
+}
 
 /// Credentials in hand.
 #[derive(Clone, Debug)]
@@ -125,6 +133,19 @@ impl ProviderError {
         match self {
             Self::Token(_) => None,
             Self::Refused { hop, error, .. } | Self::Unavailable { hop, error, .. } => Some((hop, error)),
+        }
+    }
+
+    /// A word for it in metrics: STS's error code, or whose fault it is.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Token(_) => "token",
+            Self::Refused { error: StsError::Refused(refusal), .. }
+            | Self::Unavailable { error: StsError::Refused(refusal), .. } => &refusal.code,
+            Self::Refused { error, .. } | Self::Unavailable { error, .. } => match error {
+                StsError::NotReached { .. } => "not_reached",
+                _ => "not_an_answer",
+            },
         }
     }
 

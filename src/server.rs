@@ -1,7 +1,7 @@
 //! An HTTP/1.1 server on a bound listener: small, bounded, and told when to stop.
 //!
-//! No more than [`MOST_CONNECTIONS`] at a time, no header that takes longer than [`HEADER_TIMEOUT`] (an idle connection
-//! is one whose next header does not come), no header larger than [`LARGEST_HEADER`]. When the shutdown begins nothing new is
+//! No more than `MOST_CONNECTIONS` at a time, no header that takes longer than `HEADER_TIMEOUT` (an idle connection
+//! is one whose next header does not come), no header larger than `LARGEST_HEADER`. When the shutdown begins nothing new is
 //! accepted, answers under way are finished, idle connections closed.
 
 use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};

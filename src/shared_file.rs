@@ -1,8 +1,8 @@
 //! The dialect of the AWS shared config and credentials files, in both directions.
 //!
-//! * [`read`]: a file's bytes → [`SharedFile`]: what an AWS SDK would see in it, with line numbers, and a warning for
+//! * [`read()`]: a file's bytes → [`SharedFile`]: what an AWS SDK would see in it, with line numbers, and a warning for
 //!   whatever it would skip. [`merge`] lays the credentials file over the config file.
-//! * [`splice`]: a credentials file's bytes and one [`SectionUpdate`] a profile → the new bytes, in which the profiles'
+//! * [`splice()`]: a credentials file's bytes and one [`SectionUpdate`] a profile → the new bytes, in which the profiles'
 //!   credentials are ours and every other byte is what it was.
 //!
 //! Both stand on the same reading of a single line (`line.rs`), so what we write where is decided by what SDKs read.

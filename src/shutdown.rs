@@ -1,4 +1,6 @@
 //! Signals: SIGTERM and SIGINT ask to end, SIGHUP to read the configuration again; a second SIGTERM or SIGINT ends at once.
+//! One-shots end at the first: the kernel spares the process 1 of a container what it did not ask for, so an init container
+//! without handlers would hang until it is killed.
 
 use std::{
     io,
@@ -11,6 +13,14 @@ use signal_hook::{
     flag, low_level,
 };
 use tokio::{io::AsyncReadExt as _, net::UnixStream};
+
+/// Has SIGTERM and SIGINT end the process at once.
+pub fn exit_on_signals() {
+    for signal in [SIGTERM, SIGINT] {
+        // Where a handler cannot be installed, the default still ends every process but a container's first.
+        let _ = flag::register_conditional_shutdown(signal, 128 + signal, Arc::new(AtomicBool::new(true)));
+    }
+}
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

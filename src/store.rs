@@ -1,11 +1,14 @@
 //! The store: one writer a profile, many readers, none of whom ever meets STS.
 
-use std::sync::{Arc, atomic::AtomicU64, atomic::Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
 
 use tokio::sync::watch;
 
 use crate::{
-    arn::RoleArn,
+    arn::{Region, RoleArn},
     chain::Chain,
     clock::{Clock, Moment},
     provider::{Failure, Lease},
@@ -15,6 +18,7 @@ use crate::{
 pub struct Store {
     profiles: watch::Sender<Arc<[Arc<Profile>]>>,
     changes: watch::Sender<u64>,
+    holds: Arc<AtomicUsize>,
     clock: Arc<dyn Clock>,
 }
 
@@ -22,6 +26,7 @@ pub struct Store {
 pub struct Profile {
     name: String,
     role_arn: Option<RoleArn>,
+    region: Option<Region>,
     state: watch::Sender<State>,
 }
 
@@ -36,6 +41,15 @@ pub struct State {
     pub failure: Option<Arc<Failure>>,
 }
 
+/// Keeps `/readyz` from saying ready until it is dropped: for a sink whose first write is still to come.
+pub struct ReadinessHold(Arc<AtomicUsize>);
+
+impl Drop for ReadinessHold {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The writing end of one profile.
 pub struct Publisher {
     profile: Arc<Profile>,
@@ -45,7 +59,12 @@ pub struct Publisher {
 impl Store {
     /// A store without profiles.
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { profiles: watch::Sender::new(Arc::from([])), changes: watch::Sender::new(0), clock })
+        Arc::new(Self {
+            profiles: watch::Sender::new(Arc::from([])),
+            changes: watch::Sender::new(0),
+            holds: Arc::default(),
+            clock,
+        })
     }
 
     /// Takes over a new list of profiles; one that was here before keeps what it holds. Gives the writing ends in order.
@@ -59,6 +78,7 @@ impl Store {
                 Arc::new(Profile {
                     name: chain.profile.clone(),
                     role_arn: chain.role_arn().cloned(),
+                    region: chain.region.clone(),
                     state: watch::Sender::new(state),
                 })
             })
@@ -100,6 +120,17 @@ impl Store {
         })
     }
 
+    /// Nobody is ready until the hold is dropped.
+    pub fn hold_readiness(&self) -> ReadinessHold {
+        self.holds.fetch_add(1, Ordering::Relaxed);
+        ReadinessHold(Arc::clone(&self.holds))
+    }
+
+    /// Whether a sink still has its first write before it.
+    pub fn is_held(&self) -> bool {
+        self.holds.load(Ordering::Relaxed) > 0
+    }
+
     fn touch(&self) {
         self.changes.send_modify(|version| *version += 1);
     }
@@ -114,6 +145,11 @@ impl Profile {
     /// The role that its credentials belong to.
     pub fn role_arn(&self) -> Option<&RoleArn> {
         self.role_arn.as_ref()
+    }
+
+    /// The region that applications are told, where one is known.
+    pub fn region(&self) -> Option<&Region> {
+        self.region.as_ref()
     }
 
     /// What is known of it now.

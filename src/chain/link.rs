@@ -4,17 +4,18 @@
 //! credentials, never told to fetch them: it answers from memory until they are due, makes one call at a time, and after a
 //! failure answers with that failure until its back-off is over, however many ask.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use tokio::sync::Mutex;
 
 use super::{AssumeRoleHop, Base, Chain, StaticKeys};
 use crate::{
-    arn::SessionName,
-    clock::Clock,
+    arn::{RoleArn, SessionName},
+    clock::{Clock, Moment},
     credentials::Credentials,
     exchange::WebIdentityHop,
-    provider::{Failure, HopName, Lease, ProviderError, Receipt},
+    metrics::Metrics,
+    provider::{Failure, HopName, Lease, ProvideCredentials, ProviderError, Receipt},
     refresh::{
         backoff::{self, Random},
         window::Window,
@@ -30,6 +31,8 @@ pub struct Ambient {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub random: Arc<dyn Random>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// One step in execution.
@@ -52,6 +55,8 @@ enum Step {
 struct State {
     lease: Option<Lease>,
     failure: Option<Failure>,
+    /// How often in a row this link's own exchange failed; a source's failures are the source's.
+    failures: u32,
 }
 
 /// A step's outcome before it gets its window.
@@ -110,12 +115,8 @@ fn common_steps(one: &Chain, other: &Chain) -> usize {
     1 + one.hops.iter().zip(&other.hops).take_while(|(one, other)| one == other).count()
 }
 
-impl Link {
-    /// Credentials that are not yet due for renewal.
-    ///
-    /// # Errors
-    /// What the last attempt failed with; before its back-off is over no other is made.
-    pub fn provide(&self) -> Pin<Box<dyn Future<Output = Result<Lease, Failure>> + Send + '_>> {
+impl ProvideCredentials for Link {
+    fn provide(&self) -> Pin<Box<dyn Future<Output = Result<Lease, Failure>> + Send + '_>> {
         Box::pin(async move {
             let mut state = self.state.lock().await;
             let now = self.ambient.clock.now();
@@ -125,10 +126,10 @@ impl Link {
             if let Some(failure) = state.failure.as_ref().filter(|failure| !failure.until_retry(now).is_zero()) {
                 return Err(failure.clone());
             }
-            let failures = state.failure.as_ref().map_or(0, |failure| failure.attempts);
-            match self.fetch(failures).await {
+            match self.fetch(&mut state.failures).await {
                 Ok(lease) => {
                     state.failure = None;
+                    state.failures = 0;
                     state.lease = Some(lease.clone());
                     Ok(lease)
                 }
@@ -139,7 +140,9 @@ impl Link {
             }
         })
     }
+}
 
+impl Link {
     /// Credentials to sign with: those in hand where renewing them failed.
     async fn provide_to_sign(&self) -> Result<Lease, Failure> {
         let failure = match self.provide().await {
@@ -167,12 +170,12 @@ impl Link {
         Arc::clone(link)
     }
 
-    async fn fetch(&self, failures: u32) -> Result<Lease, Failure> {
-        let attempt = failures + 1;
+    async fn fetch(&self, failures: &mut u32) -> Result<Lease, Failure> {
+        let begun = self.ambient.clock.now();
         let given = match &self.step {
             Step::Static { keys } => return Ok(self.lease_of_keys(keys)),
             Step::WebIdentity { plan, client } => plan
-                .exchange(client, &*self.ambient.clock, &self.hop, failures)
+                .exchange(client, &*self.ambient.clock, &self.hop, *failures)
                 .await
                 .map(|(issued, session_name, claims)| Given { issued, session_name, claims: Some(claims) }),
             Step::AssumeRole { plan, client, source } => {
@@ -188,8 +191,15 @@ impl Link {
             }
         };
         match given {
-            Ok(given) => Ok(self.lease(given, attempt)),
-            Err(error) => Err(self.failure(error, attempt)),
+            Ok(given) => {
+                self.count("ok", begun);
+                Ok(self.lease(given, *failures + 1))
+            }
+            Err(error) => {
+                *failures += 1;
+                self.count(error.code(), begun);
+                Err(self.failure(error, *failures))
+            }
         }
     }
 
@@ -217,6 +227,12 @@ impl Link {
             .await
             .map_err(|error| ProviderError::at(self.hop.clone(), error))?;
         Ok(Given { issued, session_name, claims: signer.claims.clone() })
+    }
+
+    fn count(&self, result: &str, begun: Moment) {
+        let role_arn = self.hop.role_arn.as_ref().map_or("", RoleArn::as_str);
+        let took = self.ambient.clock.now().monotonic.saturating_sub(begun.monotonic);
+        self.ambient.metrics.exchanged(self.hop.number, role_arn, result, took);
     }
 
     fn lease_of_keys(&self, keys: &StaticKeys) -> Lease {

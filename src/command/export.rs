@@ -6,13 +6,16 @@ use super::{Exit, Failed, oneshot, process::print};
 use crate::{
     cli::IdentityArgs,
     config::{Mistakes, env::Environment, sinks},
-    sink::{export::Format, file::replace::replace},
+    sink::{
+        export::{Exported, Format},
+        file::replace::replace,
+    },
 };
 
 /// What `export` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Syntax of what is written: env or json
+    /// Syntax of what is written: env, dotenv, docker, fish, powershell, json or credentials
     #[arg(long, value_name = "FORMAT", default_value = "env")]
     format: String,
 
@@ -34,18 +37,17 @@ pub struct Args {
 
 /// Writes the credentials.
 pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
-    let format =
-        Format::ALL.iter().find(|(name, _)| *name == args.format).map(|(_, format)| *format).ok_or_else(|| {
-            let names: Vec<_> = Format::ALL.iter().map(|(name, _)| *name).collect();
-            Mistakes::one(format!("--format must be one of {}", names.join(", ")))
-        })?;
+    let format = Format::named(&args.format).ok_or_else(|| {
+        let names = Format::ALL.map(|format| format.to_string()).join(", ");
+        Mistakes::one(format!("--format must be one of {names}"))
+    })?;
     let mode = sinks::file_mode(args.file_mode.as_ref(), env)?;
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let (lease, chain) = oneshot::lease_of_one(&args.identity, env, timeout).await?;
-    let text =
-        format.render(&lease.credentials, chain.region.as_ref()).map_err(|error| Failed::new(Exit::Sink, error))?;
+    let exported = Exported { credentials: &lease.credentials, region: chain.region.as_ref(), profile: &chain.profile };
+    let text = format.render(exported).map_err(|error| Failed::new(Exit::Sink, error))?;
     let Some(path) = &args.output else { return print(&text) };
     replace(path, mode, |_| text.as_bytes().to_vec())
         .map(drop)
-        .map_err(|error| Failed::new(Exit::Sink, format!("output file {error}")))
+        .map_err(|error| Failed::new(Exit::Sink, format!("output file not written: {error}")))
 }

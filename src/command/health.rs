@@ -1,9 +1,6 @@
 //! `credvend health`: asks a running `credvend run` whether it is ready. Small and quick, since a probe runs it every second.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use hyper::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -41,7 +38,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
     let path = format!("/readyz{}", query.unwrap_or_default());
     let clock = SystemClock::new();
     let answer = tokio::select! {
-        answer = loopback::get(address, &path) => answer.map_err(|why| format!("no answer from {address}: {why}")),
+        answer = loopback::get(address, &path, None) => answer.map_err(|why| format!("no answer from {address}: {why}")),
         () = clock.sleep(TIMEOUT) => Err(format!("no answer from {address} within {} ms", TIMEOUT.as_millis())),
     };
     match answer {
@@ -55,15 +52,9 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
 }
 
 /// The address that a running `credvend run` answers on, as one can connect to it.
-fn asked(listeners: &Listeners) -> Result<SocketAddr, Failed> {
-    let Some(mut address) = listeners.credentials.first().copied().or(listeners.admin) else {
-        return Err(Mistakes::one("with --listen none there is only --admin-listen to ask: give it").into());
-    };
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    Ok(address)
+pub(super) fn asked(listeners: &Listeners) -> Result<SocketAddr, Failed> {
+    let address = listeners.credentials.first().copied().or(listeners.admin);
+    address
+        .map(loopback::reachable)
+        .ok_or_else(|| Mistakes::one("with --listen none there is only --admin-listen to ask: give it").into())
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use crate::{
     app::App,
     arn::parse_duration,
-    chain::{Chain, link::Link},
+    chain::Chain,
     clock::Clock,
     command::{Exit, Failed},
     config::{self, Mistakes, env::Environment},
-    provider::{Failure, Lease, ProviderError},
+    provider::{Failure, Lease, ProvideCredentials, ProviderError},
     sts::error::Remedy,
 };
 
@@ -53,7 +53,7 @@ pub(super) async fn lease_of_one(
     let app = App::new();
     let links = app.links(&identity)?;
     let lease = match links.first() {
-        Some(link) => provide_within(link, &**app.clock(), timeout).await?,
+        Some(link) => provide_within(&**link, &**app.clock(), timeout).await?,
         None => return Err(Mistakes::one("there is no profile to export").into()),
     };
     let chain = identity.chains.into_iter().next();
@@ -61,7 +61,11 @@ pub(super) async fn lease_of_one(
 }
 
 /// Asks a link until it gives credentials, refuses for good, or time is up.
-pub(super) async fn provide_within(link: &Link, clock: &dyn Clock, timeout: Duration) -> Result<Lease, Failed> {
+pub(super) async fn provide_within(
+    link: &dyn ProvideCredentials,
+    clock: &dyn Clock,
+    timeout: Duration,
+) -> Result<Lease, Failed> {
     let error = match ask_within(link, clock, timeout, Patience::LONGEST).await {
         Ok(lease) => return Ok(lease),
         Err(GaveUp::Refused(error)) => return Err(error.into()),
@@ -85,7 +89,7 @@ pub(super) enum GaveUp {
 
 /// Asks a link, so often and so long, while asking again can help.
 pub(super) async fn ask_within(
-    link: &Link,
+    link: &dyn ProvideCredentials,
     clock: &dyn Clock,
     timeout: Duration,
     patience: Patience,

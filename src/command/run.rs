@@ -5,6 +5,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use rustix::net::sockopt;
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -16,19 +17,22 @@ use crate::{
     admin::Admin,
     app::App,
     cli::{IdentityArgs, ListenArgs},
+    clock::Clock,
     config::{
-        self, Identity,
+        self, Identity, Mistakes,
         env::Environment,
         sinks::{self, Sinks},
     },
-    server,
+    loopback, server,
     shutdown::{Asked, Signals},
     sink::{
+        config_file::{ConfigFile, Token},
         endpoint::{
-            Endpoint,
+            CREDENTIALS_PATH, Endpoint,
             authorization::{Authorization, Source},
         },
         file::CredentialsFile,
+        instance_metadata::InstanceMetadata,
     },
 };
 
@@ -37,7 +41,7 @@ use crate::{
 pub struct Args {
     /// Fill the file sinks once and exit; never listen
     #[arg(long)]
-    once: bool,
+    pub(super) once: bool,
 
     /// Bound of --once, retries included [default: 60s]
     #[arg(long, value_name = "DURATION")]
@@ -58,7 +62,7 @@ pub struct SinkArgs {
     #[arg(long, value_name = "FILE")]
     pub auth_token_file: Option<String>,
 
-    /// One authorization token a profile, in DIR/<profile>, that opens its path alone [env: CREDVEND_AUTH_TOKEN_DIR]
+    /// One authorization token a profile, in `DIR/<profile>`, that opens its path alone [env: CREDVEND_AUTH_TOKEN_DIR]
     #[arg(long, value_name = "DIR")]
     pub auth_token_dir: Option<String>,
 
@@ -73,6 +77,18 @@ pub struct SinkArgs {
     /// Section in that file [env: CREDVEND_CREDENTIALS_PROFILE] [default: default, or each profile's own name]
     #[arg(long, value_name = "NAME")]
     pub credentials_profile: Option<String>,
+
+    /// AWS config file whose profiles ask this process by credential_process [env: CREDVEND_CONFIG_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub config_file: Option<String>,
+
+    /// The credvend binary as that file's readers find it [env: CREDVEND_CONFIG_FILE_BINARY] [default: this one]
+    #[arg(long, value_name = "FILE")]
+    pub config_file_binary: Option<String>,
+
+    /// Address of an instance metadata service (IMDSv2 alone) for the first profile [env: CREDVEND_IMDS_LISTEN]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub imds_listen: Option<String>,
 
     /// Mode of written files [env: CREDVEND_FILE_MODE] [default: 0600]
     #[arg(long, value_name = "OCTAL")]
@@ -89,6 +105,9 @@ pub struct SinkArgs {
 
 /// Runs until a signal ends it, or with `--once` until the files are filled.
 pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+    if args.timeout.is_some() && !args.once {
+        return Err(Mistakes::one("--timeout bounds --once: a run without it goes on until a signal").into());
+    }
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let identity = read_identity(args, env)?;
     let sinks = sinks::sinks(&args.sinks, args.once, identity.chains.len(), env)?;
@@ -104,15 +123,17 @@ fn read_identity(args: &Args, env: &dyn Environment) -> Result<Identity, Failed>
     Ok(identity)
 }
 
+/// Fills the files.
 async fn once(app: &App, identity: &Identity, sinks: &Sinks, timeout: Duration) -> Result<(), Failed> {
     let links = app.links(identity)?;
     let file = probed_file(app, sinks).await?;
     let publishers = app.store().set_profiles(&identity.chains);
+    write_config_file(app, config_file(sinks, None)?.as_ref())?;
     let mut asked = JoinSet::new();
     for (link, publisher) in links.into_iter().zip(publishers) {
         let clock = Arc::clone(app.clock());
         asked.spawn(async move {
-            publisher.publish(oneshot::provide_within(&link, &*clock, timeout).await?);
+            publisher.publish(oneshot::provide_within(&*link, &*clock, timeout).await?);
             Ok::<_, Failed>(())
         });
     }
@@ -130,21 +151,31 @@ async fn keep(app: &App, identity: Identity, sinks: &Sinks, args: &Args, env: &d
         Signals::new().map_err(|error| Failed::new(Exit::Other, format!("signals cannot be handled: {error}")))?;
     let links = app.links(&identity)?;
     let file = probed_file(app, sinks).await?;
+    let hold = file.as_ref().map(|_| app.store().hold_readiness());
     let authorization = authorization(app, &identity, sinks)?;
     let (stop, stopping) = watch::channel(false);
-    let mut servers = listen(app, sinks, &authorization, &stopping).await?;
+    let mut servers = Servers { running: JoinSet::new(), first: None, stopping };
+    servers.listen(app, sinks, &authorization).await?;
+    let config_file = config_file(sinks, servers.first)?;
 
     app.keep_fresh(&identity.chains, links);
-    let writing = file.map(|file| tokio::spawn(file.keep_written(Arc::clone(app.store()), Arc::clone(app.clock()))));
+    write_config_file(app, config_file.as_ref())?;
+    let writing = file.zip(hold).map(|(file, hold)| {
+        let (store, clock, metrics) = (app.store(), app.clock(), app.metrics());
+        tokio::spawn(file.keep_written(Arc::clone(store), Arc::clone(clock), Arc::clone(metrics), hold))
+    });
 
     while signals.next().await == Asked::Reload {
         reload(app, &authorization, args, sinks, env);
+        if let Err(Failed { line, .. }) = write_config_file(app, config_file.as_ref()) {
+            tracing::error!(error = line, "config file not written");
+        }
     }
     tracing::info!(drain = ?sinks.drain, "ending");
     app.clock().sleep(sinks.drain).await;
     writing.as_ref().map(JoinHandle::abort);
     stop.send_replace(true);
-    while servers.join_next().await.is_some() {}
+    while servers.running.join_next().await.is_some() {}
     Ok(())
 }
 
@@ -196,27 +227,69 @@ fn load_authorization(
     loaded.map_err(|error| Failed::new(Exit::Sink, error))
 }
 
-async fn listen(
-    app: &App,
-    sinks: &Sinks,
-    authorization: &Arc<Authorization>,
-    stopping: &watch::Receiver<bool>,
-) -> Result<JoinSet<()>, Failed> {
-    let mut servers = JoinSet::new();
-    for address in &sinks.listeners.credentials {
-        let (listener, bound) = bind(*address, "--listen").await?;
-        let clock = Arc::clone(app.clock());
-        let endpoint = Endpoint::new(Arc::clone(app.store()), Arc::clone(authorization), Arc::clone(&clock), bound);
-        tracing::info!(url = %format_args!("http://{bound}/v1/credentials"), "listening");
-        servers.spawn(server::serve(listener, endpoint, clock, stopping.clone()));
+/// What listens.
+struct Servers {
+    running: JoinSet<()>,
+    /// The first address of the credentials endpoint, as it was bound.
+    first: Option<SocketAddr>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Servers {
+    async fn listen(&mut self, app: &App, sinks: &Sinks, authorization: &Arc<Authorization>) -> Result<(), Failed> {
+        let (store, metrics, clock) = (app.store(), app.metrics(), app.clock());
+        for address in &sinks.listeners.credentials {
+            let (listener, bound) = bind(*address, "--listen").await?;
+            self.first.get_or_insert(bound);
+            tracing::info!(url = %format_args!("http://{bound}{CREDENTIALS_PATH}"), "listening");
+            self.serve(listener, Endpoint::new(store, authorization, metrics, clock, bound), clock);
+        }
+        if let Some(address) = sinks.listeners.admin {
+            let (listener, bound) = bind(address, "--admin-listen").await?;
+            tracing::info!(url = %format_args!("http://{bound}/readyz"), "listening for probes");
+            let admin = Admin::new(Arc::clone(store), Arc::clone(authorization), Arc::clone(metrics));
+            self.serve(listener, admin, clock);
+        }
+        if let Some(address) = sinks.imds {
+            let (listener, bound) = bind(address, "--imds-listen").await?;
+            // As EC2's own: an answer does not survive a router, so none leaves this pod.
+            let one_hop = match bound {
+                SocketAddr::V4(_) => sockopt::set_ip_ttl(&listener, 1),
+                SocketAddr::V6(_) => sockopt::set_ipv6_unicast_hops(&listener, Some(1)),
+            };
+            one_hop.map_err(|error| Failed::new(Exit::Sink, format!("--imds-listen {bound}: hop limit: {error}")))?;
+            tracing::info!(url = %format_args!("http://{bound}"), "listening as instance metadata service");
+            self.serve(listener, InstanceMetadata::new(store, metrics, clock, bound), clock);
+        }
+        Ok(())
     }
-    if let Some(address) = sinks.listeners.admin {
-        let (listener, bound) = bind(address, "--admin-listen").await?;
-        tracing::info!(url = %format_args!("http://{bound}/readyz"), "listening for probes");
-        let admin = Admin::new(Arc::clone(app.store()));
-        servers.spawn(server::serve(listener, admin, Arc::clone(app.clock()), stopping.clone()));
+
+    fn serve(&mut self, listener: TcpListener, handler: Arc<impl server::Handler>, clock: &Arc<dyn Clock>) {
+        self.running.spawn(server::serve(listener, handler, Arc::clone(clock), self.stopping.clone()));
     }
-    Ok(servers)
+}
+
+/// The config file to write, with the endpoint that was bound in it.
+fn config_file(sinks: &Sinks, bound: Option<SocketAddr>) -> Result<Option<ConfigFile>, Failed> {
+    let Some(settings) = &sinks.config_file else { return Ok(None) };
+    let address = bound.or(sinks.listeners.credentials.first().copied()).map(loopback::reachable);
+    let binary = match &settings.binary {
+        Some(binary) => binary.clone(),
+        None => std::env::current_exe().map_err(|error| {
+            Failed::new(Exit::Other, format!("this binary's path: {}; name it with --config-file-binary", error.kind()))
+        })?,
+    };
+    let token = match (&sinks.auth_token_file, &sinks.auth_token_dir) {
+        (Some(path), _) => Some(Token::File(path.clone())),
+        (None, directory) => directory.clone().map(Token::Directory),
+    };
+    let url = address.map(|address| format!("http://{address}{CREDENTIALS_PATH}")).unwrap_or_default();
+    Ok(Some(ConfigFile { path: settings.path.clone(), mode: sinks.file_mode, binary, url, token }))
+}
+
+fn write_config_file(app: &App, file: Option<&ConfigFile>) -> Result<(), Failed> {
+    let Some(file) = file else { return Ok(()) };
+    file.write(app.store()).map_err(|error| Failed::new(Exit::Sink, error))
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr), Failed> {

@@ -105,30 +105,30 @@ fn zero_configuration(
     if role_arn.is_none() {
         mistakes.add("no role to assume: set AWS_ROLE_ARN or --role-arn");
     }
-    let role_arn = role_arn.and_then(|given| parse_role_arn(&given, mistakes));
+    let role_arn = role_arn.and_then(|given| Some((parse_role_arn(&given, mistakes)?, given.origin)));
     let token_file = token_file(args, env, mistakes);
     let chain_role_arns: Vec<_> = pick_list(&args.chain_role_arn, "--chain-role-arn", env, "CREDVEND_CHAIN_ROLE_ARNS")
         .into_iter()
-        .map(|given| parse_role_arn(&given, mistakes))
+        .map(|given| Some((parse_role_arn(&given, mistakes)?, given.origin)))
         .collect();
     let session_name = session_name_flag(args, mistakes).or_else(|| session_name_variable(env, mistakes));
     let last_hop = LastHop::read(args, env, !chain_role_arns.is_empty(), mistakes);
     let first_chained = FirstChained::read(args, env, !chain_role_arns.is_empty(), mistakes);
 
-    let mut session = |role_arn: RoleArn, origin: &str, is_last: bool, session_name| {
-        session_plan(role_arn, origin, session_name, &[], settings, mistakes).map(|plan| match is_last {
+    let mut session = |(role_arn, origin): (RoleArn, String), is_last: bool, session_name| {
+        session_plan(role_arn, &origin, session_name, &[], settings, mistakes).map(|plan| match is_last {
             true => last_hop.apply(plan),
             false => plan,
         })
     };
-    let base = session(role_arn?, "AWS_ROLE_ARN", chain_role_arns.is_empty(), session_name);
+    let base = session(role_arn?, chain_role_arns.is_empty(), session_name);
     let last = chain_role_arns.len();
     let hops: Option<Vec<_>> = (1..)
         .zip(chain_role_arns)
         .map(|(number, role_arn)| {
             let first_chained = if number == 1 { first_chained.clone() } else { FirstChained::default() };
             Some(AssumeRoleHop {
-                session: session(role_arn?, "CREDVEND_CHAIN_ROLE_ARNS", number == last, None)?,
+                session: session(role_arn?, number == last, None)?,
                 external_id: last_hop.external_id.clone().filter(|_| number == last),
                 tags: first_chained.tags.fixed,
                 pod_tags: first_chained.tags.pod,

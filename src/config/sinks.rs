@@ -29,6 +29,15 @@ pub struct Listeners {
     pub admin: Option<SocketAddr>,
 }
 
+/// The config file whose profiles ask this process.
+#[derive(Clone, Debug)]
+pub struct ConfigFileSettings {
+    /// Where it is written.
+    pub path: PathBuf,
+    /// The binary as its readers find it, where that is not this process's own.
+    pub binary: Option<PathBuf>,
+}
+
 /// Where `credvend run` puts credentials.
 #[derive(Clone, Debug)]
 pub struct Sinks {
@@ -42,6 +51,10 @@ pub struct Sinks {
     pub credentials_file: Option<PathBuf>,
     /// The section in it, where it is not the profile's name.
     pub credentials_profile: Option<String>,
+    /// The config file whose profiles ask this process.
+    pub config_file: Option<ConfigFileSettings>,
+    /// Where the instance metadata service listens.
+    pub imds: Option<SocketAddr>,
     /// The mode of written files.
     pub file_mode: u32,
     /// How long to go on serving after SIGTERM.
@@ -72,6 +85,9 @@ pub fn sinks(args: &SinkArgs, once: bool, profiles: usize, env: &dyn Environment
     let credentials_file = path(&args.credentials_file, "--credentials-file", "CREDVEND_CREDENTIALS_FILE");
     let credentials_profile =
         pick(args.credentials_profile.as_ref(), "--credentials-profile", env, &["CREDVEND_CREDENTIALS_PROFILE"]);
+    let config_file = path(&args.config_file, "--config-file", "CREDVEND_CONFIG_FILE");
+    let binary = path(&args.config_file_binary, "--config-file-binary", "CREDVEND_CONFIG_FILE_BINARY");
+    let imds = pick(args.imds_listen.as_ref(), "--imds-listen", env, &["CREDVEND_IMDS_LISTEN"]);
     let drain = pick(args.drain.as_ref(), "--drain", env, &["CREDVEND_DRAIN"]);
     let listeners = read_listeners(&args.listeners, env, &mut mistakes);
 
@@ -91,9 +107,21 @@ pub fn sinks(args: &SinkArgs, once: bool, profiles: usize, env: &dyn Environment
     if once && credentials_file.is_none() {
         mistakes.add("--once fills files alone: name one with --credentials-file");
     }
-    if !once && credentials_file.is_none() && listeners.credentials.is_empty() {
+    if !once && credentials_file.is_none() && imds.is_none() && listeners.credentials.is_empty() {
         mistakes.add("there is nowhere to put credentials: give --listen or --credentials-file");
     }
+    if config_file.is_some() && listeners.credentials.is_empty() {
+        mistakes.add("--config-file sends its readers to the endpoint: give --listen an address");
+    }
+    let imds = imds.and_then(|given| {
+        let address = address(&given.text).and_then(|address| match is_for_instance_metadata(address.ip()) {
+            true => Ok(address),
+            false => {
+                Err(NotValid::new("must be on loopback, 169.254.169.254 or fd00:ec2::254: IMDS has no authorization"))
+            }
+        });
+        mistakes.check(&given.origin, address)
+    });
     if let Some(given) = &credentials_profile {
         if profiles > 1 {
             mistakes
@@ -111,6 +139,8 @@ pub fn sinks(args: &SinkArgs, once: bool, profiles: usize, env: &dyn Environment
         auth_token_dir,
         credentials_file,
         credentials_profile: credentials_profile.map(|given| given.text),
+        config_file: config_file.map(|path| ConfigFileSettings { path, binary }),
+        imds,
         file_mode,
         drain: drain.unwrap_or_default(),
     }))
@@ -162,6 +192,12 @@ fn read_listeners(args: &ListenArgs, env: &dyn Environment, mistakes: &mut Mista
 
 fn address(text: &str) -> Result<SocketAddr, NotValid> {
     text.parse().map_err(|_| NotValid::new("must be an IP address and a port, such as 127.0.0.1:9911 or [::1]:9911"))
+}
+
+/// Loopback, and the addresses of EC2's own service.
+fn is_for_instance_metadata(address: IpAddr) -> bool {
+    const LINK_LOCAL: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
+    address.is_loopback() || LINK_LOCAL.iter().any(|text| text.parse() == Ok(address))
 }
 
 /// Loopback, and the link-local addresses that SDKs accept for this endpoint.

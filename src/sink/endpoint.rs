@@ -7,7 +7,7 @@
 
 pub mod authorization;
 mod document;
-mod guards;
+pub(crate) mod guards;
 
 use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -23,7 +23,9 @@ use self::{authorization::Authorization, document::Documents};
 use crate::{
     clock::Clock,
     health,
+    metrics::Metrics,
     server::{Handler, json},
+    status::Status,
     store::{Profile, Store},
 };
 
@@ -33,10 +35,14 @@ const FIRST_CREDENTIALS: Duration = Duration::from_millis(800);
 /// Where the credentials of the first profile are; those of others stand under it.
 pub const CREDENTIALS_PATH: &str = "/v1/credentials";
 
+/// Where the profiles' state is.
+pub(crate) const STATUS_PATH: &str = "/v1/status";
+
 /// What answers on `--listen`.
 pub struct Endpoint {
     store: Arc<Store>,
     authorization: Arc<Authorization>,
+    metrics: Arc<Metrics>,
     documents: Documents,
     clock: Arc<dyn Clock>,
     /// The address that was bound, which can be all of the machine's.
@@ -50,7 +56,7 @@ pub(crate) struct Rejection {
 }
 
 impl Rejection {
-    fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { status, message: message.into() }
     }
 }
@@ -58,12 +64,20 @@ impl Rejection {
 impl Endpoint {
     /// An endpoint for what `store` holds, bound to `bound`.
     pub fn new(
-        store: Arc<Store>,
-        authorization: Arc<Authorization>,
-        clock: Arc<dyn Clock>,
+        store: &Arc<Store>,
+        authorization: &Arc<Authorization>,
+        metrics: &Arc<Metrics>,
+        clock: &Arc<dyn Clock>,
         bound: SocketAddr,
     ) -> Arc<Self> {
-        Arc::new(Self { store, authorization, documents: Documents::default(), clock, bound })
+        Arc::new(Self {
+            store: Arc::clone(store),
+            authorization: Arc::clone(authorization),
+            metrics: Arc::clone(metrics),
+            documents: Documents::default(),
+            clock: Arc::clone(clock),
+            bound,
+        })
     }
 
     async fn respond(
@@ -75,6 +89,9 @@ impl Endpoint {
         let path = request.uri().path();
         if let Some(response) = health::respond(request.uri(), &self.store) {
             return Ok(response);
+        }
+        if path == STATUS_PATH {
+            return status(request, &self.store, &self.authorization);
         }
         let Some(rest) = path.strip_prefix(CREDENTIALS_PATH) else {
             return Err(Rejection::new(StatusCode::NOT_FOUND, "no such path; credentials are at /v1/credentials"));
@@ -91,10 +108,7 @@ impl Endpoint {
         // Who may not know hears nothing of which profiles there are.
         let offered = request.headers().get_all(header::AUTHORIZATION).iter();
         if !self.authorization.allows(offered, profile.as_deref().map(Profile::name), self.clock.now()) {
-            return Err(Rejection::new(
-                StatusCode::UNAUTHORIZED,
-                "the authorization token is missing or wrong; set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-            ));
+            return Err(unauthorized());
         }
         let profile = profile.ok_or_else(|| Rejection::new(StatusCode::NOT_FOUND, "no such profile is vended here"))?;
         self.credentials(&profile).await
@@ -120,14 +134,40 @@ impl Endpoint {
 
 impl Handler for Endpoint {
     async fn answer(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
-        match self.respond(&request, local).await {
+        let response = match self.respond(&request, local).await {
             Ok(response) => response,
             Err(rejection) => {
                 tracing::debug!(status = rejection.status.as_u16(), path = request.uri().path(), "request rejected");
                 reject(&rejection)
             }
-        }
+        };
+        self.metrics.answered(response.status().as_u16());
+        response
     }
+}
+
+/// The state of the profiles that the request's token opens.
+pub(crate) fn status(
+    request: &Request<Incoming>,
+    store: &Store,
+    authorization: &Authorization,
+) -> Result<Response<Full<Bytes>>, Rejection> {
+    let opened = |profile: Option<&str>| {
+        authorization.allows(request.headers().get_all(header::AUTHORIZATION).iter(), profile, store.now())
+    };
+    if !opened(None) {
+        return Err(unauthorized());
+    }
+    let status = Status::of(store, |profile| opened(Some(profile.name())));
+    // Strings and numbers always serialize.
+    Ok(json(StatusCode::OK, serde_json::to_vec(&status).unwrap_or_default().into()))
+}
+
+fn unauthorized() -> Rejection {
+    Rejection::new(
+        StatusCode::UNAUTHORIZED,
+        "the authorization token is missing or wrong; set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    )
 }
 
 /// An error document. Some SDKs read one spelling of its keys, some the other.

@@ -10,8 +10,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use self::replace::{ReplaceError, Replaced};
 use crate::{
     clock::Clock,
+    metrics::Metrics,
     shared_file::{SectionUpdate, UpdateError, splice},
-    store::{Profile, Store},
+    store::{Profile, ReadinessHold, Store},
 };
 
 /// How long after a failure the file is tried again.
@@ -34,7 +35,7 @@ pub struct CredentialsFile {
 #[derive(Debug, thiserror::Error)]
 pub enum FileSinkError {
     /// It cannot be replaced.
-    #[error("credentials file {0}")]
+    #[error("credentials file not written: {0}")]
     Replace(#[from] ReplaceError),
     /// It cannot carry the credentials.
     #[error("credentials file {path}: {error}")]
@@ -62,7 +63,7 @@ impl CredentialsFile {
         self.unblocked(clock, move || Ok(replace::probe(&path, mode)?)).await
     }
 
-    /// Writes the store's servable credentials.
+    /// Writes the store's credentials, but for those that have expired.
     ///
     /// # Errors
     /// Where they cannot be written.
@@ -72,7 +73,16 @@ impl CredentialsFile {
     }
 
     /// Writes after every change, and again after a failure, until the task is dropped.
-    pub async fn keep_written(self, store: Arc<Store>, clock: Arc<dyn Clock>) {
+    ///
+    /// The hold is dropped once the file holds every profile's credentials.
+    pub async fn keep_written(
+        self,
+        store: Arc<Store>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        hold: ReadinessHold,
+    ) {
+        let mut hold = Some(hold);
         let mut changes = store.changes();
         let mut written = Vec::new();
         loop {
@@ -81,9 +91,15 @@ impl CredentialsFile {
             let mut failed = false;
             if current != written && current.iter().any(|generation| *generation > 0) {
                 match self.write(&store, &*clock).await {
-                    Ok(()) => written = current,
+                    Ok(()) => {
+                        if current.iter().all(|generation| *generation > 0) {
+                            drop(hold.take());
+                        }
+                        written = current;
+                    }
                     Err(error) => {
                         failed = true;
+                        metrics.sink_failed("credentials_file");
                         tracing::error!(%error, retry_after = ?RETRY_AFTER, "credentials file not written");
                     }
                 }
@@ -105,7 +121,8 @@ impl CredentialsFile {
             let leases: Vec<_> = profiles
                 .iter()
                 .filter_map(|profile| {
-                    let (lease, _) = profile.servable(now)?;
+                    // A reader that comes at once can still use what is about to expire.
+                    let lease = profile.state().lease.filter(|lease| !lease.window.remaining(now).is_zero())?;
                     let expiry = lease.credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default();
                     Some((self.section_of(profile).to_owned(), lease, expiry))
                 })

@@ -17,8 +17,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // the stages
     ("provider", &["arn", "clock", "credentials", "refresh", "sts", "token"]),
     ("exchange", &["arn", "chain", "clock", "provider", "sts", "token"]),
-    ("chain", &["arn", "clock", "credentials", "exchange", "provider", "refresh", "sts", "token"]),
-    ("refresh", &["chain", "clock", "store"]),
+    ("chain", &["arn", "clock", "credentials", "exchange", "metrics", "provider", "refresh", "sts", "token"]),
+    ("refresh", &["arn", "chain", "clock", "credentials", "provider", "store", "token"]),
     ("store", &["arn", "chain", "clock", "provider"]),
     // advice to people
     ("iam", &["arn", "chain", "token"]),
@@ -27,14 +27,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("server", &["clock"]),
     ("loopback", &[]),
     ("health", &["server", "store"]),
-    ("admin", &["health", "server", "store"]),
-    ("sink", &["arn", "clock", "credentials", "health", "server", "shared_file", "store"]),
+    ("status", &["clock", "store"]),
+    ("metrics", &["store"]),
+    ("admin", &["health", "metrics", "server", "sink", "store"]),
+    ("sink", &["arn", "clock", "credentials", "health", "metrics", "server", "shared_file", "status", "store"]),
     // the process
     ("cli", &["command"]),
     ("config", &["arn", "chain", "cli", "command", "exchange", "shared_file", "sts", "token"]),
     ("telemetry", &["cli", "config"]),
     ("shutdown", &[]),
-    ("app", &["chain", "clock", "config", "refresh", "store", "sts", "tls"]),
+    ("app", &["chain", "clock", "config", "metrics", "refresh", "store", "sts", "tls"]),
 ];
 
 #[test]

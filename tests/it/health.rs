@@ -49,3 +49,53 @@ fn nobody_there_is_not_ready() {
     let ended = Credvend::new(&["health"]).env("CREDVEND_LISTEN", free.to_string()).end();
     ended.failed(1, &[&free.to_string(), "is credvend run listening there?"]);
 }
+
+#[test]
+fn metrics_tell_of_exchanges_expiries_and_answers() {
+    let stage = Stage::new();
+    stage.fault(Fault::throttle());
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).start();
+    let (address, admin) = (run.address(), run.admin_address());
+    run.line(&["exchanged"]);
+    assert_eq!(get(address, "/v1/credentials", &[]).status, 200);
+    assert_eq!(get(address, "/v1/credentials/other", &[]).status, 404);
+    assert_eq!(get(address, "/metrics", &[]).status, 404, "not where credentials are");
+    let metrics = get(admin, "/metrics", &[]);
+    assert!(metrics.header("content-type").is_some_and(|kind| kind.starts_with("application/openmetrics-text")));
+    let role = crate::support::ROLE_A;
+    for line in [
+        format!("credvend_exchanges_total{{hop=\"1\",role_arn=\"{role}\",result=\"ok\"}} 1"),
+        format!("credvend_exchanges_total{{hop=\"1\",role_arn=\"{role}\",result=\"Throttling\"}} 1"),
+        "credvend_exchange_duration_seconds_count{hop=\"1\"} 2".into(),
+        "credvend_requests_total{status=\"200\"} 1".into(),
+        "credvend_requests_total{status=\"404\"} 2".into(),
+        "credvend_profile_ready{profile=\"default\"} 1".into(),
+        "credvend_credentials_expiry_timestamp_seconds{profile=\"default\"} ".into(),
+        format!("credvend_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
+    ] {
+        assert!(metrics.body.contains(&line), "{line} is missing in {}", metrics.body);
+    }
+    stage.refuse_leaks(&metrics.body);
+}
+
+#[test]
+fn readiness_waits_for_the_file_too() {
+    let stage = Stage::new();
+    std::fs::create_dir(stage.path("aws")).expect("made");
+    stage.fault(Fault::new(FaultKind::Hang).forever());
+    let run = stage
+        .credvend(&["run", "--listen", "127.0.0.1:0"])
+        .env("CREDVEND_CREDENTIALS_FILE", stage.path("aws/credentials"))
+        .start();
+    let address = run.address();
+    std::fs::rename(stage.path("aws"), stage.path("away")).expect("moved");
+    stage.sts.clear_faults();
+    run.line(&["credentials file not written"]);
+    assert_eq!((get(address, "/v1/credentials", &[]).status, get(address, "/readyz", &[]).status), (200, 503));
+    std::fs::rename(stage.path("away"), stage.path("aws")).expect("moved");
+    run.line(&["credentials file written"]);
+    let until = std::time::Instant::now() + crate::support::DEADLINE;
+    while get(address, "/readyz", &[]).status != 200 {
+        assert!(std::time::Instant::now() < until);
+    }
+}

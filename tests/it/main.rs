@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     reason = "tests fail by panicking, and measure real time"
 )]
 
@@ -16,12 +17,20 @@ mod architecture;
 mod cases;
 /// `check`: each row of STS's errors, and what is said of it.
 mod check;
+/// `--config-file`.
+mod config_file;
 /// `--credentials-file`.
 mod credentials_file;
 /// The container credentials endpoint and its guards.
 mod endpoint;
+/// Each format of `export`, read by its own consumer.
+mod export_formats;
 /// `health`, `/readyz`, `--admin-listen`.
 mod health;
+/// `--imds-listen`.
+mod instance_metadata;
+/// Log lines, as text and as JSON.
+mod logs;
 /// `export` and `process`.
 mod one_shots;
 /// Chains from profiles, and calls that are shared.
@@ -30,6 +39,8 @@ mod profiles;
 mod refresh;
 /// SIGTERM, SIGINT, SIGHUP.
 mod signals;
+/// `status` and `/v1/status`.
+mod status;
 /// What STS can do to a client.
 mod sts_faults;
 /// TLS, CA bundles, proxies.

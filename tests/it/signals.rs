@@ -104,3 +104,28 @@ fn an_end_takes_no_longer_than_it_must() {
     run.terminate().succeeded();
     assert!(begun.elapsed() < Duration::from_secs(10), "the last answers have a second, idle connections none");
 }
+
+#[test]
+fn a_one_shot_ends_at_the_first_signal() {
+    let stage = Stage::new();
+    stage.fault(local_sts::Fault::new(local_sts::FaultKind::Hang).forever());
+    let run = stage.credvend(&["export"]).start();
+    stage.sts.wait_for_requests(1, crate::support::DEADLINE);
+    assert_eq!(run.terminate().code, Some(143));
+}
+
+#[test]
+fn the_process_leaves_no_core() {
+    let stage = Stage::new();
+    let run = stage.credvend(RUN).start();
+    run.line(&["listening"]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", run.id()));
+    // Somebody other than root may not even look: that is the point.
+    if let Ok(limits) = limits {
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+        assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
+    }
+    let owner =
+        std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(format!("/proc/{}/mem", run.id())).expect("there"));
+    assert_eq!(owner, 0, "what is not dumpable belongs to root in /proc");
+}

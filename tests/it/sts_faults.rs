@@ -120,3 +120,40 @@ fn a_redirect_is_not_followed() {
     assert_ne!(ended.code, Some(0));
     assert!(stage.sts.requests().len() <= 2);
 }
+
+#[test]
+fn an_attempt_that_hangs_ends_after_ten_seconds_and_the_next_succeeds() {
+    let stage = Stage::new();
+    stage.fault(Fault::new(FaultKind::Hang));
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
+    run.line(&["exchange failed", "no answer within 10 s", "attempt=1"]);
+    run.line(&["exchanged", "attempt=2"]);
+}
+
+#[test]
+fn static_keys_sign_with_the_clock_of_sts() {
+    let stage = Stage::new();
+    stage.sts.set_clock_shift(3600);
+    let user =
+        local_sts::World::two_accounts().accounts.into_values().flat_map(|account| account.users.into_values()).next();
+    let user = user.expect("a user");
+    let config = format!(
+        "[default]\nrole_arn={}\nsource_profile=base\n[profile base]\naws_access_key_id={}\naws_secret_access_key={}\n",
+        crate::support::ROLE_A,
+        user.access_key_id,
+        user.secret_access_key
+    );
+    let ended = stage.with_config(&["export", "--log-level", "warn"], &config).end().succeeded();
+    assert!(ended.stderr.contains("SignatureDoesNotMatch"), "{}", ended.stderr);
+    assert_eq!(stage.sts.requests().len(), 2, "the first answer's Date set the clock");
+}
+
+#[test]
+fn what_is_about_to_expire_is_still_written_by_a_one_shot() {
+    let stage = Stage::new();
+    stage.sts.set_lifetime(Some(std::time::Duration::from_secs(10)));
+    let path = stage.path("credentials");
+    stage.credvend(&["run", "--once", "--credentials-file"]).arg(&path).end().succeeded();
+    assert!(stage.read("credentials").contains("aws_session_token = "));
+    stage.credvend(&["export"]).end().succeeded();
+}

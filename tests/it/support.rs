@@ -2,7 +2,7 @@ mod http;
 mod process;
 mod stage;
 
-pub(crate) use http::{get, raw};
+pub(crate) use http::{Answer, get, raw};
 pub(crate) use process::{Credvend, Ended, Running, Signal};
 pub(crate) use stage::Stage;
 

@@ -58,3 +58,54 @@ fn proxies_are_used_unless_no_proxy_names_the_host() {
     stage.credvend(&["export"]).env("HTTP_PROXY", &url).env("NO_PROXY", "127.0.0.1").end().succeeded();
     stage.credvend(&["export"]).env("HTTPS_PROXY", &url).end().succeeded();
 }
+
+/// The endpoint table as a proxy sees it: nothing leaves this machine.
+#[test]
+fn the_endpoint_follows_region_partition_and_variants() {
+    let stage = Stage::new();
+    let role = |partition: &str| format!("arn:{partition}:iam::111111111111:role/account-a-role");
+    for (partition, variables, host) in [
+        ("aws", &[][..], "sts.amazonaws.com"),
+        ("aws", &["AWS_REGION=eu-west-3"], "sts.eu-west-3.amazonaws.com"),
+        ("aws", &["AWS_DEFAULT_REGION=eu-west-3"], "sts.eu-west-3.amazonaws.com"),
+        ("aws", &["AWS_REGION=eu-west-3", "AWS_STS_REGIONAL_ENDPOINTS=legacy"], "sts.amazonaws.com"),
+        ("aws", &["AWS_REGION=us-east-2", "AWS_USE_FIPS_ENDPOINT=true"], "sts-fips.us-east-2.amazonaws.com"),
+        ("aws", &["AWS_REGION=us-east-2", "AWS_USE_DUALSTACK_ENDPOINT=true"], "sts.us-east-2.api.aws"),
+        ("aws-us-gov", &["AWS_REGION=us-gov-west-1", "AWS_USE_FIPS_ENDPOINT=true"], "sts.us-gov-west-1.amazonaws.com"),
+        ("aws-cn", &["AWS_REGION=cn-north-1"], "sts.cn-north-1.amazonaws.com.cn"),
+        ("aws-cn", &[], "sts.cn-northwest-1.amazonaws.com.cn"),
+        (
+            "aws",
+            &["AWS_ENDPOINT_URL_STS=https://vpce.example:8443", "AWS_ENDPOINT_URL=https://other.example"],
+            "vpce.example:8443",
+        ),
+        (
+            "aws",
+            &["AWS_REGION=eu-west-3", "AWS_ENDPOINT_URL=https://x.example", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true"],
+            "sts.eu-west-3.amazonaws.com",
+        ),
+    ] {
+        let proxy = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let url = format!("http://{}", proxy.local_addr().expect("an address"));
+        let connect = std::thread::spawn(move || {
+            let (mut stream, _) = proxy.accept().expect("a connection");
+            let mut head = [0; 256];
+            let length = stream.read(&mut head).expect("a request");
+            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            String::from_utf8_lossy(&head[..length]).into_owned()
+        });
+        let mut export = stage
+            .credvend(&["export", "--timeout", "1s"])
+            .without("AWS_REGION")
+            .without("AWS_ENDPOINT_URL_STS")
+            .env("AWS_ROLE_ARN", role(partition))
+            .env("HTTPS_PROXY", &url);
+        for (name, value) in variables.iter().filter_map(|variable| variable.split_once('=')) {
+            export = export.env(name, value);
+        }
+        assert_eq!(export.end().code, Some(5), "{host}");
+        let asked = connect.join().expect("asked");
+        let authority = if host.contains(':') { host.to_owned() } else { format!("{host}:443") };
+        assert!(asked.starts_with(&format!("CONNECT {authority} ")), "{variables:?}: {asked}");
+    }
+}

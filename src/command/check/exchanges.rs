@@ -51,7 +51,7 @@ impl Examiner<'_> {
         let mut lease = None;
         for hop in chain.hop_names() {
             let link = last.ancestor(hop.number);
-            let asked = ask_within(&link, &**self.app.clock(), self.left(), PATIENCE).await;
+            let asked = ask_within(&*link, &**self.app.clock(), self.left(), PATIENCE).await;
             if !clock_is_told && let Some(clock) = self.clock() {
                 clock_is_told = true;
                 insert_clock(&mut report.checks, Some(clock));

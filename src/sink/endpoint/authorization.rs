@@ -54,7 +54,7 @@ struct Key {
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorizationError {
     /// Its file cannot be written.
-    #[error("authorization token file {0}")]
+    #[error("authorization token file not written: {0}")]
     Replace(#[from] ReplaceError),
     /// Its file holds what no header can carry.
     #[error("authorization token file {}: it must hold visible ASCII characters only; empty it to have a token made", .0.display())]
@@ -133,7 +133,7 @@ impl Authorization {
         let mut token = SecretString::from(String::new());
         replace(path, self.mode, |existing| {
             let kept = std::str::from_utf8(existing).unwrap_or_default().trim();
-            token = if rotate || kept.is_empty() { made() } else { kept.into() };
+            token = if rotate || kept.is_empty() { random_token() } else { kept.into() };
             token.expose_secret().as_bytes().to_vec()
         })?;
         checked(token, path)
@@ -161,8 +161,8 @@ fn file_of(directory: &Path, profile: &str) -> Result<PathBuf, AuthorizationErro
     Ok(directory.join(profile))
 }
 
-/// 256 bits of the system's randomness.
-fn made() -> SecretString {
+/// A token that nobody can guess: 256 bits of the system's randomness.
+pub(crate) fn random_token() -> SecretString {
     let mut bytes = zeroize::Zeroizing::new([0; 32]);
     let random = rustls::crypto::ring::default_provider().secure_random;
     // The system's generator fails only where the kernel has none, and then there must be no token.

@@ -9,8 +9,17 @@ use hyper::{Method, Request, StatusCode, header};
 
 use super::Rejection;
 
-/// Refuses what no SDK in this pod sends.
+/// Refuses what no SDK in this pod sends, and everything but GET.
 pub(super) fn check<B>(request: &Request<B>, bound: SocketAddr, local: SocketAddr) -> Result<(), Rejection> {
+    check_origin(request, bound, local)?;
+    if request.method() != Method::GET {
+        return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "GET is the only method"));
+    }
+    Ok(())
+}
+
+/// Refuses what no SDK in this pod sends.
+pub(crate) fn check_origin<B>(request: &Request<B>, bound: SocketAddr, local: SocketAddr) -> Result<(), Rejection> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return Err(Rejection::new(StatusCode::BAD_REQUEST, "exactly one Host header is needed"));
@@ -22,9 +31,6 @@ pub(super) fn check<B>(request: &Request<B>, bound: SocketAddr, local: SocketAdd
     }
     if request.headers().contains_key("x-forwarded-for") {
         return Err(Rejection::new(StatusCode::FORBIDDEN, "forwarded requests are refused"));
-    }
-    if request.method() != Method::GET {
-        return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "GET is the only method"));
     }
     Ok(())
 }

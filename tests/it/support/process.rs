@@ -154,6 +154,10 @@ impl Running {
         rustix::process::kill_process(id, signal).expect("signalled");
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it wrote to stderr so far.
     pub(crate) fn stderr(&self) -> String {
         self.log.lines.lock().expect("unpoisoned").join("\n")

@@ -8,7 +8,10 @@ from support.world import ROLE_A, ROLE_B, SESSION_A, SESSION_B
 
 def run(world, check):
     directory = world.directory("credentials-file")
-    for title, chain, session in [("one role", {}, SESSION_A), ("chained", {"CREDVEND_CHAIN_ROLE_ARNS": ROLE_B}, SESSION_B)]:
+    for title, chain, session in [
+        ("one role", {}, SESSION_A),
+        ("chained", {"CREDVEND_CHAIN_ROLE_ARNS": ROLE_B}, SESSION_B),
+    ]:
         file = directory / title.replace(" ", "-")
         must(once(world, "run", "--once", "--credentials-file", file, **chain, **world.sts.pod_variables(ROLE_A)))
         variables = {"AWS_SHARED_CREDENTIALS_FILE": file, **world.sts.client_variables()}

@@ -5,8 +5,8 @@ def run(world, check):
     kinds = world.secrets.kinds()
     for kind in ("AuthorizationToken", "JWT", "SecretAccessKey", "SessionToken"):
         check.that(f"{kinds.get(kind, 0)} of kind {kind} to look for", kinds.get(kind, 0) > 0)
-    planted = next(iter(world.secrets._secrets))
-    check.that("a planted one is found", world.secrets.found_in(f"…{planted[3:30]}…") != [])
+    planted = world.secrets.any()
+    check.that("a planted piece of one is found", world.secrets.found_in(f"…{planted[3:30]}…") != [])
 
     logs = sorted(world.logs.glob("*-credvend-*.log"))
     sizes = sum(log.stat().st_size for log in logs)

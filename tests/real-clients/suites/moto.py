@@ -29,8 +29,10 @@ def run(world, check):
 
         with Sidecar(world, **pod, CREDVEND_CREDENTIALS_FILE=file) as sidecar:
             until("the credentials file", 10, file.exists)
-            use(world, check, "by the file", "shared-credentials-file", {"AWS_SHARED_CREDENTIALS_FILE": file, **everything})
-            use(world, check, "by the endpoint", "container-role", {**sidecar.client_variables(), **everything})
+            by_file = {"AWS_SHARED_CREDENTIALS_FILE": file, **everything}
+            use(world, check, "by the file", "shared-credentials-file", by_file)
+            by_endpoint = {**sidecar.client_variables(), **everything}
+            use(world, check, "by the endpoint", "container-role", by_endpoint)
 
         document = json.loads(must(once(world, "export", "--format", "json", **pod, CREDVEND_CHAIN_ROLE_ARNS=ROLE_B)))
         world.secrets.add_credentials(document)
@@ -66,5 +68,5 @@ def unsigned_token():
         "exp": now + 3600,
         "kubernetes.io": {"namespace": "shop", "pod": {"name": "checkout-0", "uid": "0"}},
     }
-    parts = [json.dumps({"alg": "RS256", "typ": "JWT"}).encode(), json.dumps(claims).encode(), b"not a signature at all"]
-    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+    parts = [json.dumps({"alg": "RS256", "typ": "JWT"}), json.dumps(claims), "not a signature at all"]
+    return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts)

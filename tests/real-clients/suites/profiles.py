@@ -24,8 +24,8 @@ def run(world, check):
     before = len(sts.exchanges())
     options = ["--all-profiles", "--config", config, "--credentials-file", file]
     with Sidecar(world, *options, **sts.client_variables(), AWS_REGION="us-east-1") as sidecar:
-        sections = ("[account_a_role]", "[account_b_role]")
-        until("both sections in the file", 10, lambda: file.exists() and all(name in file.read_text() for name in sections))
+        sections = {"[account_a_role]", "[account_b_role]"}
+        until("both sections", 10, lambda: file.exists() and sections <= set(file.read_text().splitlines()))
         for profile, session in [("account_a_role", SESSION_A), ("account_b_role", SESSION_B)]:
             by_file = {"AWS_SHARED_CREDENTIALS_FILE": file, "AWS_PROFILE": profile, **sts.client_variables()}
             identity = boto3_identity(world, **by_file)

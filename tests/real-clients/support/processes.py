@@ -66,5 +66,5 @@ def must(done):
     """What it printed, if it ended well."""
     if done.returncode != 0:
         words = " ".join(str(word) for word in done.args)
-        raise CheckFailed(f"{words} ended with {done.returncode}: {done.stderr[-3000:]}")
+        raise CheckFailed(f"{words} ended with {done.returncode}: {done.stderr[-800:]}")
     return done.stdout

@@ -29,6 +29,10 @@ class Secrets:
         kinds = list(self._secrets.values())
         return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
+    def any(self):
+        """One of them."""
+        return next(iter(self._secrets))
+
     def found_in(self, text):
         """The kinds of those of which `text` holds a piece: plain, percent-encoded or in base64."""
         pieces = {text[start : start + PIECE] for start in range(len(text) - PIECE + 1)}

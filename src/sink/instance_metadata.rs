@@ -1,0 +1,196 @@
+//! The instance metadata service, version 2, for clients that know no other source.
+//!
+//! Of EC2's tree only what credentials and region need: a session token by PUT, the role's name, its credentials, the region.
+//! Version 1, without a session token, is refused; so is whatever was forwarded, and packets live for one hop.
+//! [IMDSv2](https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html).
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use super::endpoint::{Rejection, authorization::random_token, guards, reject};
+use crate::{
+    clock::{Clock, Moment},
+    credentials::{Credentials, Expiry},
+    metrics::Metrics,
+    server::{Handler, json},
+    store::{Profile, Store},
+};
+
+const TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
+const TOKEN_TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
+
+/// EC2's longest session, six hours.
+const LONGEST_SESSION: u64 = 21_600;
+/// How many sessions there can be; the oldest makes room.
+const MOST_SESSIONS: usize = 256;
+
+/// What answers on `--imds-listen`.
+pub struct InstanceMetadata {
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    bound: SocketAddr,
+    sessions: Mutex<VecDeque<Session>>,
+}
+
+struct Session {
+    token: SecretString,
+    begun: Moment,
+    length: Duration,
+}
+
+/// The document of a role.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Wire<'a> {
+    code: &'static str,
+    #[serde(rename = "Type")]
+    kind: &'static str,
+    last_updated: String,
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    token: &'a str,
+    expiration: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<&'a str>,
+}
+
+impl InstanceMetadata {
+    /// The first profile of `store`, on the listener bound to `bound`.
+    pub fn new(store: &Arc<Store>, metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>, bound: SocketAddr) -> Arc<Self> {
+        Arc::new(Self {
+            store: Arc::clone(store),
+            metrics: Arc::clone(metrics),
+            clock: Arc::clone(clock),
+            bound,
+            sessions: Mutex::default(),
+        })
+    }
+
+    fn respond(&self, request: &Request<Incoming>, local: SocketAddr) -> Result<Response<Full<Bytes>>, Rejection> {
+        guards::check_origin(request, self.bound, local)?;
+        let path = request.uri().path();
+        if path == "/latest/api/token" {
+            return self.session(request);
+        }
+        if request.method() != Method::GET {
+            return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "GET is the only method here"));
+        }
+        if !self.holds_session(request) {
+            let message = "a session token of PUT /latest/api/token is needed: version 1 is not served";
+            return Err(Rejection::new(StatusCode::UNAUTHORIZED, message));
+        }
+        let not_found = || Rejection::new(StatusCode::NOT_FOUND, "no such metadata here");
+        let profiles = self.store.profiles();
+        let profile = profiles.first().ok_or_else(not_found)?;
+        let region = || profile.region().map(|region| region.as_str().to_owned()).ok_or_else(not_found);
+        let name = role_name(profile);
+        match path {
+            "/latest/meta-data/iam/security-credentials" | "/latest/meta-data/iam/security-credentials/" => {
+                Ok(text(name.to_owned()))
+            }
+            "/latest/meta-data/placement/region" => Ok(text(region()?)),
+            // SDKs that ask for the zone take its last letter off.
+            "/latest/meta-data/placement/availability-zone" => Ok(text(format!("{}a", region()?))),
+            "/latest/dynamic/instance-identity/document" => {
+                Ok(json(StatusCode::OK, serde_json::json!({ "region": region()? }).to_string().into()))
+            }
+            path if path.strip_prefix("/latest/meta-data/iam/security-credentials/") == Some(name) => {
+                self.credentials(profile)
+            }
+            _ => Err(not_found()),
+        }
+    }
+
+    fn session(&self, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Rejection> {
+        if request.method() != Method::PUT {
+            return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "PUT is the only method here"));
+        }
+        let seconds = request.headers().get(TOKEN_TTL).and_then(|value| value.to_str().ok()?.parse().ok());
+        let Some(seconds @ 1..=LONGEST_SESSION) = seconds else {
+            let message = "X-aws-ec2-metadata-token-ttl-seconds must be 1 to 21600";
+            return Err(Rejection::new(StatusCode::BAD_REQUEST, message));
+        };
+        let token = random_token();
+        let mut response = text(token.expose_secret().to_owned());
+        response.headers_mut().insert(TOKEN_TTL, HeaderValue::from(seconds));
+        let now = self.clock.now();
+        let mut sessions = self.lock();
+        sessions.retain(|session| now.since(session.begun) < session.length);
+        if sessions.len() == MOST_SESSIONS {
+            sessions.pop_front();
+        }
+        sessions.push_back(Session { token, begun: now, length: Duration::from_secs(seconds) });
+        Ok(response)
+    }
+
+    fn holds_session(&self, request: &Request<Incoming>) -> bool {
+        let Some(offered) = request.headers().get(TOKEN) else { return false };
+        let now = self.clock.now();
+        self.lock().iter().filter(|session| now.since(session.begun) < session.length).fold(false, |found, session| {
+            found | bool::from(session.token.expose_secret().as_bytes().ct_eq(offered.as_bytes()))
+        })
+    }
+
+    fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
+        let Some((lease, _)) = profile.servable(self.clock.now()) else {
+            let message = "no valid credentials; the log of credvend says why";
+            return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, message));
+        };
+        Ok(json(StatusCode::OK, document(&lease.credentials, self.clock.now())))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Session>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Handler for InstanceMetadata {
+    async fn answer(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
+        let response = self.respond(&request, local).unwrap_or_else(|rejection| reject(&rejection));
+        self.metrics.answered(response.status().as_u16());
+        response
+    }
+}
+
+/// The last part of the role's ARN, which is what EC2 would show; the profile's name where there is no role.
+fn role_name(profile: &Profile) -> &str {
+    profile.role_arn().and_then(|role_arn| role_arn.as_str().rsplit('/').next()).unwrap_or(profile.name())
+}
+
+fn document(credentials: &Credentials, now: Moment) -> Bytes {
+    let wire = Wire {
+        code: "Success",
+        kind: "AWS-HMAC",
+        last_updated: Expiry::from(now.wall).to_string(),
+        access_key_id: credentials.access_key_id(),
+        secret_access_key: credentials.expose_secret_access_key(),
+        token: credentials.expose_session_token(),
+        expiration: credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default(),
+        account_id: credentials.role_arn().map(|role_arn| role_arn.account_id()),
+    };
+    // Strings always serialize.
+    Bytes::from_owner(Zeroizing::new(serde_json::to_vec(&wire).unwrap_or_default()))
+}
+
+fn text(body: String) -> Response<Full<Bytes>> {
+    let mut response = json(StatusCode::OK, body.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}

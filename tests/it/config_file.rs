@@ -1,0 +1,61 @@
+use ini::Ini;
+
+use crate::support::{ROLE_A, ROLE_B, Signal, Stage};
+
+#[test]
+fn each_profile_asks_the_endpoint() {
+    let stage = Stage::new();
+    let path = stage.path("shared-config");
+    let run = stage
+        .with_config(
+            &["run", "--listen", "127.0.0.1:0", "--all-profiles", "--config-file-binary", "/shared/credvend"],
+            crate::profiles::CROSS_ACCOUNT,
+        )
+        .env("CREDVEND_CONFIG_FILE", &path)
+        .env("CREDVEND_AUTH_TOKEN_FILE", stage.path("authorization"))
+        .start();
+    let address = run.address();
+    run.line(&["exchanged"]);
+    let text = stage.read("shared-config");
+    let ini = Ini::load_from_str(&text).expect("INI");
+    let token = stage.path("authorization");
+    for name in ["account_a_role", "account_b_role"] {
+        let section = ini.section(Some(format!("profile {name}"))).expect("a section");
+        let expected = format!(
+            "/shared/credvend process --from-endpoint http://{address}/v1/credentials/{} --auth-token-file {}",
+            name,
+            token.display()
+        );
+        assert_eq!(section.get("credential_process"), Some(expected.as_str()));
+        assert_eq!(section.get("region"), Some("eu-central-1"));
+    }
+    stage.refuse_leaks(&text);
+
+    // It follows the profiles.
+    let token = stage.tokens.token_file();
+    stage.write("config", &format!("[default]\nrole_arn={ROLE_A}\nweb_identity_token_file={}\n[profile x]\nrole_arn={ROLE_B}\nsource_profile=default\n", token.display()));
+    run.signal(Signal::HUP);
+    run.line(&["configuration read again"]);
+    run.line(&["exchanged", "profile=x"]);
+    let ini = Ini::load_from_str(&stage.read("shared-config")).expect("INI");
+    let names: Vec<_> = ini.sections().flatten().collect();
+    assert_eq!(names, ["default", "profile x"]);
+}
+
+#[test]
+fn somebody_else_s_file_is_never_replaced() {
+    let stage = Stage::new();
+    let path = stage.write("shared-config", "[default]\nregion = eu-west-1\n");
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--config-file"]).arg(&path);
+    run.end().failed(6, &["shared-config", "did not write it"]);
+    assert_eq!(stage.read("shared-config"), "[default]\nregion = eu-west-1\n");
+}
+
+#[test]
+fn what_would_need_quoting_is_refused() {
+    let stage = Stage::new();
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--config-file-binary", "/my files/credvend"]);
+    run.env("CREDVEND_CONFIG_FILE", stage.path("shared-config")).end().failed(6, &["quoting"]);
+    let run = stage.credvend(&["run", "--listen", "none", "--credentials-file"]).arg(stage.path("credentials"));
+    run.env("CREDVEND_CONFIG_FILE", stage.path("shared-config")).end().failed(2, &["--config-file", "--listen"]);
+}

@@ -1,0 +1,89 @@
+use std::net::SocketAddr;
+
+use crate::support::{ROLE_A, Running, Stage, get, raw};
+
+const ROLE: &str = "/latest/meta-data/iam/security-credentials/";
+
+fn start(stage: &Stage) -> (Running, SocketAddr) {
+    let run = stage.credvend(&["run", "--listen", "none", "--imds-listen", "127.0.0.1:0"]).start();
+    let line = run.line(&["listening as instance metadata service"]);
+    let address = line.split("url=http://").nth(1).expect("a URL").trim().parse().expect("an address");
+    run.line(&["exchanged"]);
+    (run, address)
+}
+
+fn put(address: SocketAddr, headers: &str) -> crate::support::Answer {
+    raw(
+        address,
+        &format!(
+            "PUT /latest/api/token HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n"
+        ),
+    )
+}
+
+fn session(address: SocketAddr) -> String {
+    let answer = put(address, "X-aws-ec2-metadata-token-ttl-seconds: 300\r\n");
+    assert_eq!((answer.status, answer.header("x-aws-ec2-metadata-token-ttl-seconds")), (200, Some("300")));
+    format!("X-aws-ec2-metadata-token: {}", answer.body)
+}
+
+#[test]
+fn a_session_opens_role_and_region() {
+    let stage = Stage::new();
+    let (_run, address) = start(&stage);
+    let session = session(address);
+    let name = get(address, ROLE, &[&session]);
+    assert_eq!((name.body.as_str(), name.header("content-type")), ("account-a-role", Some("text/plain")));
+    assert_eq!(get(address, ROLE.trim_end_matches('/'), &[&session]).body, "account-a-role");
+    let document = get(address, &format!("{ROLE}account-a-role"), &[&session]);
+    assert_eq!((document.text("Code"), document.text("Type")), ("Success".into(), "AWS-HMAC".into()));
+    assert!(document.text("AccessKeyId").starts_with("ASIA") && document.text("Expiration").ends_with('Z'));
+    assert!(ROLE_A.contains(&document.text("AccountId")) && document.text("LastUpdated").ends_with('Z'));
+    assert_eq!(get(address, "/latest/meta-data/placement/region", &[&session]).body, "eu-central-1");
+    assert_eq!(get(address, "/latest/meta-data/placement/availability-zone", &[&session]).body, "eu-central-1a");
+    let identity = get(address, "/latest/dynamic/instance-identity/document", &[&session]);
+    assert_eq!(identity.text("region"), "eu-central-1");
+    for absent in
+        [&format!("{ROLE}other"), "/latest/meta-data/iam/security-credentials-extended/", "/", "/v1/credentials"]
+    {
+        assert_eq!(get(address, absent, &[&session]).status, 404, "{absent}");
+    }
+}
+
+#[test]
+fn version_1_forwarded_requests_and_endless_sessions_are_refused() {
+    let stage = Stage::new();
+    let (_run, address) = start(&stage);
+    assert_eq!(get(address, ROLE, &[]).status, 401);
+    assert_eq!(get(address, ROLE, &["X-aws-ec2-metadata-token: guessed"]).status, 401);
+    for seconds in ["", "0", "21601", "-1", "soon"] {
+        let header = format!("X-aws-ec2-metadata-token-ttl-seconds: {seconds}\r\n");
+        assert_eq!(put(address, &header).status, 400, "{seconds}");
+    }
+    assert_eq!(put(address, "").status, 400);
+    let forwarded = "X-aws-ec2-metadata-token-ttl-seconds: 300\r\nX-Forwarded-For: 10.0.0.1\r\n";
+    assert_eq!(put(address, forwarded).status, 403);
+    assert_eq!(get(address, "/latest/api/token", &[]).status, 405);
+    let rebound = "PUT /latest/api/token HTTP/1.1\r\nHost: rebound.example\r\nX-aws-ec2-metadata-token-ttl-seconds: 9\r\n\
+        Content-Length: 0\r\nConnection: close\r\n\r\n";
+    assert_eq!(raw(address, rebound).status, 403);
+}
+
+#[test]
+fn many_sessions_push_out_the_oldest() {
+    let stage = Stage::new();
+    let (_run, address) = start(&stage);
+    let first = session(address);
+    let second = session(address);
+    for _ in 0..255 {
+        session(address);
+    }
+    assert_eq!((get(address, ROLE, &[&first]).status, get(address, ROLE, &[&second]).status), (401, 200));
+}
+
+#[test]
+fn it_listens_for_this_machine_alone() {
+    let stage = Stage::new();
+    let run = stage.credvend(&["run", "--imds-listen", "0.0.0.0:0"]);
+    run.end().failed(2, &["--imds-listen", "169.254.169.254"]);
+}
