@@ -65,14 +65,25 @@ impl App {
         let mut clients: HashMap<Option<&Path>, Arc<Client>> = HashMap::new();
         for bundle in identity.chains.iter().flat_map(ca_bundles) {
             if let Entry::Vacant(vacant) = clients.entry(bundle) {
-                let roots = tls::client_config(bundle).map_err(|error| Mistakes::one(error.to_string()))?;
-                let client =
-                    Client::new(roots, &identity.proxies, Arc::clone(self.clock()), Arc::clone(&self.sts_clock))
-                        .map_err(|error| Mistakes::one(error.to_string()))?;
-                vacant.insert(Arc::new(client));
+                vacant.insert(Arc::new(self.client(identity, bundle)?));
             }
         }
         Ok(links(&identity.chains, &self.ambient, |bundle| Arc::clone(&clients[&bundle])))
+    }
+
+    /// A client of STS that trusts the roots of a bundle, or the built-in ones.
+    ///
+    /// # Errors
+    /// Where the bundle or a proxy cannot be used.
+    pub fn client(&self, identity: &Identity, bundle: Option<&Path>) -> Result<Client, Mistakes> {
+        let roots = tls::client_config(bundle).map_err(|error| Mistakes::one(error.to_string()))?;
+        Client::new(roots, &identity.proxies, Arc::clone(self.clock()), Arc::clone(&self.sts_clock))
+            .map_err(|error| Mistakes::one(error.to_string()))
+    }
+
+    /// STS's time, as far as its answers told it.
+    pub fn sts_clock(&self) -> &StsClock {
+        &self.sts_clock
     }
 
     /// Keeps these chains' credentials fresh in the store, in place of those before. What the store holds of a profile that

@@ -82,6 +82,17 @@ impl RoleArn {
     pub fn account_id(&self) -> &str {
         &self.text[self.account_id.clone()]
     }
+
+    /// The role's path, between slashes; a slash where it has none.
+    pub fn path(&self) -> &str {
+        let resource = &self.text[self.account_id.end + ":role".len()..];
+        &resource[..=resource.rfind('/').unwrap_or_default()]
+    }
+
+    /// The role's name, without its path.
+    pub fn name(&self) -> &str {
+        self.text.rsplit('/').next().unwrap_or_default()
+    }
 }
 
 impl fmt::Display for RoleArn {
@@ -231,6 +242,9 @@ mod tests {
     fn a_role_arn_gives_its_parts() {
         let arn = RoleArn::parse("arn:aws-us-gov:iam::123456789012:role/team/app").expect("valid");
         assert_eq!((arn.partition(), arn.account_id()), ("aws-us-gov", "123456789012"));
+        assert_eq!((arn.path(), arn.name()), ("/team/", "app"));
+        let plain = RoleArn::parse("arn:aws:iam::123456789012:role/app").expect("valid");
+        assert_eq!((plain.path(), plain.name()), ("/", "app"));
     }
 
     #[test]

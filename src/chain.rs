@@ -36,6 +36,14 @@ impl Chain {
         self.hops.last().map(|hop| &hop.session.role_arn).or_else(|| self.base.role_arn())
     }
 
+    /// How the hop with this number is asked for; `None` for a base that assumes no role.
+    pub fn session(&self, number: usize) -> Option<&SessionPlan> {
+        match number {
+            1 => self.base.session(),
+            number => self.hops.get(number.checked_sub(2)?).map(|hop| &hop.session),
+        }
+    }
+
     /// The hops' names, the base first.
     pub fn hop_names(&self) -> Vec<HopName> {
         std::iter::once(self.base.role_arn())
@@ -56,11 +64,28 @@ pub enum Base {
 }
 
 impl Base {
-    fn role_arn(&self) -> Option<&RoleArn> {
+    /// Its kind's name, in documents for machines.
+    pub fn kind(&self) -> &'static str {
         match self {
-            Self::WebIdentity(hop) => Some(&hop.session.role_arn),
+            Self::WebIdentity(_) => "web_identity",
+            Self::Static(_) => "static",
+        }
+    }
+
+    /// The exchange of a web identity token that it is, where it is one.
+    pub fn web_identity(&self) -> Option<&WebIdentityHop> {
+        match self {
+            Self::WebIdentity(hop) => Some(hop),
             Self::Static(_) => None,
         }
+    }
+
+    fn session(&self) -> Option<&SessionPlan> {
+        self.web_identity().map(|hop| &hop.session)
+    }
+
+    fn role_arn(&self) -> Option<&RoleArn> {
+        self.session().map(|session| &session.role_arn)
     }
 }
 

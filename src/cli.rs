@@ -55,6 +55,10 @@ pub enum Command {
     /// exits as CMD exits. From CMD's environment it removes keys, web identity and profile, which SDKs would prefer; a shared
     /// file whose default profile holds credentials is hidden from it. Of several profiles the first is CMD's default.
     Exec(Box<command::exec::Args>),
+    /// Examine token, configuration, STS and each hop, and say what is wrong and how to mend it
+    Check(Box<command::check::Args>),
+    /// Print the IAM policies that this token and chain need
+    TrustPolicy(Box<command::trust_policy::Args>),
     /// Ask a running `credvend run` whether it is ready: exit 0 or 1
     ///
     /// Ready is who holds valid credentials for every profile. It is found by the same flags and variables as `run`'s.

@@ -1,5 +1,6 @@
 //! Commands: one file each, its arguments beside what it does.
 
+pub mod check;
 pub mod completions;
 pub mod exec;
 pub mod export;
@@ -9,6 +10,7 @@ mod oneshot;
 pub mod process;
 pub mod run;
 pub mod status;
+pub mod trust_policy;
 
 use std::{fmt, process::ExitCode};
 
@@ -68,13 +70,18 @@ impl From<Mistakes> for Failed {
 
 impl From<ProviderError> for Failed {
     fn from(error: ProviderError) -> Self {
-        let code = match &error {
-            ProviderError::Token(_) => Exit::Token,
-            ProviderError::Refused { remedy: Remedy::ReadTokenAgain, .. } => Exit::Token,
-            ProviderError::Refused { .. } => Exit::Refused,
-            ProviderError::Unavailable { .. } => Exit::Unavailable,
-        };
-        Self::new(code, error)
+        Self::new(Exit::of(&error), error)
+    }
+}
+
+impl Exit {
+    fn of(error: &ProviderError) -> Self {
+        match error {
+            ProviderError::Token(_) => Self::Token,
+            ProviderError::Refused { remedy: Remedy::ReadTokenAgain, .. } => Self::Token,
+            ProviderError::Refused { .. } => Self::Refused,
+            ProviderError::Unavailable { .. } => Self::Unavailable,
+        }
     }
 }
 
@@ -105,6 +112,8 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, F
         Command::Run(args) => run::run(&args, env).await,
         Command::Export(args) => export::run(&args, env).await,
         Command::Process(args) => process::run(&args, env).await,
+        Command::Check(args) => check::run(&args, env).await,
+        Command::TrustPolicy(args) => trust_policy::run(&args, env),
         Command::Health(args) => health::run(&args, env).await,
         Command::Status(args) => status::run(&args, env).await,
         Command::Install(args) => install::run(&args),

@@ -27,8 +27,9 @@
 //! # Where to find what
 //!
 //! `main` hands the command line to [`cli`], which says what was typed; [`config`] says what it means, or every mistake in it;
-//! [`command`] holds a file for each command; [`app`] is the only wiring. A test reads the `use` lines and holds the direction
-//! of dependencies (`tests/it/architecture.rs`).
+//! [`command`] holds a file for each command; [`app`] is the only wiring. [`iam`] says what IAM must hold for a chain, and
+//! [`diagnosis`] what was missing where STS refused. A test reads the `use` lines and holds the direction of dependencies
+//! (`tests/it/architecture.rs`).
 
 // The pipeline, in order
 pub mod token;
@@ -51,6 +52,10 @@ pub mod provider;
 pub mod shared_file;
 pub mod sts;
 pub mod tls;
+
+// Advice to people
+pub mod diagnosis;
+pub mod iam;
 
 // The process
 pub mod admin;

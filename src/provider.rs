@@ -7,7 +7,7 @@ use crate::{
     clock::Moment,
     credentials::Credentials,
     refresh::window::Window,
-    sts::{StsError, error::Remedy},
+    sts::{StsError, cause::Cause, error::Remedy},
     token::{Claims, TokenError},
 };
 
@@ -30,6 +30,17 @@ pub struct Lease {
     pub session_name: SessionName,
     /// The claims of the token at the chain's base, where there was one.
     pub claims: Option<Arc<Claims>>,
+    /// What STS said beside the credentials, where it was asked.
+    pub receipt: Receipt,
+}
+
+/// What STS says of a call beside its result: for the log, and for people.
+#[derive(Clone, Debug, Default)]
+pub struct Receipt {
+    /// STS's name for the call.
+    pub request_id: Option<String>,
+    /// How much of the space for policies and tags was used, in per cent.
+    pub packed_policy_size: Option<u32>,
 }
 
 /// Which step of a chain: its number, counted from 1 at the base, and its role.
@@ -93,7 +104,7 @@ impl ProviderError {
             };
             return Self::Unavailable { hop, error, mend };
         };
-        let mend = mend_of(&refusal.code, &refusal.message, hop.number == 1);
+        let mend = mend_of(refusal.cause(), hop.number == 1);
         match refusal.remedy() {
             // An identity provider's missing keys are STS's answer, however often it is asked.
             Remedy::Wait if !refusal.code.starts_with("InvalidIdentityToken") => Self::Unavailable { hop, error, mend },
@@ -111,6 +122,30 @@ impl ProviderError {
                 StsError::NotReached { .. } => "not_reached",
                 _ => "not_an_answer",
             },
+        }
+    }
+
+    /// What went wrong, without what to do about it.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Token(error) => error.what(),
+            Self::Refused { hop, error, .. } | Self::Unavailable { hop, error, .. } => format!("{hop}: {error}"),
+        }
+    }
+
+    /// What to do about it, in short.
+    pub fn mend(&self) -> &'static str {
+        match self {
+            Self::Token(error) => error.mend(),
+            Self::Refused { mend, .. } | Self::Unavailable { mend, .. } => mend,
+        }
+    }
+
+    /// Where and how STS's client failed, where it was it that did.
+    pub fn at_sts(&self) -> Option<(&HopName, &StsError)> {
+        match self {
+            Self::Token(_) => None,
+            Self::Refused { hop, error, .. } | Self::Unavailable { hop, error, .. } => Some((hop, error)),
         }
     }
 
@@ -145,42 +180,43 @@ impl Failure {
     }
 }
 
-/// What to do about an error document: a clause for its line; `check` explains more.
-fn mend_of(code: &str, message: &str, is_base: bool) -> &'static str {
-    match code.strip_suffix("Exception").unwrap_or(code) {
-        "InvalidIdentityToken" if message.contains("No OpenIDConnect provider") => {
-            "create an IAM OIDC provider for the token's issuer in the role's account"
-        }
-        "InvalidIdentityToken" if message.contains("audience") => {
+/// What to do about an error document: a clause for its line; `check` explains more, for the token and chain at hand.
+fn mend_of(cause: Cause, is_base: bool) -> &'static str {
+    match cause {
+        Cause::ProviderMissing => "create an IAM OIDC provider for the token's issuer in the role's account",
+        Cause::AudienceNotListed | Cause::AudienceMissing => {
             "project the token with an audience that is among the OIDC provider's client IDs (sts.amazonaws.com)"
         }
-        "InvalidIdentityToken" if message.contains("verification key") => {
-            "see that the issuer's discovery document and keys can be fetched by AWS"
-        }
-        "InvalidIdentityToken" => "see that the file holds a projected service account token of this cluster",
-        "ExpiredToken" if is_base => {
+        Cause::KeysNotFetched => "see that the issuer's discovery document and keys can be fetched by AWS",
+        Cause::Thumbprint => "update the OIDC provider's thumbprint",
+        Cause::NotAToken => "see that the file holds a projected service account token of this cluster",
+        Cause::TokenExpired | Cause::TokenTooOld => {
             "see that the kubelet renews the token (no subPath mount) and that the clocks agree"
         }
-        "ExpiredToken" => "the credentials that signed the call had expired: renew the base of the chain",
-        "AccessDenied" if is_base => {
+        Cause::SessionExpired => "the credentials that signed the call had expired: renew the base of the chain",
+        Cause::TokenNotTrusted => {
             "let the role's trust policy allow this token's sub and aud, and see that the role exists"
         }
-        "AccessDenied" if message.contains("sts:TagSession") => "allow sts:TagSession in this role's trust policy",
-        "AccessDenied" => {
+        Cause::TagsNotAllowed => "allow sts:TagSession in this role's trust policy",
+        Cause::SourceIdentityNotAllowed => "allow sts:SetSourceIdentity in this role's trust policy",
+        Cause::Denied if is_base => {
+            "let the role's trust policy allow this token's sub and aud, and see that the role exists"
+        }
+        Cause::CallerNotTrusted | Cause::Denied => {
             "let the hop before call sts:AssumeRole on this role, let this role's trust policy name the one before, and check the external ID"
         }
-        "MalformedPolicyDocument" => "correct the session policy",
-        "PackedPolicyTooLarge" => "shorten the session policy, or pass fewer session tags",
-        "RegionDisabled" => "activate STS in this region for the account, or set AWS_REGION to another",
-        "Validation" | "ValidationError" if message.contains("DurationSeconds") => {
+        Cause::PolicyMalformed => "correct the session policy",
+        Cause::PolicyTooLarge => "shorten the session policy, or pass fewer session tags",
+        Cause::RegionDisabled => "activate STS in this region for the account, or set AWS_REGION to another",
+        Cause::LongerThanRoleAllows | Cause::LongerThanChainAllows => {
             "lower the duration, or raise the role's MaxSessionDuration"
         }
-        "Validation" | "ValidationError" => "correct the parameter that STS names",
-        "SignatureDoesNotMatch" | "InvalidClientTokenId" => {
+        Cause::ArnInvalid | Cause::ParameterInvalid => "correct the parameter that STS names",
+        Cause::ClockWrong | Cause::SignatureWrong | Cause::KeyUnknown => {
             "check the keys at the base of the chain, and the node's clock"
         }
-        "Throttling" => "STS limits the account's calls: it is asked again more slowly",
-        "IDPCommunicationError" | "IDPRejectedClaim" => "check the identity provider",
-        _ => "look the code up in the STS API reference, or run `credvend check`",
+        Cause::Throttled => "STS limits the account's calls: it is asked again more slowly",
+        Cause::ProviderNotReached | Cause::ClaimRejected => "check the identity provider",
+        Cause::Other => "look the code up in the STS API reference, or run `credvend check`",
     }
 }

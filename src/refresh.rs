@@ -121,6 +121,7 @@ mod tests {
                         window: Window::new(now, lifetime, 0.0),
                         session_name: SessionName::mapped_from("test"),
                         claims: None,
+                        receipt: crate::provider::Receipt::default(),
                     }),
                     Some(false) => Err(Failure {
                         error: ProviderError::Token(TokenFile::new("/absent").read().expect_err("no such file")),

@@ -1,12 +1,14 @@
-//! The STS client: two actions over one transport.
+//! The STS client: three actions over one transport.
 //!
 //! Input: a request and the endpoint that it goes to. Output: credentials that STS issued, or an error that says what
 //! the caller does next. One call is one attempt, with 2 s to connect and 10 s in all; whoever calls decides about another.
 //! A token goes into a form body, never into a URL.
 //! [API reference](https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html).
 
+pub mod cause;
 pub mod endpoint;
 pub mod error;
+pub mod reach;
 mod request;
 mod response;
 mod sign;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 pub use endpoint::Endpoint;
 pub use error::{Refusal, StsError};
 pub use request::{AssumeRole, AssumeRoleWithWebIdentity, SessionParameters, Tag};
-pub use response::Issued;
+pub use response::{CallerIdentity, Issued};
 pub use transport::Proxies;
 
 use crate::{
@@ -80,6 +82,22 @@ impl Client {
         let scrubber = Scrubber::new([signer.expose_secret_access_key(), signer.expose_session_token()]);
         let answer = self.post(endpoint, request.form(), Some(signer), &scrubber).await?;
         self.issued(endpoint, answer, "AssumeRole", request.session.role_arn)
+    }
+
+    /// [GetCallerIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html), signed with
+    /// `signer`: whom STS takes it for. No permission is needed.
+    ///
+    /// # Errors
+    /// Where STS was not reached, refused, or answered with something else.
+    pub async fn caller_identity(&self, endpoint: &Endpoint, signer: &Credentials) -> Result<CallerIdentity, StsError> {
+        let scrubber = Scrubber::new([signer.expose_secret_access_key(), signer.expose_session_token()]);
+        let answer = self.post(endpoint, request::caller_identity(), Some(signer), &scrubber).await?;
+        answer.caller_identity().map_err(|why| StsError::not_an_answer(endpoint, why))
+    }
+
+    /// Learns STS's time: whatever it answers to an unsigned question, it says when.
+    pub async fn ask_time(&self, endpoint: &Endpoint) {
+        let _ = self.post(endpoint, request::caller_identity(), None, &Scrubber::new([])).await;
     }
 
     /// Posts a form and reads the whole answer; an error document is an error here.

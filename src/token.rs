@@ -134,6 +134,11 @@ impl Claims {
         time_of(self.issued_at)
     }
 
+    /// The namespace and name of the service account that the subject names.
+    pub fn service_account(&self) -> Option<(&str, &str)> {
+        self.subject.strip_prefix("system:serviceaccount:")?.split_once(':')
+    }
+
     /// The session name that fits: `<namespace>-<pod>`, else the subject, mapped to STS's alphabet.
     pub fn session_name(&self) -> SessionName {
         let kubernetes = self.kubernetes.as_ref();
@@ -252,36 +257,51 @@ impl Problem {
 
 impl std::error::Error for TokenError {}
 
+impl TokenError {
+    /// What is wrong, with the file's path.
+    pub fn what(&self) -> String {
+        format!("web identity token file {}: {}", self.path.display(), self.problem)
+    }
+
+    /// What to do about it.
+    pub fn mend(&self) -> &'static str {
+        match &self.problem {
+            Problem::Missing => {
+                "mount a projected serviceAccountToken volume there, or name its path with --web-identity-token-file"
+            }
+            Problem::PermissionDenied { .. } => {
+                "set fsGroup in the pod's securityContext and leave the volume's defaultMode alone"
+            }
+            Problem::NotAFile => "name the token's file, not its directory",
+            Problem::TooLarge | Problem::NotText => "name the token's file",
+            Problem::Unreadable(_) => "see that the volume is mounted and readable",
+            Problem::Empty => "the kubelet writes the token: see the pod's events, and that no subPath mounts it",
+            Problem::Malformed(_) => "name the file that the kubelet projects",
+            Problem::Expired { .. } => {
+                "the kubelet renews it: mount the directory rather than a subPath, and check the node's clock"
+            }
+        }
+    }
+}
+
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "web identity token file {}: ", self.path.display())?;
-        match &self.problem {
-            Problem::Missing => f.write_str(
-                "no such file; mount a projected serviceAccountToken volume there, or name its path with \
-                 --web-identity-token-file",
-            ),
-            Problem::PermissionDenied { uid } => write!(
-                f,
-                "permission denied to uid {uid}; set fsGroup in the pod's securityContext and leave the volume's \
-                 defaultMode alone"
-            ),
-            Problem::NotAFile => f.write_str("not a regular file; name the token's file, not its directory"),
-            Problem::TooLarge => {
-                write!(f, "longer than the {LONGEST} characters that STS takes; name the token's file")
-            }
-            Problem::NotText => f.write_str("not text; name the token's file"),
-            Problem::Unreadable(kind) => write!(f, "{kind}; see that the volume is mounted and readable"),
-            Problem::Empty => {
-                f.write_str("empty; the kubelet writes the token: see the pod's events, and that no subPath mounts it")
-            }
-            Problem::Malformed(why) => {
-                write!(f, "no JSON web token: {why}; name the file that the kubelet projects")
-            }
-            Problem::Expired { expiry, now } => write!(
-                f,
-                "expired at {expiry} (it is {now}); the kubelet renews it: mount the directory rather than a subPath, and \
-                 check the node's clock"
-            ),
+        write!(f, "{}; {}", self.what(), self.mend())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("no such file"),
+            Self::PermissionDenied { uid } => write!(f, "permission denied to uid {uid}"),
+            Self::NotAFile => f.write_str("not a regular file"),
+            Self::TooLarge => write!(f, "longer than the {LONGEST} characters that STS takes"),
+            Self::NotText => f.write_str("not text"),
+            Self::Unreadable(kind) => write!(f, "{kind}"),
+            Self::Empty => f.write_str("empty"),
+            Self::Malformed(why) => write!(f, "no JSON web token: {why}"),
+            Self::Expired { expiry, now } => write!(f, "expired at {expiry} (it is {now})"),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     credentials::Credentials,
     exchange::WebIdentityHop,
     metrics::Metrics,
-    provider::{Failure, HopName, Lease, ProvideCredentials, ProviderError},
+    provider::{Failure, HopName, Lease, ProvideCredentials, ProviderError, Receipt},
     refresh::{
         backoff::{self, Random},
         window::Window,
@@ -160,7 +160,7 @@ impl Link {
     }
 
     /// The link at the step with this number, at or before this one.
-    fn ancestor(self: &Arc<Self>, number: usize) -> Arc<Link> {
+    pub fn ancestor(self: &Arc<Self>, number: usize) -> Arc<Link> {
         let mut link = self;
         while let Step::AssumeRole { source, .. } = &link.step
             && link.hop.number > number
@@ -246,6 +246,7 @@ impl Link {
             window: Window::endless(self.ambient.clock.now()),
             session_name: SessionName::mapped_from(""),
             claims: None,
+            receipt: Receipt::default(),
         }
     }
 
@@ -268,6 +269,7 @@ impl Link {
             window: Window::new(self.ambient.clock.now(), lifetime, self.ambient.random.unit()),
             session_name,
             claims,
+            receipt: Receipt { request_id: issued.request_id, packed_policy_size: issued.packed_policy_size },
         }
     }
 

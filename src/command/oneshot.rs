@@ -16,9 +16,19 @@ use crate::{
 /// How long a one-shot may take where nothing else is said.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often a token that STS calls expired is read again: the kubelet may be about to replace it, but a one-shot does not
-/// wait for that.
-const MOST_TOKENS: u32 = 3;
+/// How often a link is asked in a row.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// While asking again can help.
+    pub(super) attempts: u32,
+    /// With tokens that STS calls expired: the kubelet may be about to replace it, but a one-shot does not wait for that.
+    pub(super) expired_tokens: u32,
+}
+
+impl Patience {
+    /// Until time is up.
+    const LONGEST: Self = Self { attempts: u32::MAX, expired_tokens: 3 };
+}
 
 /// How long the command may take.
 pub(super) fn timeout(flag: Option<&String>) -> Result<Duration, Failed> {
@@ -56,6 +66,34 @@ pub(super) async fn provide_within(
     clock: &dyn Clock,
     timeout: Duration,
 ) -> Result<Lease, Failed> {
+    let error = match ask_within(link, clock, timeout, Patience::LONGEST).await {
+        Ok(lease) => return Ok(lease),
+        Err(GaveUp::Refused(error)) => return Err(error.into()),
+        Err(GaveUp::Late(error)) => error,
+    };
+    let Some(error) = error else {
+        let line = format!("STS did not answer within {}", humantime::format_duration(timeout));
+        return Err(Failed::new(Exit::Unavailable, format!("{line}; check the network, or allow more with --timeout")));
+    };
+    let Failed { code, line } = Failed::from(error);
+    Err(Failed::new(code, format!("gave up after {}: {line}", humantime::format_duration(timeout))))
+}
+
+/// Why a link was not asked again.
+pub(super) enum GaveUp {
+    /// Asking again does not help, or was not wanted.
+    Refused(ProviderError),
+    /// Time was up; with what failed last, where anything had.
+    Late(Option<ProviderError>),
+}
+
+/// Asks a link, so often and so long, while asking again can help.
+pub(super) async fn ask_within(
+    link: &dyn ProvideCredentials,
+    clock: &dyn Clock,
+    timeout: Duration,
+    patience: Patience,
+) -> Result<Lease, GaveUp> {
     let mut last = None;
     let ask = async {
         loop {
@@ -63,8 +101,8 @@ pub(super) async fn provide_within(
                 Ok(lease) => return Ok(lease),
                 Err(failure) => failure,
             };
-            if !is_worth_another(&failure) {
-                return Err(Failed::from(failure.error));
+            if !is_worth_another(&failure, patience) {
+                return Err(GaveUp::Refused(failure.error));
             }
             let wait = failure.until_retry(clock.now());
             last = Some(failure.error);
@@ -75,22 +113,15 @@ pub(super) async fn provide_within(
         outcome = ask => Some(outcome),
         () = clock.sleep(timeout) => None,
     };
-    outcome.unwrap_or_else(|| {
-        let Some(error) = last else {
-            let line = format!("STS did not answer within {}", humantime::format_duration(timeout));
-            return Err(Failed::new(
-                Exit::Unavailable,
-                format!("{line}; check the network, or allow more with --timeout"),
-            ));
-        };
-        let Failed { code, line } = Failed::from(error);
-        Err(Failed::new(code, format!("gave up after {}: {line}", humantime::format_duration(timeout))))
-    })
+    match outcome {
+        Some(outcome) => outcome,
+        None => Err(GaveUp::Late(last)),
+    }
 }
 
-fn is_worth_another(failure: &Failure) -> bool {
+fn is_worth_another(failure: &Failure, patience: Patience) -> bool {
     match &failure.error {
-        ProviderError::Refused { remedy: Remedy::ReadTokenAgain, .. } => failure.attempts < MOST_TOKENS,
-        error => error.is_transient(),
+        ProviderError::Refused { remedy: Remedy::ReadTokenAgain, .. } => failure.attempts < patience.expired_tokens,
+        error => error.is_transient() && failure.attempts < patience.attempts,
     }
 }

@@ -155,7 +155,11 @@ async fn once(app: &App, identity: &Identity, sinks: &Sinks, timeout: Duration) 
         done.unwrap_or_else(|_| Err(Failed::new(Exit::Other, "an exchange was cut off")))?;
     }
     match file {
-        Some(file) => file.write(app.store(), &**app.clock()).await.map_err(|error| Failed::new(Exit::Sink, error)),
+        Some(file) => {
+            let written = file.write(app.store(), &**app.clock()).await;
+            file.log(written.map_err(|error| Failed::new(Exit::Sink, error))?);
+            Ok(())
+        }
         None => Ok(()),
     }
 }

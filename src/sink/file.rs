@@ -67,7 +67,7 @@ impl CredentialsFile {
     ///
     /// # Errors
     /// Where they cannot be written.
-    pub async fn write(&self, store: &Arc<Store>, clock: &dyn Clock) -> Result<(), FileSinkError> {
+    pub async fn write(&self, store: &Arc<Store>, clock: &dyn Clock) -> Result<Replaced, FileSinkError> {
         let (file, store) = (self.clone(), Arc::clone(store));
         self.unblocked(clock, move || file.write_blocking(&store)).await
     }
@@ -91,11 +91,13 @@ impl CredentialsFile {
             let mut failed = false;
             if current != written && current.iter().any(|generation| *generation > 0) {
                 match self.write(&store, &*clock).await {
-                    Ok(()) => {
+                    Ok(replaced) => {
                         if current.iter().all(|generation| *generation > 0) {
                             drop(hold.take());
                         }
                         written = current;
+                        // Last, so that who waits for this line finds the rest done.
+                        self.log(replaced);
                     }
                     Err(error) => {
                         failed = true;
@@ -112,7 +114,14 @@ impl CredentialsFile {
         }
     }
 
-    fn write_blocking(&self, store: &Store) -> Result<(), FileSinkError> {
+    /// Says so where the file changed.
+    pub fn log(&self, replaced: Replaced) {
+        if matches!(replaced, Replaced::Written) {
+            tracing::info!(path = %self.path.display(), "credentials file written");
+        }
+    }
+
+    fn write_blocking(&self, store: &Store) -> Result<Replaced, FileSinkError> {
         let mut refused = None;
         // What is written is looked up under the lock: a writer that waited must not put back what it held before.
         let replaced = replace::replace(&self.path, self.mode, |existing| {
@@ -146,10 +155,7 @@ impl CredentialsFile {
         if let Some(error) = refused {
             return Err(FileSinkError::NotCarried { path: self.path.display().to_string(), error });
         }
-        if matches!(replaced, Replaced::Written) {
-            tracing::info!(path = %self.path.display(), "credentials file written");
-        }
-        Ok(())
+        Ok(replaced)
     }
 
     fn section_of<'a>(&'a self, profile: &'a Profile) -> &'a str {

@@ -137,6 +137,20 @@ pub struct Endpoint {
     pub signing_region: String,
 }
 
+impl Endpoint {
+    /// The URL for people: without a slash at its end, and without a user's name and password that it may hold.
+    pub fn url_without_secrets(&self) -> String {
+        match self.url.split_once("://") {
+            Some((scheme, rest)) => {
+                let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                let host = authority.rsplit('@').next().unwrap_or_default();
+                format!("{scheme}://{host}{}", path.trim_end_matches('/'))
+            }
+            None => String::new(),
+        }
+    }
+}
+
 impl EndpointSettings {
     /// The endpoint for calls about `role_arn`.
     ///

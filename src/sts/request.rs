@@ -99,6 +99,11 @@ impl AssumeRole<'_> {
     }
 }
 
+/// GetCallerIdentity's form: it takes no parameters.
+pub(super) fn caller_identity() -> Form {
+    FormWriter::new("GetCallerIdentity", 0).finish()
+}
+
 /// Writes a form into memory that is large enough from the start: a buffer that grew would leave its content behind.
 struct FormWriter(Zeroizing<Vec<u8>>);
 

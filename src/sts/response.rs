@@ -1,4 +1,4 @@
-//! What STS answers: credentials or an error document, in XML.
+//! What STS answers: credentials, an identity or an error document, in XML.
 //!
 //! An answer is believed only where it is one to the question: the right root element, every field of the credentials, an
 //! expiry that lies ahead.
@@ -34,6 +34,15 @@ pub struct Issued {
     pub packed_policy_size: Option<u32>,
 }
 
+/// Whom STS takes a caller for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CallerIdentity {
+    /// The ARN of a user or of a role's session.
+    pub arn: String,
+    /// STS's name for the call.
+    pub request_id: Option<String>,
+}
+
 /// A success document, not yet taken apart.
 pub(super) struct Answer {
     pub(super) date: Option<SystemTime>,
@@ -66,13 +75,8 @@ impl Answer {
 
     /// The credentials in an answer to `action`, which was asked for `role_arn`.
     pub(super) fn issued(self, action: &str, role_arn: &RoleArn, now: SystemTime) -> Result<Issued, String> {
-        let text = std::str::from_utf8(&self.body).map_err(|_| "a body that is not UTF-8")?;
         let expected = format!("{action}Response");
-        if root_element(text) != Some(&expected) {
-            return Err(format!("its document is no {expected}"));
-        }
-        // The parser's own error could repeat what it read.
-        let document: ActionResponse = from_str(text).map_err(|_| format!("its {expected} is incomplete"))?;
+        let document: ActionResponse = self.document(&expected)?;
         let result = document.result;
         let Wire { access_key_id, secret_access_key, session_token, expiration } = result.credentials;
         if access_key_id.is_empty() {
@@ -99,6 +103,28 @@ impl Answer {
             request_id: self.request_id.or(document.metadata.and_then(|metadata| metadata.request_id)),
             packed_policy_size: result.packed_policy_size,
         })
+    }
+
+    /// The identity in an answer to GetCallerIdentity.
+    pub(super) fn caller_identity(self) -> Result<CallerIdentity, String> {
+        let document: IdentityResponse = self.document("GetCallerIdentityResponse")?;
+        let arn = document.result.arn;
+        if !arn.starts_with("arn:") || arn.contains(char::is_control) {
+            return Err("its Arn is none".into());
+        }
+        Ok(CallerIdentity {
+            arn,
+            request_id: self.request_id.or(document.metadata.and_then(|metadata| metadata.request_id)),
+        })
+    }
+
+    fn document<T: serde::de::DeserializeOwned>(&self, expected: &str) -> Result<T, String> {
+        let text = std::str::from_utf8(&self.body).map_err(|_| "a body that is not UTF-8")?;
+        if root_element(text) != Some(expected) {
+            return Err(format!("its document is no {expected}"));
+        }
+        // The parser's own error could repeat what it read.
+        from_str(text).map_err(|_| format!("its {expected} is incomplete"))
     }
 }
 
@@ -142,6 +168,20 @@ struct Wire {
     secret_access_key: String,
     session_token: String,
     expiration: String,
+}
+
+#[derive(Deserialize)]
+struct IdentityResponse {
+    #[serde(rename = "GetCallerIdentityResult")]
+    result: IdentityResult,
+    #[serde(rename = "ResponseMetadata")]
+    metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct IdentityResult {
+    #[serde(rename = "Arn")]
+    arn: String,
 }
 
 #[derive(Deserialize)]
@@ -190,6 +230,23 @@ mod tests {
         assert_eq!(issued.credentials.expose_secret_access_key(), "a&b");
         assert_eq!((issued.request_id.as_deref(), issued.packed_policy_size), (Some("r-1"), Some(6)));
         assert_eq!(issued.expiry.as_time(), issued.issued_at + Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn an_identity_is_read_by_name() {
+        let identity = |body: &str| {
+            Answer { date: None, request_id: None, body: body.as_bytes().to_vec().into() }.caller_identity()
+        };
+        let arn = "arn:aws:sts::222222222222:assumed-role/b/shop-checkout";
+        let good = format!(
+            "<GetCallerIdentityResponse><GetCallerIdentityResult><UserId>AROA:s</UserId><Account>222222222222</Account>\
+             <Arn>{arn}</Arn></GetCallerIdentityResult><ResponseMetadata><RequestId>r-2</RequestId></ResponseMetadata>\
+             </GetCallerIdentityResponse>"
+        );
+        assert_eq!(identity(&good), Ok(CallerIdentity { arn: arn.into(), request_id: Some("r-2".into()) }));
+        for (from, to) in [(arn, ""), ("<Arn>", "<Other>"), ("GetCallerIdentityResponse", "AssumeRoleResponse")] {
+            assert!(identity(&good.replace(from, to)).is_err(), "{from} -> {to}");
+        }
     }
 
     #[test]

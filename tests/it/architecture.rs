@@ -20,6 +20,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("chain", &["arn", "clock", "credentials", "exchange", "metrics", "provider", "refresh", "sts", "token"]),
     ("refresh", &["arn", "chain", "clock", "credentials", "provider", "store", "token"]),
     ("store", &["arn", "chain", "clock", "provider"]),
+    // advice to people
+    ("iam", &["arn", "chain", "token"]),
+    ("diagnosis", &["arn", "chain", "iam", "provider", "sts", "token"]),
     // the sinks: never STS, never a stage
     ("server", &["clock"]),
     ("loopback", &[]),

@@ -15,6 +15,8 @@ mod support;
 mod architecture;
 /// Folders of arguments, environment and files, with what must come of them.
 mod cases;
+/// `check`: each row of STS's errors, and what is said of it.
+mod check;
 /// `--config-file`.
 mod config_file;
 /// `--credentials-file`.
@@ -53,3 +55,5 @@ mod terminal;
 mod tls;
 /// The projected token in all its states.
 mod token;
+/// `trust-policy`, whose documents the local STS has to accept.
+mod trust_policy;

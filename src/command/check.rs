@@ -1,0 +1,157 @@
+//! `credvend check`: token, configuration, STS and each hop, one after the other, and what is wrong with them.
+//!
+//! Every selected profile is examined, whatever an earlier one met; a beginning that profiles share is exchanged once. In a
+//! profile what follows a failure is skipped. Nothing is vended: credentials live until the command ends.
+
+mod exchanges;
+mod report;
+mod sts;
+mod token;
+
+use std::{sync::Arc, time::Duration};
+
+use self::{
+    report::{Check, Hop, ProfileReport, Report},
+    sts::Reaches,
+};
+use super::{Exit, Failed, oneshot, process::print};
+use crate::{
+    app::App,
+    chain::{Chain, link::Link},
+    cli::IdentityArgs,
+    clock::Moment,
+    config::{self, Identity, Mistakes, env::Environment},
+    diagnosis,
+};
+
+/// What `check` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Examine token and configuration, and ask nobody
+    #[arg(long)]
+    offline: bool,
+
+    /// Form of the report: text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: String,
+
+    /// Bound of the whole command, retries included [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<String>,
+
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+/// What an examination is made with.
+struct Examiner<'a> {
+    app: &'a App,
+    identity: &'a Identity,
+    reaches: Reaches,
+    offline: bool,
+    begun: Moment,
+    timeout: Duration,
+}
+
+/// Examines every selected profile and prints the report. Fails with the first failure in it.
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+    let as_json = match args.format.as_str() {
+        "text" => false,
+        "json" => true,
+        _ => return Err(Mistakes::one("--format must be text or json").into()),
+    };
+    let timeout = oneshot::timeout(args.timeout.as_ref())?;
+    let identity = config::identity(&args.identity, env)?;
+    let app = App::new();
+    let links = app.links(&identity)?;
+    let mut examiner = Examiner {
+        app: &app,
+        identity: &identity,
+        reaches: Reaches::default(),
+        offline: args.offline,
+        begun: app.clock().now(),
+        timeout,
+    };
+    let mut report = Report::default();
+    for (chain, link) in identity.chains.iter().zip(&links) {
+        report.profiles.push(examiner.profile(chain, link).await);
+    }
+    if let Some(first) = report.profiles.first_mut() {
+        first.checks.splice(0..0, identity.warnings.iter().map(|warning| Check::warn("configuration", warning)));
+    }
+    print(&if as_json { report.json() } else { report.text() })?;
+    report.outcome()
+}
+
+impl Examiner<'_> {
+    async fn profile(&mut self, chain: &Chain, link: &Arc<Link>) -> ProfileReport {
+        let mut report = ProfileReport { name: chain.profile.clone(), ..ProfileReport::default() };
+        report.checks.push(configuration(chain));
+        let token = chain.base.web_identity().map(|hop| token::read(&hop.token_file));
+        let claims = token.as_ref().and_then(|token| token.claims.as_ref());
+        report.hops = Hop::all(chain, claims);
+        if let Some(token) = &token {
+            report.checks.extend(token.checks.iter().cloned());
+        }
+        if let Some(claims) = claims {
+            report.checks.push(token::claims(claims, self.offline));
+            report.checks.push(self.token_life(chain, claims).await);
+        }
+        if self.offline {
+            return report;
+        }
+        let sts = self.sts(chain).await;
+        report.checks.extend(sts);
+        if report.has_failed() {
+            report.skipped = exchanges::names_from(chain, 1);
+        } else {
+            self.exchanges(chain, link, claims, &mut report).await;
+        }
+        report
+    }
+
+    /// Whether the token is still alive, by STS's clock. One that is dead by this machine's clock may be alive in truth, so
+    /// then STS is asked the time first.
+    async fn token_life(&self, chain: &Chain, claims: &crate::token::Claims) -> Check {
+        let clock = self.app.clock();
+        let sts_clock = self.app.sts_clock();
+        let seems_dead = claims.expiry().is_some_and(|expiry| expiry <= sts_clock.earliest(clock.now()));
+        if seems_dead
+            && !self.offline
+            && !sts_clock.is_known()
+            && let Some(session) = chain.session(1)
+            && let Ok(client) = self.app.client(self.identity, session.ca_bundle.as_deref())
+        {
+            let _ = self.in_time(client.ask_time(&session.endpoint)).await;
+        }
+        let path = chain.base.web_identity().map(|hop| hop.token_file.path());
+        token::life(claims, path, sts_clock.earliest(clock.now()))
+    }
+
+    /// What is left of `--timeout`.
+    fn left(&self) -> Duration {
+        self.timeout.saturating_sub(self.app.clock().now().since(self.begun))
+    }
+
+    /// What comes of some work, where it comes before time is up.
+    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.app.clock().sleep(self.left()) => None,
+        }
+    }
+}
+
+/// The chain that the configuration means. What it cannot mean ended the command before.
+fn configuration(chain: &Chain) -> Check {
+    if let Some(foreign) = diagnosis::foreign_partition(chain) {
+        return Check::fail(Exit::Usage, "configuration", foreign.cause).mends(foreign.mend);
+    }
+    let base = match chain.base.web_identity() {
+        Some(hop) => format!("token {} -> {}", hop.token_file.path().display(), hop.session.role_arn),
+        None => chain.base.kind().to_owned(),
+    };
+    let hops = chain.hops.iter().map(|hop| hop.session.role_arn.to_string());
+    let steps: Vec<String> = std::iter::once(base).chain(hops).collect();
+    Check::ok("configuration", steps.join(" -> "))
+}

@@ -1,0 +1,257 @@
+//! The report: lines for people, or a document for machines.
+
+use serde::Serialize;
+
+use crate::{
+    arn::SessionDuration,
+    chain::{Chain, SessionPlan},
+    command::{Exit, Failed},
+    token::Claims,
+};
+
+/// Every profile's part.
+#[derive(Default)]
+pub(super) struct Report {
+    pub(super) profiles: Vec<ProfileReport>,
+}
+
+/// One profile's part.
+#[derive(Default)]
+pub(super) struct ProfileReport {
+    pub(super) name: String,
+    pub(super) hops: Vec<Hop>,
+    pub(super) checks: Vec<Check>,
+    /// Checks that were not made because of a failure.
+    pub(super) skipped: Vec<String>,
+}
+
+/// One line.
+#[derive(Clone, Debug)]
+pub(super) struct Check {
+    pub(super) name: String,
+    pub(super) outcome: Outcome,
+    pub(super) message: String,
+    /// What STS said, where it was it that refused.
+    answer: Option<String>,
+    /// What to do, in steps.
+    mend: Vec<String>,
+}
+
+/// How it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Ok,
+    Warn,
+    Fail(Exit),
+}
+
+/// A step of the chain, as the configuration means it.
+#[derive(Serialize)]
+pub(super) struct Hop {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    web_identity_token_file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role_session_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sts_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signing_region: Option<String>,
+}
+
+impl Check {
+    pub(super) fn ok(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Outcome::Ok, name.into(), message.into())
+    }
+
+    pub(super) fn warn(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Outcome::Warn, name.into(), message.into())
+    }
+
+    pub(super) fn fail(exit: Exit, name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(Outcome::Fail(exit), name.into(), message.into())
+    }
+
+    fn new(outcome: Outcome, name: String, message: String) -> Self {
+        Self { name, outcome, message, answer: None, mend: Vec::new() }
+    }
+
+    /// Adds what STS said.
+    pub(super) fn answered(self, answer: impl Into<String>) -> Self {
+        Self { answer: Some(answer.into()), ..self }
+    }
+
+    /// Adds what to do.
+    pub(super) fn mend(mut self, step: impl Into<String>) -> Self {
+        self.mend.push(step.into());
+        self
+    }
+
+    /// Adds what to do, in steps.
+    pub(super) fn mends(mut self, steps: Vec<String>) -> Self {
+        self.mend.extend(steps);
+        self
+    }
+
+    fn whole_message(&self) -> String {
+        match &self.answer {
+            Some(answer) => format!("{}: {answer}", self.message),
+            None => self.message.clone(),
+        }
+    }
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail(_) => "fail",
+        }
+    }
+}
+
+impl Hop {
+    /// A chain's hops; the token's claims name the session where nobody else does.
+    pub(super) fn all(chain: &Chain, claims: Option<&Claims>) -> Vec<Self> {
+        let mut base = Self::of(chain.base.kind(), chain.session(1));
+        if let Some(hop) = chain.base.web_identity() {
+            base.web_identity_token_file = Some(hop.token_file.path().display().to_string());
+            let from_claims = || claims.map(|claims| claims.session_name().as_str().to_owned());
+            base.role_session_name = base.role_session_name.or_else(from_claims);
+        }
+        let chained = chain.hops.iter().map(|hop| Self {
+            external_id: hop.external_id.as_ref().map(|external_id| external_id.as_str().to_owned()),
+            ..Self::of("assume_role", Some(&hop.session))
+        });
+        std::iter::once(base).chain(chained).collect()
+    }
+
+    fn of(kind: &'static str, session: Option<&SessionPlan>) -> Self {
+        Self {
+            kind,
+            role_arn: session.map(|session| session.role_arn.to_string()),
+            web_identity_token_file: None,
+            role_session_name: session.and_then(|session| Some(session.session_name.as_ref()?.as_str().to_owned())),
+            external_id: None,
+            duration_seconds: session.and_then(|session| session.duration.map(SessionDuration::as_secs)),
+            sts_endpoint: session
+                .map(|session| session.endpoint.url_without_secrets().trim_end_matches('/').to_owned()),
+            signing_region: session.map(|session| session.endpoint.signing_region.clone()),
+        }
+    }
+}
+
+impl ProfileReport {
+    pub(super) fn has_failed(&self) -> bool {
+        self.first_failure().is_some()
+    }
+
+    fn first_failure(&self) -> Option<(Exit, &Check)> {
+        self.checks.iter().find_map(|check| match check.outcome {
+            Outcome::Fail(exit) => Some((exit, check)),
+            Outcome::Ok | Outcome::Warn => None,
+        })
+    }
+}
+
+impl Report {
+    /// The document.
+    pub(super) fn json(&self) -> String {
+        let profiles = self.profiles.iter().map(|ProfileReport { name, hops, checks, .. }| WireProfile {
+            name,
+            hops,
+            checks: checks.iter().map(WireCheck::of).collect(),
+        });
+        // Strings and numbers always serialize.
+        let mut document = serde_json::to_string_pretty(&Wire { profiles: profiles.collect() }).unwrap_or_default();
+        document.push('\n');
+        document
+    }
+
+    /// The lines: result, name, message, and below it what STS said and what to do.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        for (number, profile) in self.profiles.iter().enumerate() {
+            let gap = if number == 0 { "" } else { "\n" };
+            text.push_str(&format!("{gap}profile {}\n", visible(&profile.name)));
+            let names = profile.checks.iter().map(|check| &check.name).chain(&profile.skipped);
+            let width = names.map(|name| name.len()).max().unwrap_or_default();
+            let mut line = |result: &str, name: &str, message: &str| {
+                text.push_str(&format!("  {result:<4}  {name:<width$}  {}\n", visible(message)));
+            };
+            for check in &profile.checks {
+                line(check.outcome.as_str(), &check.name, &check.message);
+                if let Some(answer) = &check.answer {
+                    line("", "", answer);
+                }
+                for step in &check.mend {
+                    line("", "", &format!("-> {step}"));
+                }
+            }
+            for name in &profile.skipped {
+                line("skip", name, "not tried, because of the failure above");
+            }
+        }
+        text
+    }
+
+    /// Success where nothing failed, else what failed first.
+    pub(super) fn outcome(&self) -> Result<(), Failed> {
+        let Some((profile, (exit, check))) =
+            self.profiles.iter().find_map(|profile| Some((profile, profile.first_failure()?)))
+        else {
+            return Ok(());
+        };
+        let checks = || self.profiles.iter().flat_map(|profile| &profile.checks);
+        let failed = checks().filter(|check| matches!(check.outcome, Outcome::Fail(_))).count();
+        let Check { name, mend, .. } = check;
+        let message = check.whole_message();
+        let mend = mend.first().map(|mend| format!("; {mend}")).unwrap_or_default();
+        let line = format!(
+            "{failed} of {} checks failed: profile {}: {name}: {message}{mend}",
+            checks().count(),
+            profile.name
+        );
+        Err(Failed::new(exit, visible(&line)))
+    }
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    profiles: Vec<WireProfile<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireProfile<'a> {
+    name: &'a str,
+    hops: &'a [Hop],
+    checks: Vec<WireCheck<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireCheck<'a> {
+    name: &'a str,
+    result: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<String>,
+}
+
+impl<'a> WireCheck<'a> {
+    fn of(check: &'a Check) -> Self {
+        let mend = (!check.mend.is_empty()).then(|| check.mend.join("; "));
+        Self { name: &check.name, result: check.outcome.as_str(), message: check.whole_message(), mend }
+    }
+}
+
+/// Text for a terminal: what a token claims of itself must not move the cursor.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

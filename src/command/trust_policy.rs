@@ -1,0 +1,215 @@
+//! `credvend trust-policy`: what IAM must hold for this token and this chain, to be pasted or piped.
+//!
+//! Reads the token's claims and the configuration, and asks nobody. In text every line that is not JSON begins with `#`.
+//! [Roles for service accounts](https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html),
+//! [across accounts](https://docs.aws.amazon.com/eks/latest/userguide/cross-account-access.html).
+
+use serde::Serialize;
+
+use super::{Exit, Failed, process::print};
+use crate::{
+    chain::Chain,
+    cli::IdentityArgs,
+    config::{self, Mistakes, env::Environment},
+    iam::{self, Document, IdentityProvider, Kind, Policy, Scope},
+    provider::ProviderError,
+    token::Claims,
+};
+
+/// What `trust-policy` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Trust every service account of the token's namespace
+    #[arg(long)]
+    namespace_wide: bool,
+
+    /// Let the last role trust the cluster itself: its account registers the cluster as an identity provider of its own
+    #[arg(long)]
+    direct: bool,
+
+    /// Form of the output: text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: String,
+
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+/// Everything that is to be set up.
+#[derive(Default)]
+struct Setup {
+    documents: Vec<Document>,
+    providers: Vec<IdentityProvider>,
+    remarks: Vec<String>,
+}
+
+/// Prints the documents.
+pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+    let as_json = match args.format.as_str() {
+        "text" => false,
+        "json" => true,
+        _ => return Err(Mistakes::one("--format must be text or json").into()),
+    };
+    let scope = if args.namespace_wide { Scope::Namespace } else { Scope::ServiceAccount };
+    let identity = config::identity(&args.identity, env)?;
+    let mut setup = Setup::default();
+    for chain in &identity.chains {
+        let claims = claims_of(chain, scope)?;
+        if args.direct {
+            setup.add_direct(chain, claims.as_ref(), scope)?;
+        } else {
+            setup.add(chain, claims.as_ref(), scope);
+        }
+    }
+    setup.documents = iam::merged(setup.documents);
+    print(&if as_json { setup.json() } else { setup.text() })
+}
+
+/// The claims of the token at the chain's base, where it begins with one.
+fn claims_of(chain: &Chain, scope: Scope) -> Result<Option<Claims>, Failed> {
+    let Some(hop) = chain.base.web_identity() else { return Ok(None) };
+    let token = hop.token_file.read().map_err(ProviderError::from)?;
+    let claims = token.claims().clone();
+    let lacks = |what: &str| {
+        let path = hop.token_file.path().display();
+        let line = format!("web identity token file {path}: the token names no {what}");
+        Err(Failed::new(Exit::Token, format!("{line}; mount a projected serviceAccountToken volume")))
+    };
+    if claims.issuer.is_empty() {
+        return lacks("issuer (iss)");
+    }
+    if claims.subject.is_empty() {
+        return lacks("subject (sub)");
+    }
+    if claims.audience.as_slice().is_empty() {
+        return lacks("audience (aud)");
+    }
+    if scope == Scope::Namespace && claims.service_account().is_none() {
+        return Err(Mistakes::one(
+            "--namespace-wide is for a Kubernetes service account's token: this one's subject names none",
+        )
+        .into());
+    }
+    Ok(Some(claims))
+}
+
+impl Setup {
+    fn add(&mut self, chain: &Chain, claims: Option<&Claims>, scope: Scope) {
+        if let (Some(hop), Some(claims)) = (chain.base.web_identity(), claims) {
+            self.add_provider(IdentityProvider::of(&hop.session.role_arn, claims));
+        }
+        self.documents.extend(iam::documents(chain, claims, scope));
+    }
+
+    /// The last role trusts the token; the roles before it are not needed.
+    fn add_direct(&mut self, chain: &Chain, claims: Option<&Claims>, scope: Scope) -> Result<(), Failed> {
+        let (Some(claims), Some(role_arn)) = (claims, chain.role_arn()) else {
+            let line = format!(
+                "--direct needs a web identity token: profile {} begins with {} credentials",
+                chain.profile,
+                chain.base.kind()
+            );
+            return Err(Mistakes::one(line).into());
+        };
+        self.add_provider(IdentityProvider::of(role_arn, claims));
+        self.remarks.push(format!(
+            "with this, {role_arn} is the first role and the only one: AWS_ROLE_ARN={role_arn} without CREDVEND_CHAIN_ROLE_ARNS, \
+             or web_identity_token_file in place of source_profile in its profile"
+        ));
+        if chain.hops.iter().any(|hop| hop.external_id.is_some() || hop.pod_tags || !hop.tags.is_empty()) {
+            self.remarks.push(
+                "external ID and session tags are for chained roles: a role that trusts the token takes neither"
+                    .to_owned(),
+            );
+        }
+        let policy = iam::trust_in_token(role_arn, claims, scope);
+        self.documents.push(Document { role_arn: role_arn.clone(), kind: Kind::TrustPolicy, policy, note: None });
+        Ok(())
+    }
+
+    fn add_provider(&mut self, provider: IdentityProvider) {
+        if !self.providers.contains(&provider) {
+            self.providers.push(provider);
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut blocks: Vec<String> = Vec::new();
+        for provider in &self.providers {
+            blocks.push(format!(
+                "# identity provider in account {}, once for each cluster\n#   {}\n",
+                provider.account_id,
+                provider.create_command()
+            ));
+        }
+        blocks.extend(self.remarks.iter().map(|remark| format!("# {remark}\n")));
+        for document in &self.documents {
+            let Document { role_arn, kind, policy, note } = document;
+            let (what, effect) = match kind {
+                Kind::TrustPolicy => ("trust policy of", "; takes the place of the one before"),
+                Kind::PermissionPolicy => ("permission policy for", ""),
+            };
+            let create = document
+                .create_role_command()
+                .map(|command| format!("#   or make the role: {command}\n"))
+                .unwrap_or_default();
+            let note = note.map(|note| format!("# {note}\n")).unwrap_or_default();
+            // Maps of strings always serialize.
+            let json = serde_json::to_string_pretty(policy).unwrap_or_default();
+            blocks.push(format!(
+                "# {what} {role_arn}, in account {}{effect}\n#   {}\n{create}{note}{json}\n",
+                role_arn.account_id(),
+                document.command()
+            ));
+        }
+        blocks.join("\n")
+    }
+
+    fn json(&self) -> String {
+        let wire = Wire {
+            documents: self.documents.iter().map(WireDocument::of).collect(),
+            identity_providers: self.providers.iter().map(WireProvider::of).collect(),
+        };
+        let mut document = serde_json::to_string_pretty(&wire).unwrap_or_default();
+        document.push('\n');
+        document
+    }
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    documents: Vec<WireDocument<'a>>,
+    identity_providers: Vec<WireProvider<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireDocument<'a> {
+    role_arn: &'a str,
+    kind: &'static str,
+    policy: &'a Policy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct WireProvider<'a> {
+    account_id: &'a str,
+    url: &'a str,
+    client_ids: &'a [String],
+}
+
+impl<'a> WireDocument<'a> {
+    fn of(document: &'a Document) -> Self {
+        let kind = match document.kind {
+            Kind::TrustPolicy => "trust_policy",
+            Kind::PermissionPolicy => "permission_policy",
+        };
+        Self { role_arn: document.role_arn.as_str(), kind, policy: &document.policy, note: document.note }
+    }
+}
+
+impl<'a> WireProvider<'a> {
+    fn of(provider: &'a IdentityProvider) -> Self {
+        Self { account_id: &provider.account_id, url: &provider.url, client_ids: &provider.client_ids }
+    }
+}

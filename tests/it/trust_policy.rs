@@ -1,0 +1,231 @@
+use local_sts::{Claims, LocalSts, OidcProvider, PolicyDocument, World};
+use serde_json::{Value, json};
+
+use crate::{
+    profiles::CROSS_ACCOUNT,
+    support::{Credvend, ROLE_A, ROLE_B, Stage},
+};
+
+const ROLE_C: &str = "arn:aws:iam::333333333333:role/account-c-role";
+
+/// What `--format json` prints.
+#[track_caller]
+fn printed(stage: &Stage, command: Credvend) -> Value {
+    let ended = command.end().succeeded();
+    assert_eq!(ended.stderr, "");
+    stage.refuse_leaks(&ended.stdout);
+    assert_eq!(stage.actions(), [""; 0], "STS is not asked");
+    serde_json::from_str(&ended.stdout).expect("JSON")
+}
+
+/// A stage whose accounts hold the printed documents and providers, and nothing else. Its issuer is fixed, so that documents
+/// that one stage printed are good for another.
+fn stage_with(documents: Option<&Value>) -> Stage {
+    let mut world = World::two_accounts();
+    world.issuer = Some("https://oidc.example.com/id/ABCDEF".to_owned());
+    let mut c = world.accounts["222222222222"].roles["account-b-role"].clone();
+    c.trust = nobody();
+    world.accounts.entry("333333333333".to_owned()).or_default().roles.insert("account-c-role".to_owned(), c);
+    if let Some(setup) = documents {
+        for account in world.accounts.values_mut() {
+            account.oidc_providers.clear();
+            for role in account.roles.values_mut() {
+                role.trust = nobody();
+                role.policies.clear();
+            }
+        }
+        for provider in setup["identity_providers"].as_array().expect("a list") {
+            let account = world.accounts.get_mut(provider["account_id"].as_str().expect("text")).expect("an account");
+            account.oidc_providers.push(OidcProvider {
+                url: provider["url"].as_str().expect("text").to_owned(),
+                client_ids: serde_json::from_value(provider["client_ids"].clone()).expect("a list"),
+            });
+        }
+        for document in setup["documents"].as_array().expect("a list") {
+            let policy: PolicyDocument = document["policy"].to_string().parse().expect("IAM reads it");
+            let role = world.role_mut(document["role_arn"].as_str().expect("text")).expect("a role");
+            match document["kind"].as_str() {
+                Some("trust_policy") => role.trust = policy,
+                Some("permission_policy") => role.policies.push(policy),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    Stage::of(LocalSts::start(world).expect("local STS starts"))
+}
+
+fn nobody() -> PolicyDocument {
+    let document = json!({"Statement": {"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"StringEquals": {"sts:RoleSessionName": "x"}}}});
+    document.to_string().parse().expect("a policy")
+}
+
+/// The chain with everything that a hop can pass.
+const CHAIN: [&str; 10] = [
+    "--chain-role-arn",
+    ROLE_B,
+    "--chain-role-arn",
+    ROLE_C,
+    "--session-tag=pod",
+    "--session-tag=team=a",
+    "--transitive-tag=team",
+    "--source-identity=ops",
+    "--external-id",
+    "shared/word",
+];
+
+#[test]
+fn what_is_printed_is_what_sts_demands() {
+    let printer = stage_with(None);
+    let setup = printed(&printer, printer.credvend(&[&["trust-policy", "--format", "json"][..], &CHAIN].concat()));
+    let places: Vec<_> = setup["documents"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|document| (document["role_arn"].as_str().expect("text"), document["kind"].as_str().expect("text")))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            (ROLE_A, "trust_policy"),
+            (ROLE_B, "trust_policy"),
+            (ROLE_A, "permission_policy"),
+            (ROLE_C, "trust_policy"),
+            (ROLE_B, "permission_policy"),
+        ]
+    );
+
+    let stage = stage_with(Some(&setup));
+    let export = || stage.credvend(&[&["export"][..], &CHAIN].concat());
+    export().end().succeeded();
+    let without_word = stage.credvend(&[&["export"][..], &CHAIN[..8]].concat());
+    without_word.end().failed(4, &["hop 3", "AccessDenied"]);
+    for (namespace, account) in [("other", "checkout"), ("shop", "other")] {
+        stage.renew_token(&Claims::service_account(namespace, account));
+        export().end().failed(4, &["hop 1", "AccessDenied"]);
+    }
+}
+
+#[test]
+fn each_document_is_needed() {
+    let printer = stage_with(None);
+    let setup = printed(&printer, printer.credvend(&[&["trust-policy", "--format", "json"][..], &CHAIN].concat()));
+    let count = setup["documents"].as_array().expect("a list").len();
+    for left_out in 0..count {
+        let mut setup = setup.clone();
+        setup["documents"].as_array_mut().expect("a list").remove(left_out);
+        let stage = stage_with(Some(&setup));
+        stage.credvend(&[&["export"][..], &CHAIN].concat()).end().failed(4, &["AccessDenied"]);
+    }
+}
+
+#[test]
+fn a_namespace_wide_trust_ends_with_the_namespace() {
+    let printer = stage_with(None);
+    let arguments = ["trust-policy", "--namespace-wide", "--format", "json", "--chain-role-arn", ROLE_B];
+    let setup = printed(&printer, printer.credvend(&arguments));
+    let condition = &setup["documents"][0]["policy"]["Statement"][0]["Condition"];
+    assert_eq!(
+        condition,
+        &json!({
+            "StringEquals": {"oidc.example.com/id/ABCDEF:aud": "sts.amazonaws.com"},
+            "StringLike": {"oidc.example.com/id/ABCDEF:sub": "system:serviceaccount:shop:*"},
+        })
+    );
+    let stage = stage_with(Some(&setup));
+    let export = || stage.credvend(&["export", "--chain-role-arn", ROLE_B]);
+    stage.renew_token(&Claims::service_account("shop", "any"));
+    export().end().succeeded();
+    stage.renew_token(&Claims::service_account("shop2", "checkout"));
+    export().end().failed(4, &["hop 1", "AccessDenied"]);
+
+    printer
+        .renew_token(&Claims { subject: Some("repo:org/app".into()), ..Claims::service_account("shop", "checkout") });
+    printer.credvend(&arguments).end().failed(2, &["--namespace-wide", "service account"]);
+}
+
+#[test]
+fn a_direct_trust_needs_the_last_account_alone() {
+    let printer = stage_with(None);
+    let arguments = ["trust-policy", "--direct", "--format", "json", "--chain-role-arn", ROLE_B];
+    let setup = printed(&printer, printer.credvend(&arguments));
+    assert_eq!(setup["documents"].as_array().map(Vec::len), Some(1));
+    let url = "https://oidc.example.com/id/ABCDEF";
+    let provider = json!({"account_id": "222222222222", "url": url, "client_ids": ["sts.amazonaws.com"]});
+    assert_eq!(setup["identity_providers"], json!([provider]));
+    let stage = stage_with(Some(&setup));
+    stage.credvend(&["export", "--role-arn", ROLE_B]).end().succeeded();
+
+    let text = printer.credvend(&["trust-policy", "--direct", "--chain-role-arn", ROLE_B]).end().succeeded().stdout;
+    for words in [
+        "aws iam create-open-id-connect-provider --url https://oidc.example.com/id/ABCDEF --client-id-list sts.amazonaws.com",
+        &format!("AWS_ROLE_ARN={ROLE_B}"),
+        "arn:aws:iam::222222222222:oidc-provider/oidc.example.com/id/ABCDEF",
+    ] {
+        assert!(text.contains(words), "{words:?} is missing in {text}");
+    }
+}
+
+#[test]
+fn text_is_json_under_comments_and_says_where_each_goes() {
+    let printer = stage_with(None);
+    let json =
+        printed(&printer, printer.with_config(&["trust-policy", "--all-profiles", "--format", "json"], CROSS_ACCOUNT));
+    let text = printer.with_config(&["trust-policy", "--all-profiles"], CROSS_ACCOUNT).end().succeeded().stdout;
+    let code: String = text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    let documents: Vec<Value> =
+        serde_json::Deserializer::from_str(&code).into_iter().collect::<Result<_, _>>().expect("JSON documents");
+    let policies: Vec<Value> =
+        json["documents"].as_array().expect("a list").iter().map(|document| document["policy"].clone()).collect();
+    assert_eq!(documents, policies);
+    assert_eq!(policies.len(), 3, "what two profiles share is printed once");
+    for words in [
+        "# trust policy of arn:aws:iam::111111111111:role/account-a-role, in account 111111111111",
+        "aws iam update-assume-role-policy --role-name account-b-role --policy-document file://account-b-role-trust.json",
+        "aws iam put-role-policy --role-name account-a-role --policy-name assume-role --policy-document file://account-a-role-permission.json",
+    ] {
+        assert!(text.contains(words), "{words:?} is missing in {text}");
+    }
+}
+
+#[test]
+fn a_role_that_two_profiles_use_gets_one_document() {
+    let printer = stage_with(None);
+    let config = format!("{CROSS_ACCOUNT}[profile c]\nsource_profile = account_a_role\nrole_arn = {ROLE_C}\n");
+    let setup =
+        printed(&printer, printer.with_config(&["trust-policy", "--all-profiles", "--format", "json"], &config));
+    assert_eq!(setup["documents"].as_array().map(Vec::len), Some(4));
+    let stage = stage_with(Some(&setup));
+    for profile in ["account_b_role", "c"] {
+        stage.with_config(&["export", "--profile", profile], &config).end().succeeded();
+    }
+}
+
+#[test]
+fn keys_at_the_base_leave_a_placeholder() {
+    let stage = Stage::new();
+    let config = format!(
+        "[default]\nrole_arn = {ROLE_A}\nsource_profile = keys\n[profile keys]\naws_access_key_id = AKIAX\naws_secret_access_key = hidden-secret\n"
+    );
+    let ended = stage.with_config(&["trust-policy"], &config).end().succeeded();
+    assert!(
+        ended.stdout.contains("\"AWS\": \"arn:aws:iam::111111111111:root\"") && ended.stdout.contains("placeholder")
+    );
+    assert!(!ended.stdout.contains("hidden-secret"));
+    let json = printed(&stage, stage.with_config(&["trust-policy", "--format", "json"], &config));
+    assert!(json["documents"][0]["note"].as_str().expect("a note").contains("placeholder"));
+    assert_eq!(json["identity_providers"], json!([]));
+    stage.with_config(&["trust-policy", "--direct"], &config).end().failed(2, &["--direct", "web identity token"]);
+}
+
+#[test]
+fn it_needs_a_token_but_no_region_and_no_life() {
+    let stage = Stage::new();
+    stage.renew_token(&Claims { issued_at_offset: -7200, ..Claims::service_account("shop", "checkout") });
+    stage.credvend(&["trust-policy"]).without("AWS_REGION").without("AWS_ENDPOINT_URL_STS").end().succeeded();
+    let absent = stage.path("absent");
+    let run = stage.credvend(&["trust-policy"]).env("AWS_WEB_IDENTITY_TOKEN_FILE", absent);
+    run.end().failed(3, &["absent", "no such file"]);
+    stage.renew_token(&Claims { audience: vec![], ..Claims::service_account("shop", "checkout") });
+    stage.credvend(&["trust-policy"]).end().failed(3, &["audience", "projected"]);
+    stage.credvend(&["trust-policy", "--format", "yaml"]).end().failed(2, &["--format"]);
+}
