@@ -10,6 +10,18 @@ use crate::command;
 /// Exchanges a Kubernetes service account token for AWS credentials, chains roles, keeps the result fresh and vends it.
 #[derive(Debug, Parser)]
 #[command(name = "credvend", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_long_help = "Examples:
+  # Run a program with credentials of the role that the pod's service account is annotated with
+  credvend exec -- ./server
+
+  # Serve them to the other containers of a pod
+  credvend run
+
+  # Print them once
+  credvend export
+
+Each command's --help has more. Exit codes: 0 done, 2 usage or configuration, 3 the token, 4 STS refused, 5 STS not
+reached, 6 a sink could not be written or bound, 1 anything else.")]
 pub struct Cli {
     /// The command.
     #[command(subcommand)]
@@ -24,19 +36,41 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Keep credentials fresh in every sink until SIGTERM; with --once, fill the file sinks and exit
+    ///
+    /// The sinks are the container credentials endpoint that AWS SDKs ask (--listen), and a shared credentials file
+    /// (--credentials-file). With the variables that the EKS pod identity webhook sets, no flag is needed.
     Run(Box<command::run::Args>),
     /// Print one profile's credentials, or write them to a file, once
+    ///
+    /// What is printed does not stay fresh: for longer work use `credvend exec` or `credvend run`.
     Export(Box<command::export::Args>),
     /// Print the credential_process JSON, for an AWS config file
+    ///
+    /// SDKs run the line of their profile's credential_process when they need credentials, and again before those expire.
+    /// With --from-endpoint the credentials are those of a running `credvend run`.
     Process(Box<command::process::Args>),
+    /// Run a program beside a private endpoint, with the environment that points AWS SDKs at it
+    ///
+    /// The first exchange is made before CMD starts; from then on credvend keeps the credentials fresh, passes signals on, and
+    /// exits as CMD exits. From CMD's environment it removes keys, web identity and profile, which SDKs would prefer; a shared
+    /// file whose default profile holds credentials is hidden from it. Of several profiles the first is CMD's default.
+    Exec(Box<command::exec::Args>),
     /// Examine token, configuration, STS and each hop, and say what is wrong and how to mend it
     Check(Box<command::check::Args>),
     /// Print the IAM policies that this token and chain need
     TrustPolicy(Box<command::trust_policy::Args>),
     /// Ask a running `credvend run` whether it is ready: exit 0 or 1
+    ///
+    /// Ready is who holds valid credentials for every profile. It is found by the same flags and variables as `run`'s.
     Health(command::health::Args),
     /// Show what a running `credvend run` holds: roles, expiries, the last errors; never a secret
     Status(command::status::Args),
+    /// Copy this binary into a directory, for containers that share it
+    ///
+    /// The copy is static and needs nothing else. It replaces an older one at once, even while that is running.
+    Install(command::install::Args),
+    /// Print what makes a shell complete commands and flags
+    Completions(command::completions::Args),
 }
 
 /// How log lines look.
@@ -147,16 +181,50 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitC
             eprintln!("credvend: no command given; choose one of those above");
             return ExitCode::from(2);
         }
-        // The error and its tips, without the usage that follows after an empty line.
-        let mut parts: Vec<&str> = Vec::new();
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            if line.starts_with("Usage:") {
-                break;
-            }
-            parts.push(line);
-        }
-        let line = parts.join("; ");
-        eprintln!("credvend: {}; see credvend --help", line.trim_start_matches("error: "));
+        eprintln!("credvend: {}", in_one_line(&text));
         ExitCode::from(2)
     })
+}
+
+/// The error and its tips; of the usage that follows, the command whose help says more.
+fn in_one_line(text: &str) -> String {
+    let mut line = String::new();
+    let mut command = "credvend";
+    for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
+        if let Some(usage) = part.strip_prefix("Usage: ") {
+            let end = usage.find(|c: char| !c.is_ascii_lowercase() && c != ' ').unwrap_or(usage.len());
+            command = usage[..end].trim_end();
+            break;
+        }
+        if !part.starts_with("For more information") {
+            let separator = if line.is_empty() || line.ends_with(':') { " " } else { "; " };
+            line.extend([separator, part]);
+        }
+    }
+    format!("{}; see {command} --help", line.trim_start().trim_start_matches("error: "))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_usage_error_is_one_line_that_names_the_command_s_help() {
+        for (arguments, line) in [
+            (&["exec"][..], "the following required arguments were not provided: <CMD>...; see credvend exec --help"),
+            (&["completions", "tcsh"], "invalid value 'tcsh' for '<SHELL>'"),
+            (&["--nothing"], "unexpected argument '--nothing' found; see credvend --help"),
+        ] {
+            let error = Cli::try_parse_from([&["credvend"], arguments].concat()).expect_err("a mistake");
+            let told = in_one_line(&error.render().to_string());
+            assert!(told.starts_with(line) && told.ends_with("--help") && !told.contains("For more"), "{told}");
+        }
+    }
 }

@@ -1,8 +1,11 @@
 //! Commands: one file each, its arguments beside what it does.
 
 pub mod check;
+pub mod completions;
+pub mod exec;
 pub mod export;
 pub mod health;
+pub mod install;
 mod oneshot;
 pub mod process;
 pub mod run;
@@ -45,6 +48,10 @@ pub enum Exit {
     Unavailable = 5,
     /// A sink could not be written or bound.
     Sink = 6,
+    /// Of `exec`: the program cannot be run.
+    CommandNotExecutable = 126,
+    /// Of `exec`: there is no such program.
+    CommandNotFound = 127,
 }
 
 impl Failed {
@@ -93,7 +100,7 @@ pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
         Err(mistakes) => (LogFormat::Text, Err(mistakes.into())),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failed) => {
             report(&failed, format);
             ExitCode::from(failed.code as u8)
@@ -101,11 +108,13 @@ pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
     }
 }
 
-async fn dispatch(command: Command, env: &dyn Environment) -> Result<(), Failed> {
-    if !matches!(&command, Command::Run(args) if !args.once) {
+async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, Failed> {
+    // `run` ends in its own time, and `exec` with its program.
+    if !matches!(&command, Command::Run(args) if !args.once) && !matches!(&command, Command::Exec(_)) {
         shutdown::exit_on_signals();
     }
-    match command {
+    let done = match command {
+        Command::Exec(args) => return exec::run(&args, env).await,
         Command::Run(args) => run::run(&args, env).await,
         Command::Export(args) => export::run(&args, env).await,
         Command::Process(args) => process::run(&args, env).await,
@@ -113,7 +122,10 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<(), Failed>
         Command::TrustPolicy(args) => trust_policy::run(&args, env),
         Command::Health(args) => health::run(&args, env).await,
         Command::Status(args) => status::run(&args, env).await,
-    }
+        Command::Install(args) => install::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// The last line on stderr, at whatever level is logged.

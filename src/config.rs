@@ -3,10 +3,12 @@
 //! A flag outranks a variable, a variable outranks a profile's key (but for the session name, where SDKs have it the other way). Every mistake is reported, at once, by the name of
 //! what holds it and never by its value.
 
+pub mod container;
 pub mod env;
 mod identity;
 mod parameters;
 mod profile;
+pub mod shadowing;
 pub mod sinks;
 mod sts_settings;
 

@@ -65,6 +65,7 @@ pub mod iam;
 // The process
 pub mod admin;
 pub mod app;
+pub mod child;
 pub mod cli;
 pub mod command;
 pub mod config;

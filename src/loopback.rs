@@ -1,6 +1,9 @@
 //! A small HTTP client for asking a running `credvend run` on the same machine: no TLS, no proxy, no pool.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    fmt::Display,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -27,11 +30,24 @@ pub fn reachable(mut bound: SocketAddr) -> SocketAddr {
 /// # Errors
 /// Why there was no answer.
 pub async fn get(address: SocketAddr, path: &str, authorization: Option<&str>) -> Result<(StatusCode, Bytes), String> {
+    get_from(address, address, path, authorization).await
+}
+
+/// Asks for a path as [`get`] does, calling the endpoint by the name `host`.
+///
+/// # Errors
+/// Why there was no answer.
+pub async fn get_from(
+    address: SocketAddr,
+    host: impl Display,
+    path: &str,
+    authorization: Option<&str>,
+) -> Result<(StatusCode, Bytes), String> {
     let stream = TcpStream::connect(address).await.map_err(|error| error.kind().to_string())?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
     // Ends with the sender.
     tokio::spawn(connection);
-    let mut request = Request::get(path).header(header::HOST, address.to_string());
+    let mut request = Request::get(path).header(header::HOST, host.to_string());
     if let Some(authorization) = authorization {
         request = request.header(header::AUTHORIZATION, authorization);
     }

@@ -2,7 +2,12 @@
 
 use std::process::ExitCode;
 
-use credvend::{cli, command, config::env::ProcessEnvironment, hardening};
+use credvend::{
+    cli::{self, Command},
+    command,
+    config::env::ProcessEnvironment,
+    hardening,
+};
 
 fn main() -> ExitCode {
     hardening::harden();
@@ -10,6 +15,10 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
+    // `exec` runs a program that may leave a core.
+    if !matches!(cli.command, Command::Exec(_)) {
+        hardening::forbid_core_dumps();
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(_) => return ExitCode::FAILURE,

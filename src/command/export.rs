@@ -14,6 +14,18 @@ use crate::{
 
 /// What `export` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  # Into this shell
+  eval \"$(credvend export)\"
+
+  # Of a profile, whose chain may span accounts
+  eval \"$(credvend export --profile account_b_role)\"
+
+  # For half an hour, as JSON
+  credvend export --duration 30m --format json
+
+  # Into a file that is readable by its owner alone
+  credvend export --output /run/aws.env")]
 pub struct Args {
     /// Syntax of what is written: env, dotenv, docker, fish, powershell, json or credentials
     #[arg(long, value_name = "FORMAT", default_value = "env")]

@@ -22,6 +22,15 @@ const TIMEOUT: Duration = Duration::from_millis(900);
 
 /// What `health` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  # A probe, in an image without a shell
+  startupProbe: {exec: {command: [\"/credvend\", \"health\"]}, periodSeconds: 1}
+
+  # One profile of several
+  credvend health --profile account_b_role
+
+  # In a script
+  until credvend health; do sleep 1; done")]
 pub struct Args {
     /// Ask for this profile alone
     #[arg(long, value_name = "NAME")]

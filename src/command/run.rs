@@ -38,6 +38,20 @@ use crate::{
 
 /// What `run` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  # As a sidecar: SDKs get AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:9911/v1/credentials
+  credvend run
+
+  # Into another account, through a first role
+  credvend run --chain-role-arn arn:aws:iam::222222222222:role/account-b-role
+
+  # Every profile of a config file, each at /v1/credentials/NAME and in a section of a shared file
+  credvend run --config /etc/credvend/config --all-profiles --credentials-file /aws/credentials
+
+  # As an init container, for tools that read the file alone
+  credvend run --once --credentials-file /aws/credentials
+
+Signals: SIGTERM and SIGINT end it, after --drain; SIGHUP reads the configuration again and refreshes now.")]
 pub struct Args {
     /// Fill the file sinks once and exit; never listen
     #[arg(long)]
@@ -300,7 +314,7 @@ fn write_config_file(app: &App, file: Option<&ConfigFile>) -> Result<(), Failed>
     file.write(app.store()).map_err(|error| Failed::new(Exit::Sink, error))
 }
 
-async fn bind(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr), Failed> {
+pub(super) async fn bind(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr), Failed> {
     let bound = async {
         let listener = TcpListener::bind(address).await?;
         let bound = listener.local_addr()?;

@@ -10,7 +10,7 @@
 mod base;
 mod files;
 
-pub(super) use files::{Wanted, default_of_home};
+pub(super) use files::{Wanted, default_of_home, expand_home, home_file};
 
 use super::{
     Given, Mistakes,

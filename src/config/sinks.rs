@@ -201,7 +201,7 @@ fn is_for_instance_metadata(address: IpAddr) -> bool {
 }
 
 /// Loopback, and the link-local addresses that SDKs accept for this endpoint.
-fn is_for_this_pod_alone(address: IpAddr) -> bool {
+pub(super) fn is_for_this_pod_alone(address: IpAddr) -> bool {
     const LINK_LOCAL: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
     address.is_loopback() || LINK_LOCAL.iter().any(|text| text.parse() == Ok(address))
 }

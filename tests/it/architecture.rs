@@ -54,6 +54,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["arn", "chain", "cli", "command", "credentials", "exchange", "shared_file", "sts", "token"]),
     ("telemetry", &["cli", "config"]),
     ("shutdown", &[]),
+    ("child", &["clock", "hardening"]),
     ("app", &["chain", "clock", "config", "metrics", "refresh", "store", "sts", "tls"]),
 ];
 

@@ -1,6 +1,6 @@
 use ini::Ini;
 
-use crate::support::{ROLE_A, ROLE_B, Signal, Stage};
+use crate::support::{Credvend, ROLE_A, ROLE_B, Signal, Stage};
 
 #[test]
 fn each_profile_asks_the_endpoint() {
@@ -30,6 +30,11 @@ fn each_profile_asks_the_endpoint() {
         assert_eq!(section.get("region"), Some("eu-central-1"));
     }
     stage.refuse_leaks(&text);
+    // The line works, from an application that was told to use the profile which holds it.
+    let line = ini.get_from(Some("profile account_b_role"), "credential_process").expect("a line");
+    let words: Vec<_> = line.split(' ').skip(1).collect();
+    let ended = Credvend::new(&words).env("AWS_PROFILE", "account_b_role").env("AWS_CONFIG_FILE", &path).end();
+    assert!(ended.succeeded().stdout.contains("\"AccountId\":\"222222222222\""));
 
     // It follows the profiles.
     let token = stage.tokens.token_file();

@@ -25,10 +25,16 @@ mod config_file;
 mod credentials_file;
 /// The container credentials endpoint and its guards.
 mod endpoint;
+/// `exec`: the program's environment, signals and end.
+mod exec;
 /// Each format of `export`, read by its own consumer.
 mod export_formats;
+/// `process --from-endpoint`.
+mod from_endpoint;
 /// `health`, `/readyz`, `--admin-listen`.
 mod health;
+/// `install`, `completions`, `--help`.
+mod install;
 /// `--imds-listen`.
 mod instance_metadata;
 /// Log lines, as text and as JSON.
@@ -45,6 +51,8 @@ mod signals;
 mod status;
 /// What STS can do to a client.
 mod sts_faults;
+/// `exec` on a terminal, and as PID 1.
+mod terminal;
 /// TLS, CA bundles, proxies.
 mod tls;
 /// The projected token in all its states.

@@ -138,12 +138,12 @@ fn read(kind: FileKind, path: &Path, named_by: Option<&Given>, mistakes: &mut Mi
     }
 }
 
-fn home_file(env: &dyn Environment, name: &str) -> Option<PathBuf> {
+pub(in crate::config) fn home_file(env: &dyn Environment, name: &str) -> Option<PathBuf> {
     Some(Path::new(&env.text("HOME")?).join(".aws").join(name))
 }
 
 /// SDKs take a leading `~/` in the variables that name these files.
-fn expand_home(text: &str, env: &dyn Environment) -> PathBuf {
+pub(in crate::config) fn expand_home(text: &str, env: &dyn Environment) -> PathBuf {
     match (text.strip_prefix("~/"), env.text("HOME")) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),
         _ => text.into(),

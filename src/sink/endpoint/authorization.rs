@@ -35,6 +35,8 @@ pub struct Authorization {
 pub enum Source {
     /// Nobody is asked for one.
     Open,
+    /// One for every profile, kept nowhere.
+    Memory,
     /// One file for every profile.
     File(PathBuf),
     /// One file a profile, named like it.
@@ -73,6 +75,13 @@ impl Authorization {
         Self { source, mode, keys: Mutex::default() }
     }
 
+    /// One new token that opens every profile; whoever shall know it must be told.
+    pub fn private() -> (Self, SecretString) {
+        let token = random_token();
+        let key = Key { profile: None, token: token.clone(), retired: None };
+        (Self { source: Source::Memory, mode: 0, keys: Mutex::new(vec![key]) }, token)
+    }
+
     /// Reads the tokens of these profiles, and makes those that are missing. With `rotate`, a directory's are all made
     /// anew, and the old ones count for another minute.
     ///
@@ -80,7 +89,7 @@ impl Authorization {
     /// Where a file cannot be written or holds no token; the tokens before stay valid.
     pub fn load(&self, profiles: &[String], rotate: bool, now: Moment) -> Result<(), AuthorizationError> {
         let fresh = match &self.source {
-            Source::Open => return Ok(()),
+            Source::Open | Source::Memory => return Ok(()),
             Source::File(path) => vec![Key { profile: None, token: self.token_at(path, false)?, retired: None }],
             Source::Directory(directory) => profiles
                 .iter()

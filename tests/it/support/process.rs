@@ -4,6 +4,7 @@ use std::{
     ffi::OsStr,
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
+    os::unix::process::CommandExt as _,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
@@ -66,6 +67,12 @@ impl Credvend {
 
     pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.0.arg(argument);
+        self
+    }
+
+    /// In a process group of its own, which it can signal.
+    pub(crate) fn own_group(mut self) -> Self {
+        self.0.process_group(0);
         self
     }
 

@@ -1,0 +1,31 @@
+//! `credvend completions`: what makes a shell complete credvend's commands and flags, made from the same definitions as `--help`.
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use super::{Failed, process::print};
+use crate::cli::Cli;
+
+/// What `completions` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:
+  # bash, in ~/.bashrc
+  source <(credvend completions bash)
+
+  # zsh, into a directory of $fpath
+  credvend completions zsh > ~/.zfunc/_credvend
+
+  # fish
+  credvend completions fish > ~/.config/fish/completions/credvend.fish")]
+pub struct Args {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+/// Prints the script.
+pub(super) fn run(args: &Args) -> Result<(), Failed> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "credvend", &mut script);
+    print(&String::from_utf8_lossy(&script))
+}

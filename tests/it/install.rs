@@ -1,0 +1,56 @@
+use std::{os::unix::fs::PermissionsExt as _, process::Command};
+
+use crate::support::{Credvend, Stage};
+
+#[test]
+fn the_copy_is_whole_executable_and_replaces_a_running_one() {
+    let stage = Stage::new();
+    let directory = stage.path("shared");
+    std::fs::create_dir(&directory).expect("made");
+    let copy = directory.join("credvend");
+    let install = || Credvend::new(&["install"]).arg(&directory).end().succeeded();
+    assert_eq!(install().stdout, "");
+    let mode = std::fs::metadata(&copy).expect("there").permissions().mode();
+    assert_eq!(mode & 0o7777, 0o755);
+    let original = std::fs::read(env!("CARGO_BIN_EXE_credvend")).expect("read");
+    assert!(std::fs::read(&copy).expect("read") == original);
+
+    // The copy runs, and installs itself over itself.
+    let status = Command::new(&copy).arg("install").arg(&directory).env_clear().status().expect("it runs");
+    assert!(status.success());
+    assert!(std::fs::read(&copy).expect("read") == original);
+    let names: Vec<_> = std::fs::read_dir(&directory).expect("read").flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["credvend"], "nothing is left behind");
+}
+
+#[test]
+fn what_cannot_be_installed_is_named() {
+    let stage = Stage::new();
+    Credvend::new(&["install"]).arg(stage.path("absent")).end().failed(6, &["absent/credvend", "create it"]);
+    let file = stage.write("file", "");
+    Credvend::new(&["install"]).arg(file).end().failed(6, &["not a directory"]);
+    stage.write("taken/credvend/file", "");
+    Credvend::new(&["install"]).arg(stage.path("taken")).end().failed(6, &["taken/credvend"]);
+    Credvend::new(&["install"]).end().failed(2, &["<DIR>"]);
+}
+
+#[test]
+fn completions_know_every_command() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = Credvend::new(&["completions", shell]).end().succeeded().stdout;
+        for word in ["exec", "install", "from-endpoint", "chain-role-arn"] {
+            assert!(script.contains(word), "{word} for {shell}");
+        }
+    }
+    Credvend::new(&["completions", "tcsh"]).end().failed(2, &["bash", "zsh"]);
+}
+
+#[test]
+fn every_command_s_help_shows_examples() {
+    for command in ["run", "export", "process", "exec", "health", "install", "completions"] {
+        let long = Credvend::new(&[command, "--help"]).end().succeeded().stdout;
+        assert!(long.contains("Examples") && long.contains(&format!("credvend {command}")), "{command}");
+        let short = Credvend::new(&[command, "-h"]).end().succeeded().stdout;
+        assert!(!short.contains("Examples"), "{command}");
+    }
+}
