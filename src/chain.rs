@@ -18,7 +18,7 @@ use crate::{
     arn::{ExternalId, Region, RoleArn, SessionDuration, SessionName},
     exchange::WebIdentityHop,
     provider::HopName,
-    sts::{Endpoint, Tag},
+    sts::{Endpoint, SessionParameters, Tag},
 };
 
 /// What one profile vends.
@@ -145,6 +145,19 @@ pub struct SessionPlan {
     pub endpoint: Endpoint,
     /// Which roots to trust in place of the built-in ones.
     pub ca_bundle: Option<PathBuf>,
+}
+
+impl SessionPlan {
+    /// What STS is asked for, under this session name.
+    pub fn parameters<'a>(&'a self, session_name: &'a SessionName) -> SessionParameters<'a> {
+        SessionParameters {
+            role_arn: &self.role_arn,
+            session_name,
+            duration: self.duration,
+            policy: self.policy.as_deref(),
+            policy_arns: &self.policy_arns,
+        }
+    }
 }
 
 /// One AssumeRole.

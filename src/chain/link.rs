@@ -23,7 +23,7 @@ use crate::{
         backoff::{self, Random},
         window::Window,
     },
-    sts::{AssumeRole, Client, Issued, SessionParameters, Tag, error::Remedy},
+    sts::{AssumeRole, Client, Issued, Tag, error::Remedy},
     token::Claims,
 };
 
@@ -230,13 +230,7 @@ impl Link {
             tags.extend(signer.claims.as_deref().map(pod_tags).unwrap_or_default());
         }
         let request = AssumeRole {
-            session: SessionParameters {
-                role_arn: &plan.session.role_arn,
-                session_name: &session_name,
-                duration: plan.session.duration,
-                policy: plan.session.policy.as_deref(),
-                policy_arns: &plan.session.policy_arns,
-            },
+            session: plan.session.parameters(&session_name),
             external_id: plan.external_id.as_ref(),
             tags: &tags,
             transitive_tag_keys: &plan.transitive_tag_keys,
