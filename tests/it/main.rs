@@ -37,6 +37,8 @@ mod health;
 mod install;
 /// `--imds-listen`.
 mod instance_metadata;
+/// Each row of the interface's tables: a flag and its variable mean the same.
+mod interface;
 /// Log lines, as text and as JSON.
 mod logs;
 /// `export` and `process`.
