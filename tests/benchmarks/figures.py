@@ -36,15 +36,14 @@ class Stage:
 
     def __init__(self, local_sts, directory):
         token_directory = os.path.join(directory, "token")
-        url_file = os.path.join(directory, "url")
         self.process = subprocess.Popen(
-            [local_sts, "--token-dir", token_directory, "--url-file", url_file],
+            [local_sts, "--token-dir", token_directory],
             stdout=subprocess.PIPE, text=True)
         for line in self.process.stdout:
+            if line.startswith("export AWS_ENDPOINT_URL_STS="):
+                self.url = line.strip().partition("=")[2]
             if line.startswith("export AWS_ROLE_ARN="):
                 break
-        with open(url_file) as file:
-            self.url = file.read().strip()
         self.token_file = os.path.join(token_directory, "token")
         self.environment = {
             "AWS_ENDPOINT_URL_STS": self.url,
