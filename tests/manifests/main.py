@@ -3,11 +3,12 @@
 import sys
 import time
 
-import words
 import rendered
 import restricted
 import schemas
+import symptoms
 import wiring
+import words
 from checks import Checks
 
 
@@ -21,6 +22,7 @@ def main(arguments):
     words.check(checks, stories)
     schemas.check(checks, stories)
     wiring.check(checks, stories, credvend, local_sts)
+    symptoms.check(checks, credvend, local_sts)
     print(f"in {time.monotonic() - started:.0f} s")
     print(f"manifests: {checks.passed} passed, {checks.failed} failed")
     return 1 if checks.failed else 0
