@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import traceback
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -100,6 +101,9 @@ class Rig:
             self.end()
         except Wrong as wrong:
             self.that(False, "the pod works", str(wrong))
+        except Exception:
+            # The other pods are still to be heard of.
+            self.that(False, "the pod can be examined", traceback.format_exc())
         finally:
             for container, process, log in self.sidecars:
                 process.kill()
@@ -287,7 +291,7 @@ class Rig:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             return 0, json.dumps({"error": str(error)})
 
     @staticmethod
