@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     chain::{
-        Base, Chain,
+        Chain,
         link::{Ambient, Link, links},
     },
     clock::{Clock, StsClock, SystemClock},
@@ -25,7 +25,6 @@ use crate::{
 /// What lives as long as the process: clocks and the store, and the tasks that keep the latter fresh.
 pub struct App {
     ambient: Ambient,
-    sts_clock: Arc<StsClock>,
     store: Arc<Store>,
     refreshing: Mutex<JoinSet<()>>,
 }
@@ -36,8 +35,12 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         Self {
             store: Store::new(Arc::clone(&clock)),
-            ambient: Ambient { clock, random: Arc::new(SystemRandom), metrics: Arc::default() },
-            sts_clock: Arc::default(),
+            ambient: Ambient {
+                clock,
+                sts_clock: Arc::default(),
+                random: Arc::new(SystemRandom),
+                metrics: Arc::default(),
+            },
             refreshing: Mutex::default(),
         }
     }
@@ -77,13 +80,13 @@ impl App {
     /// Where the bundle or a proxy cannot be used.
     pub fn client(&self, identity: &Identity, bundle: Option<&Path>) -> Result<Client, Mistakes> {
         let roots = tls::client_config(bundle).map_err(|error| Mistakes::one(error.to_string()))?;
-        Client::new(roots, &identity.proxies, Arc::clone(self.clock()), Arc::clone(&self.sts_clock))
+        Client::new(roots, &identity.proxies, Arc::clone(self.clock()), Arc::clone(&self.ambient.sts_clock))
             .map_err(|error| Mistakes::one(error.to_string()))
     }
 
     /// STS's time, as far as its answers told it.
     pub fn sts_clock(&self) -> &StsClock {
-        &self.sts_clock
+        &self.ambient.sts_clock
     }
 
     /// Keeps these chains' credentials fresh in the store, in place of those before. What the store holds of a profile that
@@ -106,10 +109,6 @@ impl Default for App {
 
 /// The bundles that a chain's calls trust; `None` for the built-in roots.
 fn ca_bundles(chain: &Chain) -> Vec<Option<&Path>> {
-    let base = match &chain.base {
-        Base::WebIdentity(hop) => Some(&hop.session),
-        Base::Static(_) => None,
-    };
-    let sessions = base.into_iter().chain(chain.hops.iter().map(|hop| &hop.session));
-    sessions.map(|session| session.ca_bundle.as_deref()).collect()
+    let hops = chain.hops.iter().map(|hop| hop.session.ca_bundle.as_deref());
+    chain.base.ca_bundle().into_iter().chain(hops).collect()
 }

@@ -1,20 +1,24 @@
 //! A chain: a base that needs no AWS credentials, and AssumeRole hops in order, each signed with what the one before gave.
 //!
 //! This file says what a chain is, without doing anything; `config` makes chains of flags, variables and profiles.
-//! [`link`] executes them, so that chains with a common beginning share its calls.
+//! [`link`] executes them, so that chains with a common beginning share its calls; [`base`] holds the beginnings that are no
+//! exchange with STS.
 //! [Role chaining](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining).
 
+pub mod base;
 pub mod link;
 
-use std::path::PathBuf;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
-use secrecy::{ExposeSecret, SecretString};
-
+use self::base::{Container, CredentialProcess, InstanceMetadata, StaticKeys};
 use crate::{
     arn::{ExternalId, Region, RoleArn, SessionDuration, SessionName},
     exchange::WebIdentityHop,
     provider::HopName,
-    sts::{Endpoint, Tag},
+    sts::{Endpoint, SessionParameters, Tag},
 };
 
 /// What one profile vends.
@@ -61,6 +65,14 @@ pub enum Base {
     WebIdentity(WebIdentityHop),
     /// Long-term or temporary keys from a file.
     Static(StaticKeys),
+    /// `credential_source = Environment`: the keys that credvend was started with.
+    Environment(StaticKeys),
+    /// `credential_source = EcsContainer`: a container credentials endpoint.
+    Container(Container),
+    /// `credential_source = Ec2InstanceMetadata`: the node's role.
+    InstanceMetadata(InstanceMetadata),
+    /// `credential_process`: a program that prints credentials.
+    Process(CredentialProcess),
 }
 
 impl Base {
@@ -69,6 +81,10 @@ impl Base {
         match self {
             Self::WebIdentity(_) => "web_identity",
             Self::Static(_) => "static",
+            Self::Environment(_) => "environment",
+            Self::Container(_) => "container",
+            Self::InstanceMetadata(_) => "imds",
+            Self::Process(_) => "process",
         }
     }
 
@@ -76,7 +92,7 @@ impl Base {
     pub fn web_identity(&self) -> Option<&WebIdentityHop> {
         match self {
             Self::WebIdentity(hop) => Some(hop),
-            Self::Static(_) => None,
+            _ => None,
         }
     }
 
@@ -87,25 +103,28 @@ impl Base {
     fn role_arn(&self) -> Option<&RoleArn> {
         self.session().map(|session| &session.role_arn)
     }
-}
 
-/// Keys from a file.
-#[derive(Clone, Debug)]
-pub struct StaticKeys {
-    /// The access key's ID.
-    pub access_key_id: String,
-    /// The secret access key.
-    pub secret_access_key: SecretString,
-    /// The session token of temporary keys.
-    pub session_token: Option<SecretString>,
-}
+    /// Whether its credentials are a role's session, as far as one can tell: a role that is assumed with them is a chained
+    /// one, whose session lasts an hour at most.
+    pub fn is_role_session(&self) -> bool {
+        match self {
+            Self::Static(keys) | Self::Environment(keys) => keys.session_token.is_some(),
+            Self::WebIdentity(_) | Self::Container(_) | Self::InstanceMetadata(_) | Self::Process(_) => true,
+        }
+    }
 
-impl PartialEq for StaticKeys {
-    fn eq(&self, other: &Self) -> bool {
-        let token = |keys: &Self| keys.session_token.as_ref().map(|token| token.expose_secret().to_owned());
-        self.access_key_id == other.access_key_id
-            && self.secret_access_key.expose_secret() == other.secret_access_key.expose_secret()
-            && token(self) == token(other)
+    /// Whether what listens at this address is what it asks.
+    pub fn is_served_at(&self, listener: SocketAddr) -> bool {
+        base::is_served_at(self, listener)
+    }
+
+    /// Which roots the calls to it trust: outer `None` where none of them is over TLS.
+    pub fn ca_bundle(&self) -> Option<Option<&Path>> {
+        match self {
+            Self::WebIdentity(hop) => Some(hop.session.ca_bundle.as_deref()),
+            Self::Container(container) if container.url.scheme() == "https" => Some(container.ca_bundle.as_deref()),
+            _ => None,
+        }
     }
 }
 
@@ -126,6 +145,19 @@ pub struct SessionPlan {
     pub endpoint: Endpoint,
     /// Which roots to trust in place of the built-in ones.
     pub ca_bundle: Option<PathBuf>,
+}
+
+impl SessionPlan {
+    /// What STS is asked for, under this session name.
+    pub fn parameters<'a>(&'a self, session_name: &'a SessionName) -> SessionParameters<'a> {
+        SessionParameters {
+            role_arn: &self.role_arn,
+            session_name,
+            duration: self.duration,
+            policy: self.policy.as_deref(),
+            policy_arns: &self.policy_arns,
+        }
+    }
 }
 
 /// One AssumeRole.
@@ -151,7 +183,12 @@ pub(crate) mod tests {
 
     /// Some chain, vended as this profile.
     pub(crate) fn chain(profile: &str) -> Chain {
-        let keys = StaticKeys { access_key_id: "key".into(), secret_access_key: "secret".into(), session_token: None };
+        let keys = StaticKeys {
+            access_key_id: "key".into(),
+            secret_access_key: "secret".into(),
+            session_token: None,
+            expiry: None,
+        };
         Chain { profile: profile.to_owned(), base: Base::Static(keys), hops: Vec::new(), region: None }
     }
 }

@@ -19,7 +19,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::{
     cli::{Cli, Command},
     config::{Mistakes, env::Environment},
-    provider::ProviderError,
+    provider::{BaseFault, ProviderError},
     shutdown,
     sts::error::Remedy,
     telemetry::{self, LogFormat},
@@ -42,9 +42,9 @@ pub enum Exit {
     Usage = 2,
     /// The token: missing, unreadable, malformed, expired.
     Token = 3,
-    /// STS refused.
+    /// STS, or another base of the chain, refused.
     Refused = 4,
-    /// STS not reached, or not answering in time.
+    /// STS, or another base of the chain, not reached or not answering in time.
     Unavailable = 5,
     /// A sink could not be written or bound.
     Sink = 6,
@@ -81,6 +81,12 @@ impl Exit {
             ProviderError::Refused { remedy: Remedy::ReadTokenAgain, .. } => Self::Token,
             ProviderError::Refused { .. } => Self::Refused,
             ProviderError::Unavailable { .. } => Self::Unavailable,
+            ProviderError::Base { error, .. } => match error.fault {
+                BaseFault::Configuration => Self::Usage,
+                BaseFault::Token => Self::Token,
+                BaseFault::Refused => Self::Refused,
+                BaseFault::Unavailable => Self::Unavailable,
+            },
         }
     }
 }

@@ -16,7 +16,11 @@ use std::fmt;
 
 pub use identity::Identity;
 
-use crate::{arn::NotValid, cli::IdentityArgs, config::env::Environment};
+use crate::{
+    arn::NotValid,
+    cli::IdentityArgs,
+    config::{env::Environment, sinks::Sinks},
+};
 
 /// What is wrong with a configuration; never empty.
 #[derive(Debug, Default)]
@@ -96,4 +100,24 @@ fn pick_list(flags: &[String], flag_name: &str, env: &dyn Environment, variable:
 /// Every mistake in it.
 pub fn identity(args: &IdentityArgs, env: &dyn Environment) -> Result<Identity, Mistakes> {
     Identity::read(args, env)
+}
+
+/// Refuses a chain that would begin at the endpoint that it fills.
+///
+/// # Errors
+/// Every profile whose chain does.
+pub fn refuse_own_endpoint(identity: &Identity, sinks: &Sinks) -> Result<(), Mistakes> {
+    let mut mistakes = Mistakes::default();
+    let credentials = sinks.listeners.credentials.iter().map(|address| ("--listen", address));
+    let listeners: Vec<_> = credentials.chain(sinks.imds.iter().map(|address| ("--imds-listen", address))).collect();
+    for chain in &identity.chains {
+        if let Some((flag, own)) = listeners.iter().find(|(_, listener)| chain.base.is_served_at(**listener)) {
+            mistakes.add(format!(
+                "profile {}: its credential_source is this credvend's own {flag} {own}: name the endpoint that its \
+                 credentials come from",
+                chain.profile
+            ));
+        }
+    }
+    mistakes.none_or(Some(()))
 }

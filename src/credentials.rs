@@ -20,6 +20,8 @@ struct Inner {
     session_token: Option<SecretString>,
     expiry: Option<Expiry>,
     role_arn: Option<RoleArn>,
+    /// Of what no exchange gave, as far as it was told; a role's is in its ARN.
+    account_id: Option<String>,
 }
 
 impl Credentials {
@@ -37,6 +39,7 @@ impl Credentials {
             session_token: Some(session_token),
             expiry: Some(expiry),
             role_arn: Some(role_arn),
+            account_id: None,
         }))
     }
 
@@ -46,8 +49,10 @@ impl Credentials {
         secret_access_key: SecretString,
         session_token: Option<SecretString>,
         expiry: Option<Expiry>,
+        account_id: Option<String>,
     ) -> Self {
-        Self(Arc::new(Inner { access_key_id, secret_access_key, session_token, expiry, role_arn: None }))
+        let role_arn = None;
+        Self(Arc::new(Inner { access_key_id, secret_access_key, session_token, expiry, role_arn, account_id }))
     }
 
     /// The access key's ID.
@@ -68,6 +73,11 @@ impl Credentials {
     /// When they expire, by STS's clock; `None` for long-term keys.
     pub fn expiry(&self) -> Option<Expiry> {
         self.0.expiry
+    }
+
+    /// The account they belong to, where it is known.
+    pub fn account_id(&self) -> Option<&str> {
+        self.role_arn().map(RoleArn::account_id).or(self.0.account_id.as_deref())
     }
 
     /// The role they belong to; `None` for what no exchange gave.
@@ -134,7 +144,7 @@ mod tests {
     fn debug_shows_no_secret() {
         let shown = format!(
             "{:?}",
-            Credentials::of_source("AKIA".into(), "hidden-key".into(), Some("hidden-token".into()), None)
+            Credentials::of_source("AKIA".into(), "hidden-key".into(), Some("hidden-token".into()), None, None)
         );
         assert!(!shown.contains("hidden") && !shown.contains("AKIA"), "{shown}");
     }

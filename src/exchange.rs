@@ -8,7 +8,7 @@ use crate::{
     chain::SessionPlan,
     clock::Clock,
     provider::{HopName, ProviderError},
-    sts::{AssumeRoleWithWebIdentity, Client, Issued, SessionParameters},
+    sts::{AssumeRoleWithWebIdentity, Client, Issued},
     token::{Claims, TokenFile},
 };
 
@@ -43,16 +43,7 @@ impl WebIdentityHop {
             self.token_file.refuse_expired(&token, sts_clock.earliest(clock.now()))?;
         }
         let session_name = self.session.session_name.clone().unwrap_or_else(|| token.claims().session_name());
-        let request = AssumeRoleWithWebIdentity {
-            session: SessionParameters {
-                role_arn: &self.session.role_arn,
-                session_name: &session_name,
-                duration: self.session.duration,
-                policy: self.session.policy.as_deref(),
-                policy_arns: &self.session.policy_arns,
-            },
-            token: &token,
-        };
+        let request = AssumeRoleWithWebIdentity { session: self.session.parameters(&session_name), token: &token };
         let issued = client
             .assume_role_with_web_identity(&self.session.endpoint, &request)
             .await

@@ -15,6 +15,9 @@
 //! they are due. Whoever reads the store never meets STS; a sink never asks for anything. One-shot commands ask the same links
 //! once and render what they get.
 //!
+//! A chain can also begin elsewhere than at a token: at keys, a container credentials endpoint, instance metadata or another
+//! program ([`chain::base`]).
+//!
 //! Three ideas carry the rest:
 //!
 //! - **A link is a step of a chain with its last result.** Profiles whose chains begin alike hold the same links, so the calls of
@@ -48,7 +51,9 @@ pub mod sink;
 pub mod arn;
 pub mod clock;
 pub mod credentials;
+mod http_client;
 pub mod provider;
+mod scrubber;
 pub mod shared_file;
 pub mod sts;
 pub mod tls;

@@ -90,6 +90,39 @@ pub enum ProviderError {
         /// What to do about it.
         mend: &'static str,
     },
+    /// A base other than STS gave nothing: whoever runs it.
+    #[error("{hop}: {error}")]
+    Base {
+        /// Where.
+        hop: HopName,
+        /// What happened.
+        error: BaseError,
+    },
+}
+
+/// Why a base that is not STS gave no credentials.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what}; {mend}")]
+pub struct BaseError {
+    /// What failed, and where.
+    pub what: String,
+    /// What to do about it.
+    pub mend: &'static str,
+    /// Who does it.
+    pub fault: BaseFault,
+}
+
+/// Who mends a base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BaseFault {
+    /// Whoever wrote the configuration: it names what is not there.
+    Configuration,
+    /// Whoever mounts the authorization token.
+    Token,
+    /// Whoever runs the base: it said no, or gave what is no credentials, and will again.
+    Refused,
+    /// Whoever runs the network, or nobody: another attempt may do.
+    Unavailable,
 }
 
 impl ProviderError {
@@ -122,6 +155,12 @@ impl ProviderError {
                 StsError::NotReached { .. } => "not_reached",
                 _ => "not_an_answer",
             },
+            Self::Base { error, .. } => match error.fault {
+                BaseFault::Configuration => "configuration",
+                BaseFault::Token => "token",
+                BaseFault::Refused => "refused",
+                BaseFault::Unavailable => "unavailable",
+            },
         }
     }
 
@@ -130,6 +169,8 @@ impl ProviderError {
         match self {
             Self::Token(error) => error.what(),
             Self::Refused { hop, error, .. } | Self::Unavailable { hop, error, .. } => format!("{hop}: {error}"),
+            // There is but one base, and it is named.
+            Self::Base { error, .. } => error.what.clone(),
         }
     }
 
@@ -138,13 +179,14 @@ impl ProviderError {
         match self {
             Self::Token(error) => error.mend(),
             Self::Refused { mend, .. } | Self::Unavailable { mend, .. } => mend,
+            Self::Base { error, .. } => error.mend,
         }
     }
 
     /// Where and how STS's client failed, where it was it that did.
     pub fn at_sts(&self) -> Option<(&HopName, &StsError)> {
         match self {
-            Self::Token(_) => None,
+            Self::Token(_) | Self::Base { .. } => None,
             Self::Refused { hop, error, .. } | Self::Unavailable { hop, error, .. } => Some((hop, error)),
         }
     }
@@ -156,6 +198,7 @@ impl ProviderError {
             // A source that had expired was renewed within the attempt.
             Self::Refused { remedy, .. } => matches!(remedy, Remedy::Wait | Remedy::ReadTokenAgain),
             Self::Unavailable { .. } => true,
+            Self::Base { error, .. } => error.fault == BaseFault::Unavailable,
         }
     }
 }

@@ -117,6 +117,7 @@ mod tests {
                             "secret".into(),
                             None,
                             Some(Expiry::from(now.wall + lifetime)),
+                            None,
                         ),
                         window: Window::new(now, lifetime, 0.0),
                         session_name: SessionName::mapped_from("test"),

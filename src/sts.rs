@@ -25,7 +25,8 @@ pub use transport::Proxies;
 use crate::{
     clock::{Clock, StsClock},
     credentials::Credentials,
-    sts::{error::Scrubber, request::Form, response::Answer, transport::Transport},
+    scrubber::Scrubber,
+    sts::{request::Form, response::Answer, transport::Transport},
 };
 
 /// A client for one set of roots and proxies; its connections are shared by every endpoint.

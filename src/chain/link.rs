@@ -8,10 +8,13 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use tokio::sync::Mutex;
 
-use super::{AssumeRoleHop, Base, Chain, StaticKeys};
+use super::{
+    AssumeRoleHop, Base, Chain,
+    base::{Source, UNDATED_REFRESH},
+};
 use crate::{
     arn::{RoleArn, SessionName},
-    clock::{Clock, Moment},
+    clock::{Clock, Moment, StsClock},
     credentials::Credentials,
     exchange::WebIdentityHop,
     metrics::Metrics,
@@ -20,7 +23,7 @@ use crate::{
         backoff::{self, Random},
         window::Window,
     },
-    sts::{AssumeRole, Client, Issued, SessionParameters, Tag, error::Remedy},
+    sts::{AssumeRole, Client, Issued, Tag, error::Remedy},
     token::Claims,
 };
 
@@ -29,6 +32,8 @@ use crate::{
 pub struct Ambient {
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// STS's time.
+    pub sts_clock: Arc<StsClock>,
     /// Chance.
     pub random: Arc<dyn Random>,
     /// What is counted.
@@ -47,7 +52,7 @@ pub struct Link {
 
 enum Step {
     WebIdentity { plan: WebIdentityHop, client: Arc<Client> },
-    Static { keys: StaticKeys },
+    Source(Source),
     AssumeRole { plan: AssumeRoleHop, client: Arc<Client>, source: Arc<Link> },
 }
 
@@ -89,7 +94,14 @@ pub fn links(
                     Base::WebIdentity(plan) => {
                         Step::WebIdentity { plan: plan.clone(), client: client(plan.session.ca_bundle.as_deref()) }
                     }
-                    Base::Static(keys) => Step::Static { keys: keys.clone() },
+                    Base::Static(keys) | Base::Environment(keys) => Step::Source(Source::Keys(keys.clone())),
+                    Base::Container(endpoint) => Step::Source(Source::Container(endpoint.clone())),
+                    Base::InstanceMetadata(service) => Step::Source(Source::InstanceMetadata(service.clone())),
+                    Base::Process(process) => {
+                        let is_vended = |other: &Chain| other.hops.is_empty() && other.base == chain.base;
+                        let is_vended = chains.iter().any(is_vended);
+                        Step::Source(Source::Process { process: process.clone(), is_vended })
+                    }
                 },
             };
             let serves = |other: &&Chain| common_steps(other, chain) >= hop.number;
@@ -172,12 +184,20 @@ impl Link {
 
     async fn fetch(&self, failures: &mut u32) -> Result<Lease, Failure> {
         let begun = self.ambient.clock.now();
-        let given = match &self.step {
-            Step::Static { keys } => return Ok(self.lease_of_keys(keys)),
+        let attempt = *failures + 1;
+        let fetched = match &self.step {
+            Step::Source(source) => {
+                let sts_time = self.ambient.sts_clock.time(begun);
+                let credentials = source.fetch(&*self.ambient.clock, sts_time).await;
+                credentials
+                    .map(|credentials| self.lease_of_source(source, credentials))
+                    .map_err(|error| ProviderError::Base { hop: self.hop.clone(), error })
+            }
             Step::WebIdentity { plan, client } => plan
                 .exchange(client, &*self.ambient.clock, &self.hop, *failures)
                 .await
-                .map(|(issued, session_name, claims)| Given { issued, session_name, claims: Some(claims) }),
+                .map(|(issued, session_name, claims)| Given { issued, session_name, claims: Some(claims) })
+                .map(|given| self.lease(given, attempt)),
             Step::AssumeRole { plan, client, source } => {
                 // A source's failure is its own: it was counted and logged there, and its back-off is waited for.
                 let mut signer = source.provide_to_sign().await?;
@@ -187,18 +207,18 @@ impl Link {
                     signer = source.provide_to_sign().await?;
                     given = self.assume_role(plan, client, &signer).await;
                 }
-                given
+                given.map(|given| self.lease(given, attempt))
             }
         };
-        match given {
-            Ok(given) => {
+        match fetched {
+            Ok(lease) => {
                 self.count("ok", begun);
-                Ok(self.lease(given, *failures + 1))
+                Ok(lease)
             }
             Err(error) => {
-                *failures += 1;
+                *failures = attempt;
                 self.count(error.code(), begun);
-                Err(self.failure(error, *failures))
+                Err(self.failure(error, attempt))
             }
         }
     }
@@ -210,13 +230,7 @@ impl Link {
             tags.extend(signer.claims.as_deref().map(pod_tags).unwrap_or_default());
         }
         let request = AssumeRole {
-            session: SessionParameters {
-                role_arn: &plan.session.role_arn,
-                session_name: &session_name,
-                duration: plan.session.duration,
-                policy: plan.session.policy.as_deref(),
-                policy_arns: &plan.session.policy_arns,
-            },
+            session: plan.session.parameters(&session_name),
             external_id: plan.external_id.as_ref(),
             tags: &tags,
             transitive_tag_keys: &plan.transitive_tag_keys,
@@ -229,25 +243,32 @@ impl Link {
         Ok(Given { issued, session_name, claims: signer.claims.clone() })
     }
 
+    /// Counts what asked somebody; keys are just there.
     fn count(&self, result: &str, begun: Moment) {
+        if matches!(self.step, Step::Source(Source::Keys(_))) {
+            return;
+        }
         let role_arn = self.hop.role_arn.as_ref().map_or("", RoleArn::as_str);
         let took = self.ambient.clock.now().monotonic.saturating_sub(begun.monotonic);
         self.ambient.metrics.exchanged(self.hop.number, role_arn, result, took);
     }
 
-    fn lease_of_keys(&self, keys: &StaticKeys) -> Lease {
-        Lease {
-            credentials: Credentials::of_source(
-                keys.access_key_id.clone(),
-                keys.secret_access_key.clone(),
-                keys.session_token.clone(),
-                None,
-            ),
-            window: Window::endless(self.ambient.clock.now()),
-            session_name: SessionName::mapped_from(""),
-            claims: None,
-            receipt: Receipt::default(),
+    fn lease_of_source(&self, source: &Source, credentials: Credentials) -> Lease {
+        let now = self.ambient.clock.now();
+        let window = match (credentials.expiry(), source) {
+            (Some(expiry), _) => {
+                let left = expiry.as_time().duration_since(self.ambient.sts_clock.time(now)).unwrap_or_default();
+                Window::new(now, left, self.ambient.random.unit())
+            }
+            (None, Source::Keys(_)) => Window::endless(now),
+            (None, _) => Window::undated(now, UNDATED_REFRESH),
+        };
+        if !matches!(source, Source::Keys(_)) {
+            let expiry = credentials.expiry().map_or("none".to_owned(), |expiry| expiry.to_string());
+            tracing::info!(profile = %self.profiles, hop = self.hop.number, source = source.name(), expiry, "fetched");
         }
+        let session_name = SessionName::mapped_from("");
+        Lease { credentials, window, session_name, claims: None, receipt: Receipt::default() }
     }
 
     fn lease(&self, given: Given, attempt: u32) -> Lease {

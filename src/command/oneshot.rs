@@ -72,7 +72,8 @@ pub(super) async fn provide_within(
         Err(GaveUp::Late(error)) => error,
     };
     let Some(error) = error else {
-        let line = format!("STS did not answer within {}", humantime::format_duration(timeout));
+        let line =
+            format!("STS, or the base of the chain, did not answer within {}", humantime::format_duration(timeout));
         return Err(Failed::new(Exit::Unavailable, format!("{line}; check the network, or allow more with --timeout")));
     };
     let Failed { code, line } = Failed::from(error);

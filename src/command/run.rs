@@ -3,36 +3,36 @@
 //! What is wrong at start ends it: a configuration that cannot be used, a sink that cannot work. What goes wrong later is
 //! logged and tried again.
 
+mod servers;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use rustix::net::sockopt;
 use tokio::{
-    net::TcpListener,
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
 
+pub(super) use self::servers::bind;
+
+use self::servers::Servers;
 use super::{Exit, Failed, oneshot};
 use crate::{
-    admin::Admin,
     app::App,
     cli::{IdentityArgs, ListenArgs},
-    clock::Clock,
     config::{
         self, Identity, Mistakes,
         env::Environment,
         sinks::{self, Sinks},
     },
-    loopback, server,
+    loopback,
     shutdown::{Asked, Signals},
     sink::{
         config_file::{ConfigFile, Token},
         endpoint::{
-            CREDENTIALS_PATH, Endpoint,
+            CREDENTIALS_PATH,
             authorization::{Authorization, Source},
         },
         file::CredentialsFile,
-        instance_metadata::InstanceMetadata,
     },
 };
 
@@ -125,6 +125,9 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let identity = read_identity(args, env)?;
     let sinks = sinks::sinks(&args.sinks, args.once, identity.chains.len(), env)?;
+    if !args.once {
+        config::refuse_own_endpoint(&identity, &sinks)?;
+    }
     let app = App::new();
     if args.once { once(&app, &identity, &sinks, timeout).await } else { keep(&app, identity, &sinks, args, env).await }
 }
@@ -201,6 +204,7 @@ async fn keep(app: &App, identity: Identity, sinks: &Sinks, args: &Args, env: &d
 fn reload(app: &App, authorization: &Authorization, args: &Args, sinks: &Sinks, env: &dyn Environment) {
     let reloaded = read_identity(args, env).and_then(|identity| {
         sinks::sinks(&args.sinks, false, identity.chains.len(), env)?;
+        config::refuse_own_endpoint(&identity, sinks)?;
         let links = app.links(&identity)?;
         load_authorization(app, authorization, &identity, sinks.auth_token_dir.is_some())?;
         Ok((identity, links))
@@ -245,48 +249,6 @@ fn load_authorization(
     loaded.map_err(|error| Failed::new(Exit::Sink, error))
 }
 
-/// What listens.
-struct Servers {
-    running: JoinSet<()>,
-    /// The first address of the credentials endpoint, as it was bound.
-    first: Option<SocketAddr>,
-    stopping: watch::Receiver<bool>,
-}
-
-impl Servers {
-    async fn listen(&mut self, app: &App, sinks: &Sinks, authorization: &Arc<Authorization>) -> Result<(), Failed> {
-        let (store, metrics, clock) = (app.store(), app.metrics(), app.clock());
-        for address in &sinks.listeners.credentials {
-            let (listener, bound) = bind(*address, "--listen").await?;
-            self.first.get_or_insert(bound);
-            tracing::info!(url = %format_args!("http://{bound}{CREDENTIALS_PATH}"), "listening");
-            self.serve(listener, Endpoint::new(store, authorization, metrics, clock, bound), clock);
-        }
-        if let Some(address) = sinks.listeners.admin {
-            let (listener, bound) = bind(address, "--admin-listen").await?;
-            tracing::info!(url = %format_args!("http://{bound}/readyz"), "listening for probes");
-            let admin = Admin::new(Arc::clone(store), Arc::clone(authorization), Arc::clone(metrics));
-            self.serve(listener, admin, clock);
-        }
-        if let Some(address) = sinks.imds {
-            let (listener, bound) = bind(address, "--imds-listen").await?;
-            // As EC2's own: an answer does not survive a router, so none leaves this pod.
-            let one_hop = match bound {
-                SocketAddr::V4(_) => sockopt::set_ip_ttl(&listener, 1),
-                SocketAddr::V6(_) => sockopt::set_ipv6_unicast_hops(&listener, Some(1)),
-            };
-            one_hop.map_err(|error| Failed::new(Exit::Sink, format!("--imds-listen {bound}: hop limit: {error}")))?;
-            tracing::info!(url = %format_args!("http://{bound}"), "listening as instance metadata service");
-            self.serve(listener, InstanceMetadata::new(store, metrics, clock, bound), clock);
-        }
-        Ok(())
-    }
-
-    fn serve(&mut self, listener: TcpListener, handler: Arc<impl server::Handler>, clock: &Arc<dyn Clock>) {
-        self.running.spawn(server::serve(listener, handler, Arc::clone(clock), self.stopping.clone()));
-    }
-}
-
 /// The config file to write, with the endpoint that was bound in it.
 fn config_file(sinks: &Sinks, bound: Option<SocketAddr>) -> Result<Option<ConfigFile>, Failed> {
     let Some(settings) = &sinks.config_file else { return Ok(None) };
@@ -308,21 +270,4 @@ fn config_file(sinks: &Sinks, bound: Option<SocketAddr>) -> Result<Option<Config
 fn write_config_file(app: &App, file: Option<&ConfigFile>) -> Result<(), Failed> {
     let Some(file) = file else { return Ok(()) };
     file.write(app.store()).map_err(|error| Failed::new(Exit::Sink, error))
-}
-
-pub(super) async fn bind(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr), Failed> {
-    let bound = async {
-        let listener = TcpListener::bind(address).await?;
-        let bound = listener.local_addr()?;
-        Ok((listener, bound))
-    };
-    bound.await.map_err(|error: std::io::Error| {
-        let mend = match error.kind() {
-            std::io::ErrorKind::AddrInUse => "another process listens there: choose another port",
-            std::io::ErrorKind::AddrNotAvailable => "this machine has no such address: listen on 127.0.0.1",
-            std::io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: choose a higher one",
-            _ => "choose another address",
-        };
-        Failed::new(Exit::Sink, format!("cannot listen on {address} ({flag}): {}; {mend}", error.kind()))
-    })
 }

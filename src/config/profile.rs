@@ -1,13 +1,14 @@
 //! Profiles of the AWS shared files → chains, by the SDKs' rules.
 //!
 //! Pure but for reading the two files: a profile with a `role_arn` is a hop; its `source_profile` is what comes before; a web
-//! identity token or static keys are where a chain begins. In the profile that is asked for a role outranks its own static
-//! keys, in a source it is the other way round. Loops, half a key pair and missing sources are named with the path walked.
+//! identity token, static keys, a `credential_source` or a `credential_process` are where a chain begins. In the profile that
+//! is asked for a role outranks its own static keys, in a source it is the other way round; everywhere a role outranks a
+//! process. A profile that names itself as its source means its keys or its process. Loops, half a key pair and missing
+//! sources are named with the path walked.
 //! [Assume role settings](https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html).
 
+mod base;
 mod files;
-
-use secrecy::SecretString;
 
 pub(super) use files::{Wanted, default_of_home, expand_home, home_file};
 
@@ -20,11 +21,10 @@ use super::{
 };
 use crate::{
     arn::{ExternalId, SessionDuration, SessionName},
-    chain::{AssumeRoleHop, Base, Chain, SessionPlan, StaticKeys},
+    chain::{AssumeRoleHop, Base, Chain, SessionPlan},
     cli::IdentityArgs,
     config::profile::files::{Files, Profile},
     exchange::WebIdentityHop,
-    shared_file::CREDENTIAL_KEYS,
     token::TokenFile,
 };
 
@@ -41,6 +41,7 @@ pub(super) fn chains(
     let names = files.wanted_names(wanted, mistakes);
     let mut resolver = Resolver {
         files: &files,
+        env,
         settings,
         session_name_flag: session_name_flag(args, mistakes),
         session_name_variable: session_name_variable(env, mistakes),
@@ -71,6 +72,7 @@ fn refuse_flags_of_zero_configuration(args: &IdentityArgs, mistakes: &mut Mistak
 
 struct Resolver<'a> {
     files: &'a Files,
+    env: &'a dyn Environment,
     settings: &'a StsSettings,
     session_name_flag: Option<SessionName>,
     session_name_variable: Option<SessionName>,
@@ -88,19 +90,22 @@ impl<'a> Resolver<'a> {
         duration: impl FnOnce(bool, &mut Mistakes) -> Option<SessionDuration>,
     ) -> Option<Chain> {
         let vended = self.files.profile(name)?;
-        if vended.value("role_arn").is_none() && vended.value("web_identity_token_file").is_none() {
-            let why = self.why_nothing_to_assume(vended);
-            self.mistakes.add(why);
+        let has = |key| vended.value(key).is_some();
+        if !["role_arn", "web_identity_token_file", "credential_process"].into_iter().any(has) {
+            self.mistakes.add(format!("{vended} has no role_arn: credvend vends the credentials of roles"));
             return None;
         }
         let (mut base, mut hops) = self.resolve(vended, &mut Vec::new())?;
-        // A chained role is one whose caller is a role itself; long-term keys are none.
-        let is_chained = hops.len() > usize::from(matches!(base, Base::Static(_)));
+        // A chained role is one whose caller is a role's session itself.
+        let is_chained = hops.len() > usize::from(!base.is_role_session());
         if let Some(duration) = duration(is_chained, self.mistakes) {
             match (hops.last_mut(), &mut base) {
                 (Some(hop), _) => hop.session.duration = Some(duration),
                 (None, Base::WebIdentity(hop)) => hop.session.duration = Some(duration),
-                (None, Base::Static(_)) => {}
+                (None, _) => self.mistakes.add(format!(
+                    "{vended} has no role_arn: its credential_process decides how long its credentials last, \
+                     not --duration (CREDVEND_DURATION)"
+                )),
             }
         }
         let (endpoint, _) = self.settings.for_hop(&[&vended], self.mistakes);
@@ -115,25 +120,34 @@ impl<'a> Resolver<'a> {
         }
         let is_source = !path.is_empty();
         let comes_again = path.iter().any(|earlier| earlier.name() == profile.name());
-        let keys = self.static_keys(&profile, path)?;
+        let keys = base::static_keys(&profile).map_err(|reason| self.refuse(&profile, path, &reason)).ok()?;
         if is_source && let Some(keys) = keys {
             return Some((Base::Static(keys), Vec::new()));
+        }
+        let process = profile.given("credential_process");
+        let is_own_source = path.last().is_some_and(|earlier| earlier.name() == profile.name());
+        if let Some(given) = process.filter(|_| is_own_source || !has_role(&profile)) {
+            let base = base::of_credential_process(&given, &profile, self.env, self.mistakes)?;
+            return Some((base, Vec::new()));
         }
         if comes_again {
             self.refuse(&profile, path, "the source profiles form a loop");
             return None;
         }
+        let credential_source = profile.given("credential_source");
         let Some(role_arn) = profile.given("role_arn") else {
-            let reason = match profile.value("web_identity_token_file") {
-                Some(_) => "web_identity_token_file needs a role_arn",
-                None => "it has neither a role_arn nor static keys",
+            let reason = match (credential_source, profile.value("web_identity_token_file")) {
+                (Some(given), None) if is_source => {
+                    return self.credential_source(&given, &profile, path).map(|base| (base, Vec::new()));
+                }
+                (_, Some(_)) => "web_identity_token_file needs a role_arn",
+                _ => "it has neither a role_arn nor credentials",
             };
             self.refuse(&profile, path, reason);
             return None;
         };
-        let sources = ["web_identity_token_file", "source_profile"].map(|key| profile.value(key));
-        match sources {
-            [Some(token_file), None] => {
+        match (profile.value("web_identity_token_file"), profile.value("source_profile"), credential_source) {
+            (Some(token_file), None, None) => {
                 let session = self.session(role_arn, &profile, path, false)?;
                 for key in ["credvend_session_tags", "credvend_transitive_tags", "credvend_source_identity"] {
                     if let Some(given) = profile.given(key) {
@@ -148,7 +162,7 @@ impl<'a> Resolver<'a> {
                     Vec::new(),
                 ))
             }
-            [None, Some(source)] => {
+            (None, Some(source), None) => {
                 let Some(source_profile) = self.files.profile(source) else {
                     self.refuse(&profile, path, &format!("its source_profile {source} does not exist"));
                     return None;
@@ -156,22 +170,57 @@ impl<'a> Resolver<'a> {
                 path.push(profile);
                 let resolved = self.resolve(source_profile, path);
                 path.pop();
-                let (base, mut hops) = resolved?;
-                let is_chained = !matches!(base, Base::Static(_)) || !hops.is_empty();
-                let session = self.session(role_arn, &profile, path, is_chained)?;
-                hops.push(self.hop(&profile, session));
-                Some((base, hops))
+                self.chained(role_arn, &profile, path, resolved?)
             }
-            [Some(_), Some(_)] => {
-                self.refuse(&profile, path, "it has both a web_identity_token_file and a source_profile: keep one");
-                None
+            (None, None, Some(given)) => {
+                let base = self.credential_source(&given, &profile, path)?;
+                self.chained(role_arn, &profile, path, (base, Vec::new()))
             }
-            [None, None] => {
-                let reason = "its role_arn needs a web_identity_token_file or a source_profile to assume it with";
+            (None, None, None) => {
+                let reason = "its role_arn needs a web_identity_token_file, a source_profile or a credential_source to \
+                              assume it with";
                 self.refuse(&profile, path, reason);
                 None
             }
+            given => {
+                let both = [
+                    ("web_identity_token_file", given.0.is_some()),
+                    ("source_profile", given.1.is_some()),
+                    ("credential_source", given.2.is_some()),
+                ];
+                let both: Vec<_> = both.iter().filter(|(_, given)| *given).map(|(key, _)| *key).collect();
+                self.refuse(&profile, path, &format!("it has both {}: keep one", both.join(" and ")));
+                None
+            }
         }
+    }
+
+    /// What came before, and the role of `profile` assumed with it.
+    fn chained(
+        &mut self,
+        role_arn: Given,
+        profile: &Profile<'a>,
+        path: &Path<'a>,
+        (base, mut hops): (Base, Vec<AssumeRoleHop>),
+    ) -> Option<(Base, Vec<AssumeRoleHop>)> {
+        let is_chained = base.is_role_session() || !hops.is_empty();
+        let session = self.session(role_arn, profile, path, is_chained)?;
+        let hop = self.hop(profile, session);
+        if hop.pod_tags && !matches!(base, Base::WebIdentity(_)) {
+            self.refuse(
+                profile,
+                path,
+                "credvend_session_tags: pod takes tags from a web identity token, and here is none",
+            );
+        }
+        hops.push(hop);
+        Some((base, hops))
+    }
+
+    fn credential_source(&mut self, given: &Given, profile: &Profile<'a>, path: &Path<'a>) -> Option<Base> {
+        let vended = path.first().unwrap_or(profile);
+        let (_, ca_bundle) = self.settings.for_hop(&[profile, vended], self.mistakes);
+        base::of_credential_source(given, profile, ca_bundle, self.env, self.mistakes)
     }
 
     fn session(
@@ -220,29 +269,6 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// The profile's keys; the outer `None` is a mistake.
-    fn static_keys(&mut self, profile: &Profile<'a>, path: &Path<'a>) -> Option<Option<StaticKeys>> {
-        let [access_key_id, secret_access_key, session_token] =
-            CREDENTIAL_KEYS.map(|key| profile.value(key).filter(|value| !value.is_empty()));
-        match (access_key_id, secret_access_key) {
-            (Some(access_key_id), Some(secret_access_key)) => Some(Some(StaticKeys {
-                access_key_id: access_key_id.to_owned(),
-                secret_access_key: SecretString::from(secret_access_key),
-                session_token: session_token.map(SecretString::from),
-            })),
-            (None, None) => Some(None),
-            (present, _) => {
-                let missing = if present.is_some() { "aws_secret_access_key" } else { "aws_access_key_id" };
-                self.refuse(profile, path, &format!("it holds half a key pair: {missing} is missing"));
-                None
-            }
-        }
-    }
-
-    fn why_nothing_to_assume(&self, profile: Profile<'a>) -> String {
-        format!("{profile} has no role_arn: credvend vends the credentials of roles")
-    }
-
     fn refuse(&mut self, profile: &Profile<'a>, path: &Path<'a>, reason: &str) {
         let walked: Vec<&str> = path.iter().map(Profile::name).chain([profile.name()]).collect();
         let way = if path.is_empty() { String::new() } else { format!(" (reached by {})", walked.join(" -> ")) };
@@ -250,12 +276,18 @@ impl<'a> Resolver<'a> {
     }
 }
 
+/// Whether a profile asks for a role, which outranks its `credential_process`.
+fn has_role(profile: &Profile<'_>) -> bool {
+    ["role_arn", "web_identity_token_file"].iter().any(|key| profile.value(key).is_some())
+}
+
 /// Why a profile cannot be used by a program that asks nobody.
 fn unsupported(profile: &Profile<'_>) -> Option<&'static str> {
     if profile.value("mfa_serial").is_some() {
         return Some("mfa_serial asks a person for a code at every refresh: use a role without MFA");
     }
-    ["sso_session", "sso_start_url"].iter().any(|key| profile.value(key).is_some()).then_some(
-        "an SSO session is a person's login, which cannot be refreshed here: use a web identity token or keys",
+    ["sso_session", "sso_start_url", "login_session"].iter().any(|key| profile.value(key).is_some()).then_some(
+        "an SSO session is a person's login, which cannot be refreshed here: use a web identity token, a \
+         credential_source or keys",
     )
 }

@@ -32,7 +32,7 @@ impl IdentityProvider {
 }
 
 impl Document {
-    /// Puts it into place, from the file of [`Document::file_name`].
+    /// Puts it into place, from the file that `file_name` names.
     pub fn command(&self) -> String {
         let file = self.file_name();
         let role = quoted(self.role_arn.name());

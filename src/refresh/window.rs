@@ -36,6 +36,12 @@ impl Window {
         Self { obtained, refresh_after: Duration::MAX, serve_for: Duration::MAX, lifetime: Duration::MAX }
     }
 
+    /// For what does not say when it expires and is asked for again after `refresh_after`; until then, and where asking fails,
+    /// it is good.
+    pub fn undated(obtained: Moment, refresh_after: Duration) -> Self {
+        Self { refresh_after, ..Self::endless(obtained) }
+    }
+
     /// How long until renewal; zero where it is due.
     pub fn until_refresh(&self, now: Moment) -> Duration {
         self.refresh_after.saturating_sub(now.since(self.obtained))

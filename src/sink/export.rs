@@ -161,7 +161,7 @@ mod tests {
 
     fn render(format: Format, secret: &str) -> Result<String, String> {
         let expiry = Expiry::parse("2026-11-21T10:00:00Z");
-        let credentials = Credentials::of_source("AKIA".into(), secret.into(), Some("t/+=".into()), expiry);
+        let credentials = Credentials::of_source("AKIA".into(), secret.into(), Some("t/+=".into()), expiry, None);
         let exported = Exported { credentials: &credentials, region: None, profile: "default" };
         format.render(exported).map(|text| text.to_string()).map_err(|error| error.to_string())
     }

@@ -28,7 +28,7 @@ pub fn document(credentials: &Credentials) -> Zeroizing<String> {
         secret_access_key: credentials.expose_secret_access_key(),
         session_token: credentials.expose_session_token(),
         expiration: credentials.expiry().map(|expiry| expiry.to_string()),
-        account_id: credentials.role_arn().map(|role_arn| role_arn.account_id()),
+        account_id: credentials.account_id(),
     };
     // Strings and a number always serialize.
     let mut document = serde_json::to_string(&wire).unwrap_or_default();

@@ -9,14 +9,11 @@ use quick_xml::{de::from_str, events::Event};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{
-    Endpoint, StsError,
-    error::{Refusal, Scrubber},
-    transport::Received,
-};
+use super::{Endpoint, StsError, error::Refusal, transport::Received};
 use crate::{
     arn::RoleArn,
     credentials::{Credentials, Expiry},
+    scrubber::Scrubber,
 };
 
 /// What an exchange gave.

@@ -1,23 +1,20 @@
 //! One POST, bounded in time and size, over reqwest and rustls.
 
-use std::{
-    error::Error as _,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use reqwest::{NoProxy, Proxy, header};
 
 use super::{Endpoint, StsError, request::Form};
-use crate::arn::NotValid;
+use crate::{
+    arn::NotValid,
+    http_client::{Bounds, Broken},
+};
 
 pub(super) const FORM_CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 
-/// Name resolution, TCP and TLS.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The whole attempt, body included.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// STS's answers have some 3 KiB.
-const LARGEST_ANSWER: usize = 256 * 1024;
+const BOUNDS: Bounds =
+    Bounds { connect: Duration::from_secs(2), attempt: Duration::from_secs(10), largest_answer: 256 * 1024 };
 
 /// The proxies that calls go through, as `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -42,18 +39,11 @@ pub(super) struct Transport(reqwest::Client);
 
 impl Transport {
     pub(super) fn new(tls: rustls::ClientConfig, proxies: &Proxies) -> Result<Self, NotValid> {
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("credvend/", env!("CARGO_PKG_VERSION")))
-            // A redirect would carry the token elsewhere.
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ATTEMPT_TIMEOUT)
+        let mut builder = BOUNDS
+            .client(tls)
             // Serves the hops of one chain; the next refresh is half an hour away.
             .pool_idle_timeout(Duration::from_secs(5))
-            .pool_max_idle_per_host(1)
-            .http1_only()
-            .no_proxy();
+            .pool_max_idle_per_host(1);
         let direct = proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
         for (url, proxy, variable) in [
             (&proxies.https, Proxy::https as fn(String) -> reqwest::Result<Proxy>, "HTTPS_PROXY"),
@@ -82,40 +72,15 @@ impl Transport {
             .body(form.into_body())
             .send()
             .await
-            .map_err(|error| StsError::not_reached(endpoint, describe(&error)))?;
+            .map_err(|error| StsError::not_reached(endpoint, BOUNDS.describe(&error)))?;
 
         let text = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
-        let mut received = Received {
-            status: response.status().as_u16(),
-            request_id: text("x-amzn-requestid"),
-            date: text("date").and_then(|date| httpdate::parse_http_date(&date).ok()),
-            body: zeroize::Zeroizing::new(Vec::with_capacity(16 * 1024)),
-        };
-        while let Some(chunk) =
-            response.chunk().await.map_err(|error| StsError::not_reached(endpoint, describe(&error)))?
-        {
-            if received.body.len() + chunk.len() > LARGEST_ANSWER {
-                return Err(StsError::not_an_answer(endpoint, format!("its answer exceeds {LARGEST_ANSWER} bytes")));
-            }
-            received.body.extend_from_slice(&chunk);
-        }
-        Ok(received)
+        let request_id = text("x-amzn-requestid");
+        let date = text("date").and_then(|date| httpdate::parse_http_date(&date).ok());
+        let body = BOUNDS.read(&mut response).await.map_err(|broken| match broken {
+            Broken::Cut(why) => StsError::not_reached(endpoint, why),
+            Broken::TooLarge(most) => StsError::not_an_answer(endpoint, format!("its answer exceeds {most} bytes")),
+        })?;
+        Ok(Received { status: response.status().as_u16(), request_id, date, body })
     }
-}
-
-/// The cause of a failed request, without its URL.
-fn describe(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    if error.is_timeout() {
-        return if error.is_connect() {
-            format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())
-        } else {
-            format!("no answer within {} s", ATTEMPT_TIMEOUT.as_secs())
-        };
-    }
-    let cause = if error.source().is_none() { "the request failed".to_owned() } else { cause.to_string() };
-    if error.is_connect() { format!("cannot connect: {cause}") } else { cause }
 }

@@ -13,6 +13,8 @@ mod support;
 
 /// Who may depend on whom in `src`.
 mod architecture;
+/// Chains that begin at keys in the environment, a container endpoint, instance metadata, a program.
+mod bases;
 /// Folders of arguments, environment and files, with what must come of them.
 mod cases;
 /// `check`: each row of STS's errors, and what is said of it.
@@ -35,6 +37,8 @@ mod health;
 mod install;
 /// `--imds-listen`.
 mod instance_metadata;
+/// Each row of the interface's tables: a flag and its variable mean the same.
+mod interface;
 /// Log lines, as text and as JSON.
 mod logs;
 /// `export` and `process`.

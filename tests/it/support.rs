@@ -1,7 +1,9 @@
+mod base_server;
 mod http;
 mod process;
 mod stage;
 
+pub(crate) use base_server::BaseServer;
 pub(crate) use http::{Answer, get, raw};
 pub(crate) use process::{Credvend, Ended, Running, Signal};
 pub(crate) use stage::Stage;

@@ -14,10 +14,10 @@ VERSIONS = [f"1.{minor}" for minor in range(29, 38)]
 FEATURES = {
     "fileKeyRef": (lambda document: "fileKeyRef" in str(document), "1.34", "fileKeyRef"),
     "MutatingAdmissionPolicy v1": (
-        lambda document: document["kind"].startswith("MutatingAdmissionPolicy")
-        and document["apiVersion"] == "admissionregistration.k8s.io/v1",
-        "1.36",
-        "Couldn't find schema",
+        lambda document: is_admission(document, "MutatingAdmissionPolicy"), "1.36", "Couldn't find schema"
+    ),
+    "ValidatingAdmissionPolicy v1": (
+        lambda document: is_admission(document, "ValidatingAdmissionPolicy"), "1.30", "Couldn't find schema"
     ),
 }
 
@@ -56,6 +56,10 @@ def faults(document, version):
     if newer:
         return [f"{what}: passes, though {', '.join(newer)} should be unknown there"]
     return []
+
+
+def is_admission(document, kind):
+    return document["kind"].startswith(kind) and document["apiVersion"] == "admissionregistration.k8s.io/v1"
 
 
 def minor(version):

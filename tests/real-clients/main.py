@@ -13,10 +13,13 @@ from pathlib import Path
 
 from suites import (
     boto3_drives,
+    config_file,
     credential_process,
     credentials_file,
     endpoint,
+    exec_wrapper,
     export,
+    instance_metadata,
     logs,
     moto,
     profiles,
@@ -28,7 +31,10 @@ from support.local_sts import LocalSts
 from support.world import World
 
 # These share one local STS and its record, so they take turns.
-IN_TURN = [credentials_file, endpoint, credential_process, profiles, export, termination, moto, boto3_drives]
+IN_TURN = [
+    credentials_file, endpoint, credential_process, config_file, instance_metadata, exec_wrapper, profiles, export,
+    termination, moto, boto3_drives,
+]
 # This one waits most of the time and has an STS of its own.
 BESIDE = rotation
 # And this one reads what all the others left.

@@ -32,6 +32,7 @@ struct Wire {
     token: SecretText,
     expiration: String,
     role_arn: Option<String>,
+    account_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +141,12 @@ fn credentials(body: &[u8]) -> Option<Credentials> {
     let role_arn = wire.role_arn.and_then(|text| RoleArn::parse(&text).ok());
     Some(match role_arn {
         Some(role_arn) => Credentials::of_role(wire.access_key_id, secret_access_key, session_token, expiry, role_arn),
-        None => Credentials::of_source(wire.access_key_id, secret_access_key, Some(session_token), Some(expiry)),
+        None => Credentials::of_source(
+            wire.access_key_id,
+            secret_access_key,
+            Some(session_token),
+            Some(expiry),
+            wire.account_id,
+        ),
     })
 }

@@ -162,6 +162,11 @@ impl<'a> Profile<'a> {
         &self.section.name
     }
 
+    /// What no other profile of this or another file is called.
+    pub(super) fn identity(&self) -> String {
+        format!("{} [{}]", self.files.path(self.section.file).display(), self.name())
+    }
+
     pub(super) fn value(&self, key: &str) -> Option<&'a str> {
         self.section.value(key)
     }

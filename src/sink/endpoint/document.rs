@@ -49,7 +49,7 @@ fn render(credentials: &Credentials) -> Bytes {
         secret_access_key: credentials.expose_secret_access_key(),
         token: credentials.expose_session_token(),
         expiration: credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default(),
-        account_id: credentials.role_arn().map(|role_arn| role_arn.account_id()),
+        account_id: credentials.account_id(),
         role_arn: credentials.role_arn().map(|role_arn| role_arn.as_str()),
     };
     // Strings always serialize. The memory is wiped when the last connection that sends it lets go.

@@ -1,0 +1,163 @@
+//! `credential_source = EcsContainer`: the container credentials endpoint of ECS, EKS Pod Identity's agent, or another
+//! credvend.
+//!
+//! Input: the endpoint's URL, and an authorization token or its file, which is read at every fetch since the kubelet
+//! replaces it. Output: temporary credentials.
+//! [Container credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
+
+use std::{
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use reqwest::{
+    Url,
+    header::{self, HeaderValue},
+};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use super::{
+    document::Dialect,
+    http::{Answer, Server},
+    same,
+};
+use crate::{
+    credentials::Credentials,
+    http_client::Bounds,
+    provider::{BaseError, BaseFault},
+    scrubber::Scrubber,
+};
+
+const BOUNDS: Bounds =
+    Bounds { connect: Duration::from_secs(2), attempt: Duration::from_secs(5), largest_answer: 64 * 1024 };
+
+/// Longer than any token that is sent in a header.
+const LONGEST_TOKEN: u64 = 64 * 1024;
+
+/// An endpoint and how to ask it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Container {
+    /// The whole URL.
+    pub url: Url,
+    /// What is sent to be let in.
+    pub authorization: Authorization,
+    /// Which roots to trust in place of the built-in ones.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// What a request shows.
+#[derive(Clone, Debug)]
+pub enum Authorization {
+    /// Nothing.
+    None,
+    /// A token for the whole life of the process.
+    Fixed(SecretString),
+    /// The token that is in this file then.
+    File(PathBuf),
+}
+
+impl PartialEq for Authorization {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::None, Self::None) => true,
+            (Self::Fixed(one), Self::Fixed(other)) => same(Some(one), Some(other)),
+            (Self::File(one), Self::File(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl Container {
+    /// Asks the endpoint.
+    pub(in crate::chain) async fn fetch(&self, now: SystemTime) -> Result<Credentials, BaseError> {
+        let name = format!("container credentials endpoint {}", self.url.authority());
+        let mend = "check AWS_CONTAINER_CREDENTIALS_FULL_URI or …_RELATIVE_URI, and that what serves it is running";
+        let server = Server::new(name, mend, BOUNDS, self.ca_bundle.as_deref())?;
+        let token = self.authorization.token()?;
+        let mut request = server.client().get(self.url.clone()).header(header::ACCEPT, "application/json");
+        if let Some(token) = &token {
+            let mut value = HeaderValue::from_str(token).map_err(|_| self.authorization.not_a_token())?;
+            value.set_sensitive(true);
+            request = request.header(header::AUTHORIZATION, value);
+        }
+        let answer = server.send(request).await?;
+        if answer.status == 200 {
+            return server.credentials(Dialect::Container, &answer.body, now);
+        }
+        Err(refusal(&server, &answer, token.as_deref().map_or("", String::as_str)))
+    }
+}
+
+fn refusal(server: &Server, answer: &Answer, token: &str) -> BaseError {
+    let mend = match answer.status {
+        401 | 403 => "check AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE (or …_TOKEN), and whom the endpoint lets in",
+        404 => "check the path in AWS_CONTAINER_CREDENTIALS_FULL_URI or …_RELATIVE_URI",
+        _ => "check that the URL is a container credentials endpoint's",
+    };
+    let described = answer.described(&Scrubber::new([token]));
+    server.error(BaseFault::Refused, format!("answered {described}"), mend)
+}
+
+impl Authorization {
+    /// The token as it is now, without line breaks at its end.
+    fn token(&self) -> Result<Option<Zeroizing<String>>, BaseError> {
+        match self {
+            Self::None => Ok(None),
+            Self::Fixed(token) => Ok(Some(Zeroizing::new(token.expose_secret().to_owned()))),
+            Self::File(path) => {
+                let mut text = read(path).map_err(|error| BaseError {
+                    what: format!("container authorization token file {}: {}", path.display(), error.kind()),
+                    mend: "mount the token there, or correct AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+                    fault: BaseFault::Token,
+                })?;
+                let end = text.trim_end_matches(['\r', '\n']).len();
+                text.truncate(end);
+                if text.is_empty() { Err(self.not_a_token()) } else { Ok(Some(text)) }
+            }
+        }
+    }
+
+    fn not_a_token(&self) -> BaseError {
+        let origin = match self {
+            Self::File(path) => format!("container authorization token file {}", path.display()),
+            _ => "AWS_CONTAINER_AUTHORIZATION_TOKEN".to_owned(),
+        };
+        BaseError {
+            what: format!("{origin} holds no token: it is empty, or holds a line break or another control character"),
+            mend: "name the file or the token that the endpoint's owner gave",
+            fault: BaseFault::Token,
+        }
+    }
+}
+
+/// The text of a regular file; anything else could keep the one thread waiting.
+fn read(path: &Path) -> io::Result<Zeroizing<String>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut text = Zeroizing::new(String::with_capacity(4096));
+    std::fs::File::open(path)?.take(LONGEST_TOKEN).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_file_is_read_anew_and_only_its_end_is_trimmed() {
+        let directory = tempfile::tempdir().expect("a scratch directory");
+        let path = directory.path().join("token");
+        let authorization = Authorization::File(path.clone());
+        assert_eq!(authorization.token().expect_err("absent").fault, BaseFault::Token);
+        for (content, token) in [("one\r\n", "one"), ("two", "two"), (" x ", " x ")] {
+            std::fs::write(&path, content).expect("written");
+            assert_eq!(authorization.token().expect("read").expect("a token").as_str(), token);
+        }
+        std::fs::write(&path, "\n").expect("written");
+        assert!(authorization.token().expect_err("empty").to_string().contains("holds no token"));
+        assert!(Authorization::File(directory.path().to_owned()).token().is_err(), "a directory");
+    }
+}

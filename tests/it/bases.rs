@@ -1,0 +1,72 @@
+/// `credential_source = EcsContainer`: another credvend, and servers that answer what they are told.
+mod container;
+/// `credential_source = Environment`.
+mod environment;
+/// `credential_source = Ec2InstanceMetadata`.
+mod instance_metadata;
+/// `credential_process`: credvend itself, and scripts that do it wrong.
+mod process;
+
+use std::time::{Duration, SystemTime};
+
+use crate::support::{Ended, ROLE_B, Stage};
+
+/// A role in the other account, assumed with what `credential_source` names.
+fn role_b_of(source: &str) -> String {
+    format!("[default]\nrole_arn = {ROLE_B}\ncredential_source = {source}\n")
+}
+
+/// Role A's credentials as a `credential_process` document.
+fn role_a(stage: &Stage) -> serde_json::Value {
+    let ended = stage.credvend(&["process"]).end().succeeded();
+    serde_json::from_str(&ended.stdout).expect("JSON")
+}
+
+fn text<'a>(document: &'a serde_json::Value, key: &str) -> &'a str {
+    document[key].as_str().unwrap_or_else(|| panic!("no {key}"))
+}
+
+/// Asserts that role B was assumed, with a call that `role A` signed.
+#[track_caller]
+fn assert_chained(stage: &Stage, ended: &Ended) {
+    stage.refuse_leaks(&ended.stderr);
+    let last = stage.sts.requests().pop().expect("a call");
+    assert_eq!((last.action.as_deref(), last.parameters["RoleArn"].as_str()), (Some("AssumeRole"), ROLE_B));
+    assert_eq!(last.parameters["RoleSessionName"], "credvend");
+}
+
+/// Now and this much later, as AWS writes it.
+fn date(ahead: Duration) -> String {
+    credvend::credentials::Expiry::from(SystemTime::now() + ahead).to_string()
+}
+
+#[test]
+fn check_names_each_base_and_what_it_lacks() {
+    let stage = Stage::new();
+    let absent = "http://127.0.0.1:1/";
+    let check = |config: &str, arguments: &[&str]| {
+        let run = stage.with_config(&["check", "--timeout", "5s"], config).env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE");
+        let run = run.env("AWS_SECRET_ACCESS_KEY", "secret").env("AWS_CONTAINER_CREDENTIALS_FULL_URI", absent);
+        arguments.iter().fold(run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", absent), |run, argument| run.arg(argument))
+    };
+    let process =
+        format!("[default]\nrole_arn = {ROLE_B}\nsource_profile = b\n[profile b]\ncredential_process = /absent/x\n");
+    for (kind, config) in [
+        ("environment", role_b_of("Environment")),
+        ("container", role_b_of("EcsContainer")),
+        ("imds", role_b_of("Ec2InstanceMetadata")),
+        ("process", process.clone()),
+    ] {
+        let ended = check(&config, &["--offline", "--format", "json"]).end().succeeded();
+        let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        let hops = &report["profiles"][0]["hops"];
+        assert_eq!((&hops[0], &hops[1]["kind"]), (&serde_json::json!({ "kind": kind }), &"assume_role".into()));
+    }
+    let ended = check(&process, &[]).end();
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stdout.contains("fail  hop 1  "), "{}", ended.stdout);
+    for word in ["credential_process of profile b cannot be started", "-> name an executable", "skip  hop 2"] {
+        assert!(ended.stdout.contains(word), "{word:?} is missing in {}", ended.stdout);
+    }
+    assert_eq!(check(&role_b_of("EcsContainer"), &[]).end().code, Some(5));
+}
