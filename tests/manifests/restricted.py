@@ -1,0 +1,107 @@
+"""The Pod Security Standard *restricted*, as the API server enforces it (kubernetes/pod-security-admission, policy/check_*.go),
+and what we ask of our own containers beyond it."""
+
+from rendered import containers_of, is_credvend, workloads
+
+VOLUMES = {
+    "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected", "secret",
+}
+SYSCTLS = {
+    "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range",
+}
+
+
+def check(checks, stories):
+    for name, document, pod in workloads(stories):
+        label = f"{name}: {document['kind']} {document['metadata']['name']}"
+        wrong = list(pod_faults(pod))
+        for container in containers_of(pod):
+            wrong += [f"{container['name']}: {fault}" for fault in container_faults(container, pod.get("securityContext", {}))]
+        checks.that(not wrong, f"{label} is restricted", "; ".join(wrong))
+        ours = [container for container in containers_of(pod) if is_credvend(container)]
+        wrong = [f"{container['name']}: {fault}" for container in ours for fault in our_faults(container)]
+        wrong += our_pod_faults(pod)
+        checks.that(ours and not wrong, f"{label} holds credvend to our limits", "; ".join(wrong) or "no container of credvend")
+
+
+def pod_faults(pod):
+    for field in ("hostNetwork", "hostPID", "hostIPC"):
+        if pod.get(field):
+            yield field
+    for volume in pod.get("volumes", []):
+        kinds = volume.keys() - {"name"}
+        if not kinds <= VOLUMES:
+            yield f"volume {volume['name']}: {kinds}"
+    context = pod.get("securityContext", {})
+    if context.get("runAsUser") == 0:
+        yield "runAsUser 0"
+    for sysctl in context.get("sysctls", []):
+        if sysctl["name"] not in SYSCTLS:
+            yield f"sysctl {sysctl['name']}"
+
+
+def container_faults(container, pod_context):
+    context = container.get("securityContext", {})
+    capabilities = context.get("capabilities", {})
+    if context.get("allowPrivilegeEscalation") is not False:
+        yield "allowPrivilegeEscalation is not false"
+    if "ALL" not in capabilities.get("drop", []):
+        yield "capabilities.drop lacks ALL"
+    if set(capabilities.get("add", [])) - {"NET_BIND_SERVICE"}:
+        yield "capabilities.add"
+    if context.get("runAsNonRoot", pod_context.get("runAsNonRoot")) is not True:
+        yield "runAsNonRoot is not true"
+    if context.get("runAsUser", pod_context.get("runAsUser")) == 0:
+        yield "runAsUser is 0"
+    seccomp = context.get("seccompProfile", pod_context.get("seccompProfile", {})).get("type")
+    if seccomp not in ("RuntimeDefault", "Localhost"):
+        yield f"seccompProfile {seccomp}"
+    if context.get("privileged"):
+        yield "privileged"
+    if any(port.get("hostPort") for port in container.get("ports", [])):
+        yield "hostPort"
+    hooks = [container.get(probe, {}) for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
+    hooks += container.get("lifecycle", {}).values()
+    for hook in hooks:
+        if any(hook.get(way, {}).get("host") for way in ("httpGet", "tcpSocket")):
+            yield "a probe's or hook's host"
+
+
+def our_faults(container):
+    if container.get("securityContext", {}).get("readOnlyRootFilesystem") is not True:
+        yield "the root file system is writable"
+    wanted = {"requests": {"cpu": "5m", "memory": "8Mi"}, "limits": {"memory": "16Mi"}}
+    if container.get("resources") != wanted:
+        yield f"resources {container.get('resources')}"
+    if container.get("restartPolicy") == "Always":
+        probe = container.get("startupProbe", {})
+        if probe.get("exec", {}).get("command") != ["/credvend", "health"] or probe.get("failureThreshold") != 300:
+            yield f"startupProbe {probe}"
+        if probe.get("timeoutSeconds", 1) < 2:
+            yield "timeoutSeconds of the startup probe is below 2"
+
+
+def our_pod_faults(pod):
+    """The token volume is as README and comments tell it."""
+    tokens = [
+        (volume, source["serviceAccountToken"])
+        for volume in pod.get("volumes", [])
+        for source in volume.get("projected", {}).get("sources", [])
+        if "serviceAccountToken" in source
+    ]
+    faults = []
+    if len(tokens) != 1:
+        faults.append(f"{len(tokens)} token volumes")
+    for volume, token in tokens:
+        if not token.get("audience") or token.get("expirationSeconds", 0) < 600:
+            faults.append("the token volume lacks an audience or an expiration")
+        if "defaultMode" in volume["projected"]:
+            faults.append("the token volume sets defaultMode")
+    if not pod.get("securityContext", {}).get("fsGroup"):
+        faults.append("no fsGroup")
+    for container in containers_of(pod):
+        for mount in container.get("volumeMounts", []):
+            if "subPath" in mount and mount["name"] != "credvend-tokens":
+                faults.append(f"{container['name']} mounts {mount['name']} by subPath")
+    return faults

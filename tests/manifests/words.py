@@ -1,0 +1,49 @@
+"""What is written in k8s/: versions, links, names of metrics, and that each story is told."""
+
+import re
+import tomllib
+
+import yaml
+
+import rendered
+
+IMAGE = re.compile(r"registry\.example/(?:mirror/)?credvend:([^\s\"',]+)")
+
+
+def check(checks, stories):
+    version = tomllib.loads((rendered.ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+    tagged = 0
+    files = [file for top in (rendered.K8S, rendered.GOLDEN) for file in sorted(top.rglob("*")) if file.is_file()]
+    for file in [*files, rendered.ROOT / "README.md"]:
+        tags = set(IMAGE.findall(file.read_text()))
+        tagged += bool(tags)
+        if tags - {version}:
+            checks.that(False, f"{file.relative_to(rendered.ROOT)}: the image is of version {version}", str(tags))
+    checks.that(tagged > 20, f"{tagged} files name the image")
+
+    for name, document, pod in rendered.workloads(stories):
+        loose = [c["name"] for c in rendered.containers_of(pod) if ":" not in c["image"]]
+        checks.that(not loose, f"{name}: {document['metadata']['name']} names a tag of every image", ", ".join(loose))
+
+    manual = (rendered.K8S / "README.md").read_text()
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", manual)
+    # The admission policy and the images may come in another change.
+    gone = [link for link in links if not (rendered.K8S / link).exists() and not re.match(r"admission|\.\./images", link)]
+    checks.that(links and not gone, f"the {len(links)} links of k8s/README.md lead somewhere", ", ".join(gone))
+    untold = [name for name, folder in rendered.folders().items() if f"]({folder.relative_to(rendered.K8S)}" not in manual]
+    untold = [name for name in untold if not name.startswith("component-examples")]
+    checks.that(not untold, "k8s/README.md links every story", ", ".join(untold))
+
+    alerts = rendered.K8S / "alerts.yaml"
+    rules = [rule for group in yaml.safe_load(alerts.read_text())["groups"] for rule in group["rules"]]
+    named = set(re.findall(r"\bcredvend_\w+", " ".join(rule["expr"] for rule in rules)))
+    source = (rendered.ROOT / "src/metrics.rs").read_text()
+    counters = re.findall(r"(\w+): Family<\w+, Counter>", source)
+    known = set()
+    for call, registered in re.findall(r"registry\.(register\w*)\(\s*\"(\w+)\"", source):
+        unit = "_seconds" if call == "register_with_unit" else ""
+        suffix = "_total" if registered in counters else ""
+        known.add(f"credvend_{registered}{unit}{suffix}")
+        if unit:
+            known |= {f"credvend_{registered}{unit}_{part}" for part in ("bucket", "count", "sum")}
+    checks.that(named and named <= known, f"the alerts name metrics that there are ({', '.join(sorted(named))})", f"{sorted(named - known)}")
