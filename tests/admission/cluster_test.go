@@ -88,9 +88,9 @@ func startCluster(t *testing.T, applied ...runtime.Object) *cluster {
 	started := &cluster{chain, admission.NewObjectInterfacesFromScheme(legacyscheme.Scheme)}
 	deadline := time.Now().Add(time.Minute)
 	for {
-		// The pods' schema arrives in the background too; until then the answer is 503.
+		// The pods' schema and the parameters arrive in the background too; until then the answer is 503, or says so.
 		_, err := started.create(t.Context(), readPod(t, "pods/plain/before.yaml"))
-		if !apierrors.IsServiceUnavailable(err) {
+		if !apierrors.IsServiceUnavailable(err) && (err == nil || !strings.Contains(err.Error(), "not yet synced")) {
 			return started
 		}
 		if time.Now().After(deadline) {

@@ -1,5 +1,5 @@
 // The admission policies against the code of the Kubernetes API server, without a cluster.
-module github.com/credvend/credvend/tests/admission
+module credvend.dev/tests/admission
 
 go 1.26.0
 
