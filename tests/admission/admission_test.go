@@ -1,0 +1,252 @@
+// Runs the policies of k8s/admission against a table of pods, by the code of the Kubernetes API server.
+//
+// A row is a folder in pods/: before.yaml is what somebody creates, after.yaml what is stored then (`go test -update`
+// writes it), or refused.txt what the refusal must say. Its cluster.yaml, where it has one, replaces parameters or
+// namespaces, document by document.
+package admission
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	"k8s.io/kubernetes/pkg/apis/admissionregistration"
+	"k8s.io/kubernetes/pkg/apis/admissionregistration/validation"
+	"k8s.io/kubernetes/pkg/apis/core/v1/helper/qos"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+	"sigs.k8s.io/yaml"
+)
+
+var update = flag.Bool("update", false, "write after.yaml of each row")
+
+func TestPods(t *testing.T) {
+	rows, err := filepath.Glob("pods/*/before.yaml")
+	if err != nil || len(rows) == 0 {
+		t.Fatalf("no rows: %v", err)
+	}
+	shared := startCluster(t, applied(t, "")...)
+	for _, before := range rows {
+		row := filepath.Dir(before)
+		t.Run(filepath.Base(row), func(t *testing.T) {
+			t.Parallel()
+			cluster := shared
+			if own := existing(t, filepath.Join(row, "cluster.yaml")); own != "" {
+				cluster = startCluster(t, applied(t, own)...)
+			}
+			pod := readPod(t, before)
+			stored, err := cluster.create(t.Context(), pod)
+			if refused := existing(t, filepath.Join(row, "refused.txt")); refused != "" {
+				expectRefusal(t, err, strings.TrimSpace(string(readFile(t, refused))))
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			expectGolden(t, filepath.Join(row, "after.yaml"), stored)
+			expectIdempotence(t, cluster, stored)
+			expectOwnersWillKept(t, pod, stored)
+			expectProfileKept(t, pod, stored)
+			if before, after := qos.ComputePodQOS(pod), qos.ComputePodQOS(stored); before == corev1.PodQOSGuaranteed && after != before {
+				t.Errorf("the pod was %s and is now %s", before, after)
+			}
+		})
+	}
+}
+
+func expectRefusal(t *testing.T, err error, message string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("accepted, which should have been refused with: %s", message)
+	}
+	if !strings.Contains(err.Error(), message) {
+		t.Fatalf("refused with\n%s\nand not with\n%s", err, message)
+	}
+}
+
+func expectGolden(t *testing.T, file string, stored *corev1.Pod) {
+	t.Helper()
+	got := toYAML(t, stored)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := toYAML(t, readPod(t, file))
+	if !bytes.Equal(got, want) {
+		t.Errorf("stored is not what %s says, but:\n%s", file, got)
+	}
+}
+
+// A second pass changes nothing, byte by byte.
+func expectIdempotence(t *testing.T, cluster *cluster, stored *corev1.Pod) {
+	t.Helper()
+	again, err := cluster.create(t.Context(), stored)
+	if err != nil {
+		t.Fatalf("second pass: %v", err)
+	}
+	if got, want := toYAML(t, again), toYAML(t, stored); !bytes.Equal(got, want) {
+		t.Errorf("a second pass changes the pod to:\n%s", got)
+	}
+}
+
+// Whatever the golden files say: what the owner wrote stays, in its order; variables come behind, containers before.
+func expectOwnersWillKept(t *testing.T, before, after *corev1.Pod) {
+	t.Helper()
+	kept := func(what string, before, after []corev1.Container) {
+		for i, owned := range before {
+			injected := after[i].DeepCopy()
+			if len(injected.Env) < len(owned.Env) || !equality.Semantic.DeepEqual(owned.Env, injected.Env[:len(owned.Env)]) {
+				t.Errorf("%s %s: its variables were changed", what, owned.Name)
+			}
+			injected.Env = owned.Env
+			if !equality.Semantic.DeepEqual(&owned, injected) {
+				t.Errorf("%s %s: more than variables were changed", what, owned.Name)
+			}
+		}
+	}
+	kept("container", before.Spec.Containers, after.Spec.Containers)
+	added := len(after.Spec.InitContainers) - len(before.Spec.InitContainers)
+	if added < 0 || added > 1 {
+		t.Fatalf("%d init containers were added", added)
+	}
+	kept("init container", before.Spec.InitContainers, after.Spec.InitContainers[added:])
+	if volumes := len(before.Spec.Volumes); !equality.Semantic.DeepEqual(before.Spec.Volumes, after.Spec.Volumes[:volumes]) {
+		t.Error("its volumes were changed")
+	}
+	for name, value := range before.Annotations {
+		if !strings.HasPrefix(after.Annotations[name], value) {
+			t.Errorf("annotation %s is now %q", name, after.Annotations[name])
+		}
+	}
+}
+
+// A pod that keeps to a Pod Security profile does so afterwards.
+func expectProfileKept(t *testing.T, before, after *corev1.Pod) {
+	t.Helper()
+	latest := api.LatestVersion()
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), &latest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, level := range []api.Level{api.LevelBaseline, api.LevelRestricted} {
+		at := api.LevelVersion{Level: level, Version: latest}
+		if !policy.AggregateCheckResults(evaluator.EvaluatePod(at, &before.ObjectMeta, &before.Spec)).Allowed {
+			t.Logf("not %s before", level)
+			continue
+		}
+		result := policy.AggregateCheckResults(evaluator.EvaluatePod(at, &after.ObjectMeta, &after.Spec))
+		if !result.Allowed {
+			t.Errorf("no longer %s: %s", level, result.ForbiddenDetail())
+		}
+	}
+}
+
+// Thirty containers with a hundred variables each, and names and values of their full length: within the API server's
+// budget for expressions, which it keeps to while it runs them.
+func TestLargePod(t *testing.T) {
+	cluster := startCluster(t, applied(t, "")...)
+	pod := readPod(t, "pods/plain/before.yaml")
+	pod.Annotations["credvend.dev/region"] = "eu-central-1"
+	container := pod.Spec.Containers[0]
+	container.Env = nil
+	for i := range 100 {
+		container.Env = append(container.Env, corev1.EnvVar{
+			Name: fmt.Sprintf("VARIABLE_%03d", i), Value: strings.Repeat("value ", 50),
+		})
+	}
+	pod.Spec.Containers = nil
+	for i := range 15 {
+		container.Name = fmt.Sprintf("container-%02d-%s", i, strings.Repeat("x", 50))
+		pod.Spec.Containers = append(pod.Spec.Containers, *container.DeepCopy())
+		container.Name = fmt.Sprintf("init-%02d-%s", i, strings.Repeat("x", 55))
+		pod.Spec.InitContainers = append(pod.Spec.InitContainers, *container.DeepCopy())
+	}
+	stored, err := cluster.create(t.Context(), pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, container := range slices.Concat(stored.Spec.Containers, stored.Spec.InitContainers[1:]) {
+		if size := len(container.Env); size != 103 {
+			t.Fatalf("container %s has %d variables", container.Name, size)
+		}
+	}
+	expectIdempotence(t, cluster, stored)
+	expectOwnersWillKept(t, pod, stored)
+}
+
+// Without its parameters a pod that wants credentials is refused, and others are not.
+func TestWithoutParameters(t *testing.T) {
+	objects := slices.DeleteFunc(applied(t, ""), func(object runtime.Object) bool {
+		_, ok := object.(*corev1.ConfigMap)
+		return ok
+	})
+	cluster := startCluster(t, objects...)
+	_, err := cluster.create(t.Context(), readPod(t, "pods/plain/before.yaml"))
+	expectRefusal(t, err, "no params found")
+	if _, err := cluster.create(t.Context(), readPod(t, "pods/no-label/before.yaml")); err != nil {
+		t.Error(err)
+	}
+}
+
+// What the API server asks of policies and bindings when they are created.
+func TestManifests(t *testing.T) {
+	checked := 0
+	for _, object := range applied(t, "") {
+		var wrong field.ErrorList
+		switch object.(type) {
+		case *v1.MutatingAdmissionPolicy:
+			internal := new(admissionregistration.MutatingAdmissionPolicy)
+			convert(t, object, internal)
+			wrong = validation.ValidateMutatingAdmissionPolicy(internal)
+		case *v1.MutatingAdmissionPolicyBinding:
+			internal := new(admissionregistration.MutatingAdmissionPolicyBinding)
+			convert(t, object, internal)
+			wrong = validation.ValidateMutatingAdmissionPolicyBinding(internal)
+		case *v1.ValidatingAdmissionPolicy:
+			internal := new(admissionregistration.ValidatingAdmissionPolicy)
+			convert(t, object, internal)
+			wrong = validation.ValidateValidatingAdmissionPolicy(internal)
+		case *v1.ValidatingAdmissionPolicyBinding:
+			internal := new(admissionregistration.ValidatingAdmissionPolicyBinding)
+			convert(t, object, internal)
+			wrong = validation.ValidateValidatingAdmissionPolicyBinding(internal)
+		default:
+			continue
+		}
+		checked++
+		if len(wrong) > 0 {
+			t.Error(wrong.ToAggregate())
+		}
+	}
+	if checked != 6 {
+		t.Errorf("checked %d policies and bindings, not 6", checked)
+	}
+}
+
+func convert(t *testing.T, from, to runtime.Object) {
+	t.Helper()
+	if err := legacyscheme.Scheme.Convert(from, to, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func toYAML(t *testing.T, pod *corev1.Pod) []byte {
+	t.Helper()
+	text, err := yaml.Marshal(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
