@@ -1,6 +1,7 @@
 """What every story is handed: images, a network, the STS, a scratch directory, and what must stay secret."""
 
 import itertools
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -28,6 +29,8 @@ class Cluster:
     group = 2000
     # An application's user: not credvend's.
     application = "1000:1000"
+    # What the service account is annotated with.
+    role = ROLE_A
 
     def __init__(self, credvend, local_sts, scratch, clients):
         self.credvend = credvend
@@ -36,7 +39,7 @@ class Cluster:
         self.clients = clients
         self.engine = Engine(scratch / "podman")
         self.secrets = Secrets()
-        self.network = "pods"
+        self.network = "credvend-pods"
         self.image = "localhost/credvend:test"
         self.sts_image = "localhost/local-sts:test"
         self.logs = self.directory("logs")
@@ -60,7 +63,7 @@ class Cluster:
         script = Path(__file__).resolve().parents[3] / "images" / "build"
         done = subprocess.run(
             [script, "--tag", self.image, "--binary", self.credvend],
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "CONTAINER_ENGINE": str(self.engine.program), **containers_conf()},
+            env={**os.environ, "CONTAINER_ENGINE": str(self.engine.program)},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
         )
         if done.returncode != 0:
@@ -84,9 +87,3 @@ class Cluster:
 
     def pod(self, name, **more):
         return Pod(self, name, **more)
-
-
-def containers_conf():
-    import os
-
-    return {"CONTAINERS_CONF": os.environ["CONTAINERS_CONF"]}

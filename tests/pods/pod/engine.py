@@ -15,7 +15,8 @@ class Engine:
         command = [str(word) for word in (self.program, *arguments)]
         try:
             return subprocess.run(
-                command, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+                # podman leaves a file where it is when memory runs out.
+                command, env={**os.environ, **(env or {})}, cwd=self.program.parent, stdin=subprocess.DEVNULL,
                 capture_output=True, text=True, timeout=seconds,
             )
         except subprocess.TimeoutExpired as error:

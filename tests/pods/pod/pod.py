@@ -79,10 +79,8 @@ class Pod:
         }
 
     def pod_variables(self):
-        from pod.cluster import ROLE_A
-
         return {
-            "AWS_ROLE_ARN": ROLE_A, "AWS_WEB_IDENTITY_TOKEN_FILE": f"{TOKEN_DIRECTORY}/token",
+            "AWS_ROLE_ARN": self._cluster.role, "AWS_WEB_IDENTITY_TOKEN_FILE": f"{TOKEN_DIRECTORY}/token",
             "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL_STS": self.sts.url, "CREDVEND_LOG": "debug",
         }
 
