@@ -20,6 +20,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use tempfile::NamedTempFile;
 
 mod error;
@@ -155,7 +156,7 @@ impl Target {
             .rand_bytes(TEMPORARY_RANDOM_LENGTH)
             .permissions(Permissions::from_mode(0o600))
             .tempfile_in(&self.directory_path)
-            .map_err(|source| explain(&self.path, "create a temporary file beside", source))?;
+            .map_err(|source| self.explain_beside("create a temporary file beside", source))?;
         temporary.write_all(content).map_err(|source| explain(&self.path, "write a temporary file beside", source))?;
         let file = temporary.as_file();
         let permit = || set_mode(file, mode).map_err(|source| explain(&self.path, "set the mode of", source));
@@ -167,6 +168,17 @@ impl Target {
         }
         file.sync_all().map_err(|source| explain(&self.path, "sync a temporary file beside", source))?;
         Ok(temporary)
+    }
+
+    /// As [`explain`], for what was tried in the directory.
+    fn explain_beside(&self, action: &'static str, source: io::Error) -> ReplaceError {
+        match source.kind() {
+            // The directory around a file that is mounted alone is the image's: to make that writable mends nothing.
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied if is_mount_point(&self.path) => {
+                ReplaceError::MountPoint { path: self.path.clone() }
+            }
+            _ => explain(&self.path, action, source),
+        }
     }
 
     fn remove_leftovers(&self) {
@@ -185,6 +197,12 @@ impl Target {
             }
         }
     }
+}
+
+/// False where the kernel does not say.
+fn is_mount_point(path: &Path) -> bool {
+    statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
+        .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// Whether a file has a name as we make them up, and not merely one that begins alike.

@@ -17,6 +17,22 @@ pub(crate) use rustix::process::Signal;
 
 pub(crate) struct Credvend(Command);
 
+/// Undoes what a `nohup` around the tests does: a signal that is ignored here is ignored by children too, while one that has
+/// a handler here has none in them.
+fn heed_signals() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let status = std::fs::read_to_string("/proc/self/status").expect("read");
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("a mask").trim();
+        let ignored = u64::from_str_radix(mask, 16).expect("hexadecimal");
+        for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::USR1, Signal::USR2] {
+            if ignored & (1 << (signal.as_raw() - 1)) != 0 {
+                signal_hook::flag::register(signal.as_raw(), Arc::default()).expect("handled");
+            }
+        }
+    });
+}
+
 /// A finished command.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -50,6 +66,7 @@ impl Ended {
 
 impl Credvend {
     pub(crate) fn new(arguments: &[&str]) -> Self {
+        heed_signals();
         let mut command = Command::new(env!("CARGO_BIN_EXE_credvend"));
         command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self(command)

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,6 +26,9 @@ struct Arguments {
     /// Lays out a projected service account token here, and renews it at 80 % of its life.
     #[arg(long, value_name = "DIRECTORY")]
     token_dir: Option<PathBuf>,
+    /// The mode of its file; a pod with an fsGroup has 0640.
+    #[arg(long, value_name = "OCTAL", value_parser = octal, default_value = "0644")]
+    token_mode: u32,
     /// How long a projected token lives.
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     token_lifetime: u64,
@@ -63,7 +67,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let sts = Arc::new(LocalSts::start_on(arguments.listen, arguments.read_world()?, None)?);
     let token_file = match &arguments.token_dir {
-        Some(directory) => Some(project_token(Arc::clone(&sts), directory, arguments.claims())?),
+        Some(directory) => Some(project_token(Arc::clone(&sts), arguments.volume(directory)?, arguments.claims())?),
         None => None,
     };
     announce(&sts.url(), token_file.as_deref(), arguments.world.is_none())?;
@@ -88,6 +92,12 @@ impl Arguments {
         Ok(world)
     }
 
+    fn volume(&self, directory: &Path) -> Result<TokenVolume, Failure> {
+        let volume = TokenVolume::create(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+        volume.set_mode(self.token_mode);
+        Ok(volume)
+    }
+
     fn claims(&self) -> Claims {
         Claims {
             lifetime: Duration::from_secs(self.token_lifetime),
@@ -97,8 +107,7 @@ impl Arguments {
 }
 
 /// Writes the first token and starts the thread that renews it; it ends with the process.
-fn project_token(sts: Arc<LocalSts>, directory: &Path, claims: Claims) -> Result<PathBuf, Failure> {
-    let volume = TokenVolume::create(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+fn project_token(sts: Arc<LocalSts>, volume: TokenVolume, claims: Claims) -> Result<PathBuf, Failure> {
     volume.write(&sts.mint(&claims))?;
     let token_file = volume.token_file();
     // A kubelet, too, renews when 80 % of the life is over.
@@ -112,6 +121,10 @@ fn project_token(sts: Arc<LocalSts>, directory: &Path, claims: Claims) -> Result
         }
     });
     Ok(token_file)
+}
+
+fn octal(text: &str) -> Result<u32, ParseIntError> {
+    u32::from_str_radix(text, 8)
 }
 
 /// Lines to read, and lines to paste into a shell.

@@ -1,0 +1,87 @@
+"""Runs every story: `python main.py CREDVEND LOCAL_STS SCRATCH CLIENTS_ROOT [STORY]`; `run` prepares what it needs.
+
+One line a check and a count at the end; exits 1 where any check failed.
+"""
+
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+# Checks, deadlines and the search for leaks are the real clients' own.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "real-clients"))
+
+from pod.cluster import Cluster
+from stories import (
+    bad_input,
+    classic_sidecar,
+    env_file,
+    image,
+    init_container,
+    job,
+    logs,
+    memory,
+    native_sidecar,
+    partition,
+    profiles,
+    termination,
+    wrapper,
+)
+from support.checks import CheckFailed, Checks
+
+STORIES = [
+    image,
+    native_sidecar,
+    classic_sidecar,
+    init_container,
+    env_file,
+    profiles,
+    wrapper,
+    job,
+    termination,
+    memory,
+    partition,
+    bad_input,
+    # This one reads what all the others left.
+    logs,
+]
+
+
+def main(credvend, local_sts, scratch, clients, only=None):
+    started = time.monotonic()
+    stories = [story for story in STORIES if only in (None, short(story))]
+    with Cluster(credvend, local_sts, scratch, clients) as cluster:
+        results = [run(story, cluster) for story in stories]
+    passed = sum(checks.passed for checks in results)
+    failed = sum(checks.failed for checks in results)
+    print(f"{len(results)} stories in {time.monotonic() - started:.0f} s")
+    print(f"pods: {passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+def run(story, cluster):
+    """A story ends at its first failed check; the others still run."""
+    checks, started = Checks(short(story)), time.monotonic()
+    try:
+        story.run(cluster, checks)
+    except CheckFailed as failure:
+        checks.fail(failure)
+    except Exception:
+        checks.fail(traceback.format_exc())
+    print(f"       {checks.suite}: {time.monotonic() - started:.0f} s", flush=True)
+    return checks
+
+
+def short(story):
+    return story.__name__.rpartition(".")[2]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (5, 6):
+        sys.exit(__doc__)
+    # Containers get what a pod gives them, and nothing of the caller's.
+    for name in [name for name in os.environ if name.startswith(("AWS_", "CREDVEND_"))]:
+        del os.environ[name]
+    paths = [Path(argument).resolve(strict=True) for argument in sys.argv[1:5]]
+    sys.exit(main(*paths, *sys.argv[5:]))
