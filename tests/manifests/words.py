@@ -27,8 +27,7 @@ def check(checks, stories):
 
     manual = (rendered.K8S / "README.md").read_text()
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", manual)
-    # The admission policy and the images may come in another change.
-    gone = [link for link in links if not (rendered.K8S / link).exists() and not re.match(r"admission|\.\./images", link)]
+    gone = [link for link in links if not (rendered.K8S / link).exists()]
     checks.that(links and not gone, f"the {len(links)} links of k8s/README.md lead somewhere", ", ".join(gone))
     untold = [name for name, folder in rendered.folders().items() if f"]({folder.relative_to(rendered.K8S)}" not in manual]
     untold = [name for name in untold if not name.startswith("component-examples")]
