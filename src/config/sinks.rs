@@ -196,12 +196,18 @@ fn address(text: &str) -> Result<SocketAddr, NotValid> {
 
 /// Loopback, and the addresses of EC2's own service.
 fn is_for_instance_metadata(address: IpAddr) -> bool {
-    const LINK_LOCAL: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
-    address.is_loopback() || LINK_LOCAL.iter().any(|text| text.parse() == Ok(address))
+    is_loopback_or(&["169.254.169.254", "fd00:ec2::254"], address)
 }
+
+/// The addresses outside loopback where SDKs ask a container credentials endpoint without TLS: ECS's agent, and EKS Pod
+/// Identity's.
+pub(super) const ENDPOINT_ADDRESSES: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
 
 /// Loopback, and the link-local addresses that SDKs accept for this endpoint.
 pub(super) fn is_for_this_pod_alone(address: IpAddr) -> bool {
-    const LINK_LOCAL: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
-    address.is_loopback() || LINK_LOCAL.iter().any(|text| text.parse() == Ok(address))
+    is_loopback_or(&ENDPOINT_ADDRESSES, address)
+}
+
+fn is_loopback_or(others: &[&str], address: IpAddr) -> bool {
+    address.is_loopback() || others.iter().any(|text| text.parse() == Ok(address))
 }

@@ -48,9 +48,7 @@ fn a_profile_decides_session_name_duration_and_external_id() {
 #[test]
 fn static_keys_are_a_base() {
     let stage = Stage::new();
-    let user =
-        local_sts::World::two_accounts().accounts.into_values().flat_map(|account| account.users.into_values()).next();
-    let user = user.expect("a user");
+    let user = Stage::base_user();
     stage.write(
         ".aws/credentials",
         &format!(

@@ -134,9 +134,7 @@ fn an_attempt_that_hangs_ends_after_ten_seconds_and_the_next_succeeds() {
 fn static_keys_sign_with_the_clock_of_sts() {
     let stage = Stage::new();
     stage.sts.set_clock_shift(3600);
-    let user =
-        local_sts::World::two_accounts().accounts.into_values().flat_map(|account| account.users.into_values()).next();
-    let user = user.expect("a user");
+    let user = Stage::base_user();
     let config = format!(
         "[default]\nrole_arn={}\nsource_profile=base\n[profile base]\naws_access_key_id={}\naws_secret_access_key={}\n",
         crate::support::ROLE_A,

@@ -1,6 +1,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
+    thread::JoinHandle,
 };
 
 use local_sts::{LocalSts, TlsVersions, World};
@@ -41,15 +42,7 @@ fn a_bundle_that_is_none_exits_2() {
 #[test]
 fn proxies_are_used_unless_no_proxy_names_the_host() {
     let stage = Stage::new();
-    let proxy = TcpListener::bind("127.0.0.1:0").expect("bound");
-    let url = format!("http://{}", proxy.local_addr().expect("an address"));
-    let asked = std::thread::spawn(move || {
-        let (mut stream, _) = proxy.accept().expect("a connection");
-        let mut head = [0; 256];
-        let length = stream.read(&mut head).expect("a request");
-        let _ = stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        String::from_utf8_lossy(&head[..length]).into_owned()
-    });
+    let (url, asked) = refusing_proxy("502 Bad Gateway");
     let ended = stage.credvend(&["export", "--timeout", "1s"]).env("HTTP_PROXY", &url).end();
     ended.failed(5, &["HTTP 502", "prox"]);
     assert!(asked.join().expect("asked").starts_with(&format!("POST {}", stage.sts.url())));
@@ -85,15 +78,7 @@ fn the_endpoint_follows_region_partition_and_variants() {
             "sts.eu-west-3.amazonaws.com",
         ),
     ] {
-        let proxy = TcpListener::bind("127.0.0.1:0").expect("bound");
-        let url = format!("http://{}", proxy.local_addr().expect("an address"));
-        let connect = std::thread::spawn(move || {
-            let (mut stream, _) = proxy.accept().expect("a connection");
-            let mut head = [0; 256];
-            let length = stream.read(&mut head).expect("a request");
-            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-            String::from_utf8_lossy(&head[..length]).into_owned()
-        });
+        let (url, connect) = refusing_proxy("403 Forbidden");
         let mut export = stage
             .credvend(&["export", "--timeout", "1s"])
             .without("AWS_REGION")
@@ -108,4 +93,18 @@ fn the_endpoint_follows_region_partition_and_variants() {
         let authority = if host.contains(':') { host.to_owned() } else { format!("{host}:443") };
         assert!(asked.starts_with(&format!("CONNECT {authority} ")), "{variables:?}: {asked}");
     }
+}
+
+/// A proxy that answers its one request with this status: its URL, and the head that it was sent.
+fn refusing_proxy(status: &'static str) -> (String, JoinHandle<String>) {
+    let proxy = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let url = format!("http://{}", proxy.local_addr().expect("an address"));
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = proxy.accept().expect("a connection");
+        let mut head = [0; 256];
+        let length = stream.read(&mut head).expect("a request");
+        let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        String::from_utf8_lossy(&head[..length]).into_owned()
+    });
+    (url, asked)
 }

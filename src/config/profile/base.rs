@@ -3,7 +3,7 @@
 //! [Credential source](https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html). The variables
 //! are looked at only because a profile says so: what a pod inherits never decides by itself where the identity comes from.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use reqwest::Url;
 use secrecy::SecretString;
@@ -17,15 +17,17 @@ use crate::{
             process::ANCESTORS,
         },
     },
-    config::{Given, Mistakes, env::Environment},
+    config::{
+        Given, Mistakes,
+        env::Environment,
+        sinks::{ENDPOINT_ADDRESSES, is_for_this_pod_alone},
+    },
     credentials::Expiry,
     shared_file::CREDENTIAL_KEYS,
 };
 
 /// Where ECS's agent answers.
 const ECS: &str = "http://169.254.170.2";
-/// The addresses outside loopback that SDKs ask without TLS: ECS's agent, and EKS Pod Identity's.
-const LINK_LOCAL: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
 
 /// The profile's keys; half a pair is an error.
 pub(super) fn static_keys(profile: &Profile<'_>) -> Result<Option<StaticKeys>, String> {
@@ -131,7 +133,7 @@ fn allowed(url: Url, mistakes: &mut Mistakes) -> Option<Url> {
     let is_allowed = match url.scheme() {
         "https" => true,
         "http" => match host_address(&url) {
-            Some(address) => is_local(address),
+            Some(address) => is_for_this_pod_alone(address),
             None => url.host_str() == Some("localhost"),
         },
         _ => false,
@@ -141,13 +143,9 @@ fn allowed(url: Url, mistakes: &mut Mistakes) -> Option<Url> {
     }
     mistakes.add(format!(
         "AWS_CONTAINER_CREDENTIALS_FULL_URI must be https, or http to loopback or one of {}, and hold no user name",
-        LINK_LOCAL.join(", ")
+        ENDPOINT_ADDRESSES.join(", ")
     ));
     None
-}
-
-fn is_local(address: IpAddr) -> bool {
-    address.is_loopback() || LINK_LOCAL.iter().any(|text| text.parse() == Ok(address))
 }
 
 /// The instance metadata service, by variables first and then by the profile's keys.

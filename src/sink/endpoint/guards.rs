@@ -24,9 +24,10 @@ pub(crate) fn check_origin<B>(request: &Request<B>, bound: SocketAddr, local: So
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return Err(Rejection::new(StatusCode::BAD_REQUEST, "exactly one Host header is needed"));
     };
-    let authority = request.uri().authority().map(|authority| authority.as_str());
-    let named = [host.to_str().ok(), authority.or(host.to_str().ok())];
-    if !named.into_iter().all(|name| name.is_some_and(|name| is_this_endpoint(name, bound, local))) {
+    // An absolute target names a host of its own, which counts as well.
+    let target = request.uri().authority().map(|authority| authority.as_str());
+    let is_ours = |name: &str| is_this_endpoint(name, bound, local);
+    if !(host.to_str().is_ok_and(is_ours) && target.is_none_or(is_ours)) {
         return Err(Rejection::new(StatusCode::FORBIDDEN, "the Host header does not name this endpoint"));
     }
     if request.headers().contains_key("x-forwarded-for") {

@@ -82,6 +82,12 @@ impl Stage {
         self.sts.inject(vec![fault]);
     }
 
+    /// The access key of the IAM user that may assume the first role.
+    pub(crate) fn base_user() -> local_sts::User {
+        let accounts = World::two_accounts().accounts.into_values();
+        accounts.flat_map(|account| account.users.into_values()).next().expect("a user")
+    }
+
     /// Refuses output that holds anything secret that this STS ever gave or minted.
     pub(crate) fn refuse_leaks(&self, output: &str) {
         for secret in self.sts.issued_secrets() {
