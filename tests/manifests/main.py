@@ -3,11 +3,11 @@
 import sys
 import time
 
+import alerts
 import rendered
 import restricted
 import schemas
 import symptoms
-import wiring
 import words
 from checks import Checks
 
@@ -21,7 +21,7 @@ def main(arguments):
     restricted.check(checks, stories)
     words.check(checks, stories)
     schemas.check(checks, stories)
-    wiring.check(checks, stories, credvend, local_sts)
+    alerts.check(checks, credvend, local_sts, required="--required" in options)
     symptoms.check(checks, credvend, local_sts)
     print(f"in {time.monotonic() - started:.0f} s")
     print(f"manifests: {checks.passed} passed, {checks.failed} failed")

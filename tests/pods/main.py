@@ -9,22 +9,24 @@ import time
 import traceback
 from pathlib import Path
 
-# Checks, deadlines and the search for leaks are the real clients' own.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "real-clients"))
+# Checks, deadlines and the search for leaks are the real clients' own; what reads manifests is that of their own suite.
+TESTS = Path(__file__).resolve().parent.parent
+sys.path[1:1] = [str(TESTS / "real-clients"), str(TESTS / "manifests")]
 
 from pod.cluster import Cluster
 from stories import (
+    another_sts,
     bad_input,
     classic_sidecar,
     env_file,
     image,
     init_container,
-    job,
+    injected,
     logs,
+    manifests,
     memory,
     native_sidecar,
     partition,
-    profiles,
     termination,
     wrapper,
 )
@@ -36,9 +38,10 @@ STORIES = [
     classic_sidecar,
     init_container,
     env_file,
-    profiles,
     wrapper,
-    job,
+    manifests,
+    injected,
+    another_sts,
     termination,
     memory,
     partition,

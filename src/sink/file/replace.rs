@@ -114,7 +114,12 @@ impl Target {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(explain(&self.path, "examine", source)),
             Ok(metadata) if metadata.is_dir() => {
-                return Err(ReplaceError::IsADirectory { path: self.path.clone() });
+                let path = self.path.clone();
+                return Err(if is_mount_point(&path) {
+                    ReplaceError::MountedDirectory { path }
+                } else {
+                    ReplaceError::IsADirectory { path }
+                });
             }
             Ok(metadata) if !metadata.is_file() => {
                 return Err(ReplaceError::NotARegularFile { path: self.path.clone() });

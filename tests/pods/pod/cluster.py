@@ -7,7 +7,9 @@ import subprocess
 from pathlib import Path
 
 from pod.engine import Engine
+from pod.manifest_pod import ManifestPod
 from pod.pod import Pod
+from pod.server import Server
 from pod.sts import Sts
 from support.checks import CheckFailed
 from support.secrets import Secrets
@@ -52,6 +54,12 @@ class Cluster:
         (context / "Containerfile").write_text(STS_IMAGE)
         self.engine("build", "--quiet", "--tag", self.sts_image, context)
         self.engine("network", "create", self.network)
+        # Somebody else's STS and S3.
+        self.moto = Server(
+            self, "moto", "python3", "-B", "-m", "moto.server", "-H", "0.0.0.0", "-p", "5000", ready="Running on",
+        )
+        # By its address: it takes the first part of a name for a bucket.
+        self.moto_url = f"http://{self.moto.address}:5000"
         self.sts = Sts(self, "sts")
         return self
 
@@ -87,3 +95,6 @@ class Cluster:
 
     def pod(self, name, **more):
         return Pod(self, name, **more)
+
+    def manifest_pod(self, name, spec, **more):
+        return ManifestPod(self, name, spec, **more)

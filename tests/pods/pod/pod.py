@@ -21,12 +21,12 @@ AWS = ("python3", "-B", "-m", "awscli")
 class Pod:
     """Its containers are removed when the `with` block ends; the logs of credvend's are kept for the last story."""
 
-    def __init__(self, cluster, name, sts=None, fs_group=True):
+    def __init__(self, cluster, name, sts=None):
         self._cluster = cluster
         self._engine = cluster.engine
         self.sts = sts or cluster.sts
         self.name = f"{name}-{cluster.number()}"
-        self.group = cluster.group if fs_group else None
+        self.group = cluster.group
         self.directory = cluster.directory(self.name)
         self._containers = []
         self._vending = []
@@ -39,6 +39,7 @@ class Pod:
             "--dns", self.sts.dns, "--dns-search", "shop.svc.cluster.test", "--dns-search", "svc.cluster.test",
             "--dns-option", "ndots:5",
         )
+        self._engine("pod", "start", self.name)
         return self
 
     def __exit__(self, *_):
@@ -102,6 +103,21 @@ class Pod:
         self._containers.append(container)
         return container
 
+    @property
+    def _infrastructure(self):
+        """The container that holds the network namespace."""
+        pod = json.loads(self._engine("pod", "inspect", self.name))
+        return json.loads(self._engine("inspect", pod["InfraContainerID"]))[0]
+
+    @property
+    def address(self):
+        """The pod's IP address."""
+        return self._infrastructure["NetworkSettings"]["Networks"][self._cluster.network]["IPAddress"]
+
+    def in_network(self, *command, **more):
+        """Runs a program of this machine in the pod's network namespace."""
+        return in_network_of(self._infrastructure["State"]["Pid"], *command, **more)
+
     def terminate(self, applications, sidecars, grace=30):
         """SIGTERM to the applications; when the last has ended, to the sidecars, one by one in reverse order.
 
@@ -131,6 +147,11 @@ class Container:
     def pid(self):
         return self.state()["Pid"]
 
+    @property
+    def user(self):
+        """The user ID of its process."""
+        return os.stat(f"/proc/{self.pid}").st_uid
+
     def running(self):
         return self.state()["Status"] == "running"
 
@@ -138,19 +159,21 @@ class Container:
         """As an exec probe: the exit code."""
         return self._engine.may_fail("exec", self.name, *command, seconds=seconds).returncode
 
-    def startup_probe(self, seconds=30):
-        """`exec: {command: [/credvend, health]}`, as often as need be: how often."""
-        tries = 0
+    def startup_probe(self):
+        self.succeeds({"exec": {"command": ["/credvend", "health"]}})
 
-        def probe():
-            nonlocal tries
-            tries += 1
+    def succeeds(self, probe, seconds=30):
+        """Runs a probe as often as need be."""
+
+        def once():
             if not self.running():
                 raise CheckFailed(f"{self.name} ended: {self.logs()[-1500:]}")
-            return self.execute("/credvend", "health") == 0
+            return self.execute(*probe["exec"]["command"]) == 0
 
-        until(f"{self.name}'s startup probe; it wrote {self.logs()[-1500:]}", seconds, probe)
-        return tries
+        try:
+            until("a probe", seconds, once)
+        except CheckFailed as error:
+            raise CheckFailed(f"{error}; {self.name} wrote {self.logs()[-1500:]}") from error
 
     def signal(self, name):
         os.kill(self.pid, signal.Signals[f"SIG{name}"])

@@ -1,13 +1,14 @@
 """local-sts in a container of its own on the pods' network, projecting the token volume that pods mount."""
 
 import json
-from pathlib import Path
 
-from pod import dns, volumes
+from pod import volumes
 from pod.engine import in_network_of
+from pod.server import PROGRAMS, Server
 from support.checks import CheckFailed
 from support.deadline import until
 
+WORLD = PROGRAMS.parent / "world.json"
 PORT = 8080
 NAME = "sts.aws.test"
 
@@ -30,7 +31,8 @@ class Sts:
             "run", "--detach", "--name", name, "--network", cluster.network, *cluster.restricted(),
             # What it writes is root's and the fsGroup's, as a kubelet's projected volume is.
             "--user", f"0:{cluster.group}", "--volume", f"{self.token_volume}:/token",
-            cluster.sts_image, "--listen", f"0.0.0.0:{PORT}", "--token-dir", "/token", "--token-mode", "0640", *options,
+            "--volume", f"{WORLD}:/world.json:ro", cluster.sts_image, "--listen", f"0.0.0.0:{PORT}", "--world", "/world.json",
+            "--token-dir", "/token", "--token-mode", "0640", *options,
         )
         inspected = json.loads(cluster.engine("inspect", name))[0]
         self._pid = inspected["State"]["Pid"]
@@ -38,19 +40,10 @@ class Sts:
         until("local-sts to project a token", 10, lambda: (self.token_volume / "token").exists())
         until("local-sts to answer", 10, self._answers)
         self.url = f"http://{NAME}:{PORT}"
-        self.dns = self._serve_name()
-
-    def _serve_name(self):
-        """The address of a DNS server that knows this STS alone."""
-        cluster, name = self._cluster, f"{self.name}-dns"
-        cluster.engine(
-            "run", "--detach", "--name", name, "--network", cluster.network, *cluster.restricted(),
-            "--user", cluster.application, "--sysctl", "net.ipv4.ip_unprivileged_port_start=53",
-            "--volume", f"{Path(dns.__file__)}:/dns.py:ro", "--rootfs", f"{cluster.clients}:O",
-            "python3", "-B", "/dns.py", NAME, self.address,
-        )
-        until("the DNS server to listen", 10, lambda: "listening" in cluster.engine("logs", name))
-        return json.loads(cluster.engine("inspect", name))[0]["NetworkSettings"]["Networks"][cluster.network]["IPAddress"]
+        self.dns = Server(
+            cluster, f"{name}-dns", "python3", "-B", "/dns.py", NAME, self.address, ready="listening",
+            files={"/dns.py": PROGRAMS / "dns.py"},
+        ).address
 
     def _answers(self):
         try:

@@ -1,15 +1,13 @@
 """An ordinary container beside the application, for clusters without native sidecars: started and ended together.
 
-Its application is rclone, its AWS is moto.
+Its application is rclone, its S3 is moto.
 """
 
 import time
 
 from pod.cluster import SESSION_A
 from pod.pod import AWS
-from support.deadline import until
 
-MOTO = "http://127.0.0.1:5000"
 # What is left to be done at the end takes a call to AWS.
 AT_END = f"""\
 trap 'sleep 1; {" ".join(AWS)} sts get-caller-identity; exit $?' TERM
@@ -21,12 +19,10 @@ while :; do sleep 0.1; done
 def run(cluster, check):
     with cluster.pod("classic") as pod:
         sidecar = pod.credvend("run", variables={"CREDVEND_DRAIN": "6s"})
-        pod.client("moto", "python3", "-B", "-m", "moto.server", "-p", "5000")
         application = pod.client("app", "sh", "-c", AT_END)
         application.wait_for("started")
 
-        remote = ["--s3-provider", "Other", "--s3-env-auth", "--s3-region", "us-east-1", "--s3-endpoint", MOTO]
-        until("moto to listen", 20, lambda: listens(sidecar))
+        remote = ["--s3-provider", "Other", "--s3-env-auth", "--s3-region", "us-east-1", "--s3-endpoint", cluster.moto_url]
         status, document = sidecar.credentials()
         check.equal("the endpoint answers", status, 200)
         cluster.secrets.add_credentials(document)
@@ -45,8 +41,3 @@ def run(cluster, check):
         check.equal("credvend ends with 0", sidecar.end(), 0)
         took = sidecar.ended_at() - asked
         check.that(f"once it has drained: {took:.2f} s", 5.9 < took < 8, f"{took:.2f} s")
-
-
-def listens(sidecar):
-    answer = sidecar.in_network("sh", "-c", f"curl --silent --max-time 1 {MOTO}/moto-api/ >/dev/null && echo yes || true")
-    return "yes" in answer

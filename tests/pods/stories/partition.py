@@ -1,5 +1,6 @@
 """No packet between pod and STS for a while: what is in hand is served as long as it may be, and then it mends itself."""
 
+from pod.manual import told
 from pod.sts import Sts
 from support.deadline import until
 
@@ -32,6 +33,7 @@ def run(cluster, check):
         with cut(pod, sidecar):
             until("the endpoint to refuse", LIFETIME + 10, lambda: sidecar.credentials()[0] == 503)
             check.that("before they expire the endpoint answers 503", True)
+            told(check, sidecar.credentials()[1], "no valid credentials for profile default; the log of credvend says why")
             check.equal("and health says no", sidecar.execute("/credvend", "health"), 1)
             check.that("credvend goes on", sidecar.running())
         after = until("new credentials once packets flow", 70, lambda: changed(sidecar, before))

@@ -49,6 +49,14 @@ pub enum ReplaceError {
         /// The directory.
         path: PathBuf,
     },
+    /// The same, and it is mounted: the kubelet makes a directory of a subPath that does not exist.
+    #[error(
+        "{path:?} is a mounted directory; name a file in it, or where this is a Kubernetes subPath, mount the volume itself and not a file in it"
+    )]
+    MountedDirectory {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A device, a FIFO or a socket has it.
     #[error("{path:?} is not a regular file; name another path")]
     NotARegularFile {

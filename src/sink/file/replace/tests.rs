@@ -95,7 +95,7 @@ fn what_cannot_be_replaced_is_refused_and_stays() {
     assert!(matches!(refusal(&path("folder")), ReplaceError::IsADirectory { .. }));
     assert!(matches!(refusal(&path("large")), ReplaceError::TooLarge { .. }));
     assert!(matches!(refusal(&path("socket")), ReplaceError::NotARegularFile { .. }));
-    assert!(matches!(refusal(Path::new("/")), ReplaceError::IsADirectory { .. }));
+    assert!(matches!(refusal(Path::new("/")), ReplaceError::MountedDirectory { .. }));
     assert!(matches!(refusal(Path::new("/dev/null")), ReplaceError::NotARegularFile { .. }));
     assert_eq!(names_in(&directory), ["folder", "large", "socket"]);
 }
