@@ -230,8 +230,8 @@ func TestManifests(t *testing.T) {
 			t.Error(wrong.ToAggregate())
 		}
 	}
-	if checked != 6 {
-		t.Errorf("checked %d policies and bindings, not 6", checked)
+	if checked != 8 {
+		t.Errorf("checked %d policies and bindings, not 8", checked)
 	}
 }
 

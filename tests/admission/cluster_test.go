@@ -41,6 +41,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	_ "k8s.io/kubernetes/pkg/apis/admissionregistration/install"
+	_ "k8s.io/kubernetes/pkg/apis/apps/install"
+	_ "k8s.io/kubernetes/pkg/apis/batch/install"
 	_ "k8s.io/kubernetes/pkg/apis/core/install"
 )
 
@@ -126,6 +128,26 @@ func (c *cluster) create(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, err
 	}
 	stored.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Pod"))
 	return stored, nil
+}
+
+// validate has the validating policies look at an object of any kind that somebody creates.
+func (c *cluster) validate(ctx context.Context, t *testing.T, object runtime.Object) {
+	t.Helper()
+	internal, err := legacyscheme.Scheme.UnsafeConvertToVersion(object.DeepCopyObject(), runtime.InternalGroupVersioner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind := object.GetObjectKind().GroupVersionKind()
+	resource, _ := meta.UnsafeGuessKindToResource(kind)
+	attributes := admission.NewAttributesRecord(internal, nil, kind, accessor.GetNamespace(), accessor.GetName(), resource, "",
+		admission.Create, &metav1.CreateOptions{}, false, &user.DefaultInfo{Name: "somebody"})
+	if err := c.chain.(admission.ValidationInterface).Validate(ctx, attributes, c.objects); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // webhook stands for one that is called after the policies and adds a container, as service meshes do: the one that the
