@@ -159,6 +159,10 @@ class Container:
         """As an exec probe: the exit code."""
         return self._engine.may_fail("exec", self.name, *command, seconds=seconds).returncode
 
+    def says(self, *command):
+        """As `kubectl exec`: what a program in it prints."""
+        return self._engine("exec", self.name, *command)
+
     def startup_probe(self):
         self.succeeds({"exec": {"command": ["/credvend", "health"]}})
 

@@ -1,8 +1,9 @@
-"""Every manifest of k8s/, as it is rendered, as a pod: its application works as the role that its story promises."""
+"""Every manifest of k8s/, as it is rendered, and that of README.md as a pod: its application works as the role it is promised."""
 
 import signal
 
 import rendered
+import yaml
 from pod import pod_identity
 from pod.application import identities, identity
 from pod.cluster import ROLE_A, ROLE_B
@@ -34,6 +35,7 @@ s3.delete_object(Bucket="example-output", Key="order")
 
 def run(cluster, check):
     stories = {name: rendered.documents(rendered.GOLDEN / f"{name}.yaml") for name in rendered.folders()}
+    stories["README.md"] = [readme()]
     for name, _, spec in rendered.workloads(stories):
         config_maps = {d["metadata"]["name"]: d["data"] for d in stories[name] if d["kind"] == "ConfigMap"}
         try:
@@ -41,6 +43,14 @@ def run(cluster, check):
         except CheckFailed as failure:
             # The others still run.
             check.fail(f"{name}: {failure}")
+
+
+def readme():
+    """The example of README.md, which leaves out what is the application's own."""
+    text = (rendered.ROOT / "README.md").read_text()
+    pod = yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0])
+    pod["spec"]["containers"][0]["image"] = "registry.example/application:1.0.0"
+    return {"kind": "Pod", "metadata": {"name": "readme"}, **pod}
 
 
 class Story:
@@ -67,6 +77,8 @@ class Story:
                 if pod.started[container["name"]].running():
                     self.neighbours(container)
                     self.authorization(container)
+            if self.name == "sidecar":
+                self.manual()
             if any(container in pod.spec["containers"] for container in self.credvends):
                 self.ends_together()
             else:
@@ -134,6 +146,17 @@ class Story:
                 status, document = running.credentials(path, token)
                 self.cluster.secrets.add_credentials(document)
                 self.equal(f"{path} with the token of {other}", status, 200 if other == path else 401)
+
+    def manual(self):
+        """What the manual has people ask a new pod."""
+        for command, words in [
+            ("check", "ok    hop 2"),
+            ("trust-policy", "aws iam create-open-id-connect-provider"),
+            ("status", "default  ready"),
+        ]:
+            told(self.check, f"-c credvend -- /credvend {command}", f"-- /credvend {command}")
+            said = self.pod.started["credvend"].says("/credvend", command)
+            self.that(f"`credvend {command}` in the container says {words!r}", words in said, said)
 
     def ends_in_order(self):
         """Jobs end by themselves, servers at SIGTERM; then the sidecars."""
