@@ -8,13 +8,12 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
 };
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use secrecy::SecretString;
 
 use super::{Given, Mistakes, env::Environment, pick, sinks::is_for_this_pod_alone};
+use crate::chain::base::container::Authorization;
 
 const FULL_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 const RELATIVE_URI: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
@@ -37,18 +36,7 @@ pub struct ContainerEndpoint {
     /// Path and query.
     pub path: String,
     /// What to present.
-    pub authorization: AuthorizationToken,
-}
-
-/// Where an authorization token is.
-#[derive(Debug)]
-pub enum AuthorizationToken {
-    /// None is asked for.
-    None,
-    /// The token.
-    Is(SecretString),
-    /// A file that holds it, read at each use.
-    In(PathBuf),
+    pub authorization: Authorization,
 }
 
 impl fmt::Display for ContainerEndpoint {
@@ -81,9 +69,9 @@ pub fn endpoint(
         ));
     }
     let authorization = match (auth_token_file.map(str::to_owned).or_else(|| env.text(TOKEN_FILE)), env.text(TOKEN)) {
-        (Some(path), _) => AuthorizationToken::In(path.into()),
-        (None, Some(token)) => AuthorizationToken::Is(token.into()),
-        (None, None) => AuthorizationToken::None,
+        (Some(path), _) => Authorization::File(path.into()),
+        (None, Some(token)) => Authorization::Fixed(token.into()),
+        (None, None) => Authorization::None,
     };
     let found = place.map(|(address, host, mut path)| {
         if let Some(profile) = profile {

@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::{
-    document::Dialect,
+    document::{self, Dialect},
     http::{Answer, Server},
     same,
 };
@@ -90,6 +90,11 @@ impl Container {
     }
 }
 
+/// What an endpoint's document holds, or a clause that says why it holds nothing.
+pub(crate) fn credentials(document: &[u8], now: SystemTime) -> Result<Credentials, String> {
+    document::read(Dialect::Container, document, now).map_err(|why| why.to_string())
+}
+
 fn refusal(server: &Server, answer: &Answer, token: &str) -> BaseError {
     let mend = match answer.status {
         401 | 403 => "check AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE (or …_TOKEN), and whom the endpoint lets in",
@@ -102,7 +107,7 @@ fn refusal(server: &Server, answer: &Answer, token: &str) -> BaseError {
 
 impl Authorization {
     /// The token as it is now, without line breaks at its end.
-    fn token(&self) -> Result<Option<Zeroizing<String>>, BaseError> {
+    pub(crate) fn token(&self) -> Result<Option<Zeroizing<String>>, BaseError> {
         match self {
             Self::None => Ok(None),
             Self::Fixed(token) => Ok(Some(Zeroizing::new(token.expose_secret().to_owned()))),

@@ -3,47 +3,20 @@
 //! The application may start before its sidecar is ready, so a refused connection and a 503 are asked again until time is up.
 //! A 401 or a 404 is an answer.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hyper::StatusCode;
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::{Exit, Failed};
 use crate::{
-    arn::RoleArn,
-    clock::Clock,
-    config::container::{AuthorizationToken, ContainerEndpoint},
-    credentials::{Credentials, Expiry},
-    loopback,
+    chain::base::container, clock::Clock, config::container::ContainerEndpoint, credentials::Credentials, loopback,
 };
 
 /// How long until the next attempt.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long an attempt may take: an endpoint answers from memory.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The endpoint's document.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Wire {
-    access_key_id: String,
-    secret_access_key: SecretText,
-    token: SecretText,
-    expiration: String,
-    role_arn: Option<String>,
-    account_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(from = "String")]
-struct SecretText(SecretString);
-
-impl From<String> for SecretText {
-    fn from(text: String) -> Self {
-        Self(text.into())
-    }
-}
 
 /// What an endpoint says in place of credentials.
 #[derive(Deserialize)]
@@ -90,11 +63,12 @@ pub(super) async fn ask(
 }
 
 async fn attempt(endpoint: &ContainerEndpoint, clock: &dyn Clock) -> Attempt {
-    let token = match authorization_token(&endpoint.authorization) {
+    let token = match endpoint.authorization.token() {
         Ok(token) => token,
-        Err(why) => return Attempt::NotYet(why),
+        // A file that is not there yet may come.
+        Err(error) => return Attempt::NotYet(error.what),
     };
-    let token = token.as_ref().map(|token| token.expose_secret().trim());
+    let token = token.as_deref().map(String::as_str);
     let answer = tokio::select! {
         answer = loopback::get_from(endpoint.address, &endpoint.host, &endpoint.path, token) => answer,
         () = clock.sleep(ATTEMPT_TIMEOUT) => Err(format!("no answer within {} s", ATTEMPT_TIMEOUT.as_secs())),
@@ -104,9 +78,11 @@ async fn attempt(endpoint: &ContainerEndpoint, clock: &dyn Clock) -> Attempt {
         Err(why) => return Attempt::NotYet(why),
     };
     if status == StatusCode::OK {
-        return match credentials(&body) {
-            Some(credentials) => Attempt::Credentials(credentials),
-            None => Attempt::NotYet("its answer holds no credentials".to_owned()),
+        // The endpoint knows STS's time, and this machine's clock may be wrong: what it vends counts as unexpired.
+        return match container::credentials(&body, SystemTime::UNIX_EPOCH) {
+            Ok(credentials) if credentials.expiry().is_some() => Attempt::Credentials(credentials),
+            Ok(_) => Attempt::NotYet("it gave credentials that do not say when they expire".to_owned()),
+            Err(why) => Attempt::NotYet(format!("it {why}")),
         };
     }
     let message = serde_json::from_slice(&body).map(|WireError { message }| message);
@@ -120,33 +96,4 @@ async fn attempt(endpoint: &ContainerEndpoint, clock: &dyn Clock) -> Attempt {
         _ => return Attempt::NotYet(why),
     };
     Attempt::Failed(Failed::new(Exit::Refused, format!("{endpoint}: {why}; {mend}")))
-}
-
-/// The token. A file that is not there yet may come.
-fn authorization_token(authorization: &AuthorizationToken) -> Result<Option<SecretString>, String> {
-    match authorization {
-        AuthorizationToken::None => Ok(None),
-        AuthorizationToken::Is(token) => Ok(Some(token.clone())),
-        AuthorizationToken::In(path) => match std::fs::read_to_string(path) {
-            Ok(text) => Ok(Some(text.into())),
-            Err(error) => Err(format!("authorization token file {}: {}", path.display(), error.kind())),
-        },
-    }
-}
-
-fn credentials(body: &[u8]) -> Option<Credentials> {
-    let wire: Wire = serde_json::from_slice(body).ok()?;
-    let expiry = Expiry::parse(&wire.expiration)?;
-    let (secret_access_key, session_token) = (wire.secret_access_key.0, wire.token.0);
-    let role_arn = wire.role_arn.and_then(|text| RoleArn::parse(&text).ok());
-    Some(match role_arn {
-        Some(role_arn) => Credentials::of_role(wire.access_key_id, secret_access_key, session_token, expiry, role_arn),
-        None => Credentials::of_source(
-            wire.access_key_id,
-            secret_access_key,
-            Some(session_token),
-            Some(expiry),
-            wire.account_id,
-        ),
-    })
 }
