@@ -5,8 +5,6 @@ One line a check and a count at the end; exits 1 where any check failed.
 
 import os
 import sys
-import time
-import traceback
 from pathlib import Path
 
 # Checks, deadlines and the search for leaks are the real clients' own; what reads manifests is that of their own suite.
@@ -30,7 +28,7 @@ from stories import (
     termination,
     wrapper,
 )
-from support.checks import CheckFailed, Checks
+from support.checks import run, short, summary
 
 STORIES = [
     image,
@@ -52,32 +50,9 @@ STORIES = [
 
 
 def main(credvend, local_sts, scratch, clients, only=None):
-    started = time.monotonic()
     stories = [story for story in STORIES if only in (None, short(story))]
     with Cluster(credvend, local_sts, scratch, clients) as cluster:
-        results = [run(story, cluster) for story in stories]
-    passed = sum(checks.passed for checks in results)
-    failed = sum(checks.failed for checks in results)
-    print(f"{len(results)} stories in {time.monotonic() - started:.0f} s")
-    print(f"pods: {passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
-
-
-def run(story, cluster):
-    """A story ends at its first failed check; the others still run."""
-    checks, started = Checks(short(story)), time.monotonic()
-    try:
-        story.run(cluster, checks)
-    except CheckFailed as failure:
-        checks.fail(failure)
-    except Exception:
-        checks.fail(traceback.format_exc())
-    print(f"       {checks.suite}: {time.monotonic() - started:.0f} s", flush=True)
-    return checks
-
-
-def short(story):
-    return story.__name__.rpartition(".")[2]
+        return summary("pods", [run(story, cluster) for story in stories])
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ One line a check and a count at the end; exits 1 where any check failed.
 import os
 import sys
 import tempfile
-import time
-import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,7 +24,7 @@ from suites import (
     rotation,
     termination,
 )
-from support.checks import CheckFailed, Checks
+from support.checks import run, summary
 from support.local_sts import LocalSts
 from support.world import World
 
@@ -42,7 +40,6 @@ LAST = logs
 
 
 def main(credvend, local_sts):
-    started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="real-clients-") as scratch:
         world = World(credvend, local_sts, Path(scratch))
         with LocalSts(world, "sts") as world.sts, ThreadPoolExecutor(1) as pool:
@@ -50,23 +47,7 @@ def main(credvend, local_sts):
             results = [run(suite, world) for suite in IN_TURN]
             results.append(beside.result())
         results.append(run(LAST, world))
-    passed = sum(checks.passed for checks in results)
-    failed = sum(checks.failed for checks in results)
-    print(f"{len(results)} suites in {time.monotonic() - started:.0f} s")
-    print(f"real-clients: {passed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
-def run(suite, world):
-    """A suite ends at its first failed check; the others still run."""
-    checks = Checks(suite.__name__.rpartition(".")[2])
-    try:
-        suite.run(world, checks)
-    except CheckFailed as failure:
-        checks.fail(failure)
-    except Exception:
-        checks.fail(traceback.format_exc())
-    return checks
+    return summary("real-clients", results)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """What was checked: one line each, and the count."""
 
 import threading
+import time
+import traceback
 
 # Suites run beside each other; their lines must not mix.
 _printing = threading.Lock()
@@ -17,6 +19,7 @@ class Checks:
         self.suite = suite
         self.passed = 0
         self.failed = 0
+        self.took = 0.0
 
     def that(self, what, holds, found=""):
         if not holds:
@@ -34,3 +37,30 @@ class Checks:
     def _print(self, result, what):
         with _printing:
             print(f"{result:6} {self.suite}: {what}", flush=True)
+
+
+def short(suite):
+    """A module's own name."""
+    return suite.__name__.rpartition(".")[2]
+
+
+def run(suite, world):
+    """A suite ends at its first failed check; the others still run."""
+    checks, started = Checks(short(suite)), time.monotonic()
+    try:
+        suite.run(world, checks)
+    except CheckFailed as failure:
+        checks.fail(failure)
+    except Exception:
+        checks.fail(traceback.format_exc())
+    checks.took = time.monotonic() - started
+    return checks
+
+
+def summary(title, results):
+    """Prints what each took, and the count; the exit code of all."""
+    passed = sum(checks.passed for checks in results)
+    failed = sum(checks.failed for checks in results)
+    print("; ".join(f"{checks.suite} {checks.took:.0f} s" for checks in results))
+    print(f"{title}: {passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
