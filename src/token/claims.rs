@@ -1,0 +1,127 @@
+//! What a token says of itself: decoded for people, for the session's name and for session tags, and never trusted.
+//!
+//! [RFC 7519](https://www.rfc-editor.org/rfc/rfc7519#section-4.1)'s claims, and Kubernetes's own:
+//! [service account tokens](https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens).
+
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+
+use crate::arn::SessionName;
+
+/// The claims that credvend reads.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Claims {
+    /// Who issued it: the cluster's OIDC issuer URL.
+    #[serde(rename = "iss", default)]
+    pub issuer: String,
+    /// Whom it names: `system:serviceaccount:NAMESPACE:NAME`.
+    #[serde(rename = "sub", default)]
+    pub subject: String,
+    /// For whom it is meant.
+    #[serde(rename = "aud", default)]
+    pub audience: Audience,
+    #[serde(rename = "exp")]
+    expiry: Option<f64>,
+    #[serde(rename = "iat")]
+    issued_at: Option<f64>,
+    /// Where in the cluster it is used.
+    #[serde(rename = "kubernetes.io")]
+    pub kubernetes: Option<Kubernetes>,
+}
+
+/// One audience or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// `"aud": "…"`
+    One(String),
+    /// `"aud": ["…"]`
+    Several(Vec<String>),
+}
+
+impl Default for Audience {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+impl Audience {
+    /// The audiences as a list.
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Several(several) => several,
+        }
+    }
+}
+
+/// The claim `kubernetes.io` of a bound service account token.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Kubernetes {
+    /// The pod's namespace.
+    pub namespace: Option<String>,
+    /// The pod that the token is bound to.
+    pub pod: Option<Bound>,
+    /// The service account that it names.
+    #[serde(rename = "serviceaccount")]
+    pub service_account: Option<Bound>,
+    /// The node that the pod runs on.
+    pub node: Option<Bound>,
+}
+
+/// An object that a token is bound to.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Bound {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: Option<String>,
+}
+
+impl Claims {
+    /// When the token expires.
+    pub fn expiry(&self) -> Option<SystemTime> {
+        time_of(self.expiry)
+    }
+
+    /// When it was issued.
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        time_of(self.issued_at)
+    }
+
+    /// The namespace and name of the service account that the subject names.
+    pub fn service_account(&self) -> Option<(&str, &str)> {
+        self.subject.strip_prefix("system:serviceaccount:")?.split_once(':')
+    }
+
+    /// The session name that fits: `<namespace>-<pod>`, else the subject, mapped to STS's alphabet.
+    pub fn session_name(&self) -> SessionName {
+        let kubernetes = self.kubernetes.as_ref();
+        let namespace = kubernetes.and_then(|claim| claim.namespace.as_deref());
+        let pod = kubernetes.and_then(|claim| claim.pod.as_ref());
+        match (namespace, pod) {
+            (Some(namespace), Some(pod)) => SessionName::mapped_from(&format!("{namespace}-{}", pod.name)),
+            _ => SessionName::mapped_from(&self.subject),
+        }
+    }
+}
+
+fn time_of(seconds: Option<f64>) -> Option<SystemTime> {
+    let length = Duration::try_from_secs_f64(seconds?).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_session_name_is_namespace_and_pod() {
+        let name = |claims: &str| serde_json::from_str::<Claims>(claims).expect("claims").session_name();
+        let pod = r#"{"kubernetes.io":{"namespace":"shop","pod":{"name":"checkout-5d","uid":"1"}}}"#;
+        assert_eq!(name(pod).as_str(), "shop-checkout-5d");
+        assert_eq!(name(r#"{"sub":"repo:org/app"}"#).as_str(), "repo-org-app");
+        assert_eq!(name("{}").as_str(), "credvend");
+    }
+}
