@@ -23,8 +23,7 @@ use signal_hook::{consts::SIGCHLD, low_level::siginfo::Origin};
 use self::signals::Signals;
 use crate::{clock::Clock, hardening::CoreLimit};
 
-/// How long after a death the dead are counted. Whoever else in this process started a program (a `credential_process`) waits
-/// for it at once; what is still there after this was an orphan.
+/// How long after a death the dead are counted.
 const ORPHAN_AGE: Duration = Duration::from_secs(1);
 
 /// A running program.
@@ -64,8 +63,9 @@ impl Child {
         Ok(Self { id: Pid::from_child(&child), is_init: getpid() == Pid::INIT })
     }
 
-    /// Passes signals on until the program has ended.
-    pub async fn wait(self, signals: &mut Signals, clock: &dyn Clock) -> Ended {
+    /// Passes signals on until the program has ended. While `others_run`, which are waited for elsewhere, nobody is buried: the
+    /// kernel does not say whose the dead are before they are gone.
+    pub async fn wait(self, signals: &mut Signals, clock: &dyn Clock, others_run: fn() -> bool) -> Ended {
         let mut burial = None;
         loop {
             if let Some(ended) = self.ended() {
@@ -81,7 +81,9 @@ impl Child {
                 }
                 () = async { if let Some(due) = &mut burial { due.await } else { std::future::pending().await } } => {
                     burial = None;
-                    if let Some(ended) = self.bury_orphans() {
+                    if others_run() {
+                        burial = Some(clock.sleep(ORPHAN_AGE));
+                    } else if let Some(ended) = self.bury_orphans() {
                         return ended;
                     }
                 }

@@ -6,7 +6,7 @@
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use secrecy::{ExposeSecret, SecretString};
-use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+use time::{Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use crate::arn::RoleArn;
 
@@ -105,7 +105,7 @@ impl Expiry {
     /// # Errors
     /// `None` where it is not one.
     pub fn parse(text: &str) -> Option<Self> {
-        OffsetDateTime::parse(text, &Rfc3339).ok().map(|date| Self(date.into()))
+        OffsetDateTime::parse(text, &Rfc3339).ok().map(|date| SystemTime::from(date).into())
     }
 
     /// The moment.
@@ -115,8 +115,10 @@ impl Expiry {
 }
 
 impl From<SystemTime> for Expiry {
+    /// Nothing before 1970, and nothing that no date can be written for.
     fn from(time: SystemTime) -> Self {
-        Self(time)
+        let last = SystemTime::from(Date::MAX.midnight().assume_utc());
+        Self(time.clamp(SystemTime::UNIX_EPOCH, last))
     }
 }
 
@@ -138,6 +140,10 @@ mod tests {
         assert_eq!(written("2026-11-21T10:00:00Z"), "2026-11-21T10:00:00Z");
         assert_eq!(written("2026-11-21T12:00:00.987+02:00"), "2026-11-21T10:00:00Z");
         assert!(Expiry::parse("21 November").is_none());
+        // A date that only an offset carries over the edge, and seconds that are milliseconds.
+        assert_eq!(written("9999-12-31T23:59:59-01:00"), "9999-12-31T00:00:00Z");
+        let far = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_795_322_581_000);
+        assert_eq!(Expiry::from(far).to_string(), "9999-12-31T00:00:00Z");
     }
 
     #[test]

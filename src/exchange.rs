@@ -21,9 +21,9 @@ pub struct WebIdentityHop {
     pub token_file: TokenFile,
 }
 
-/// After so many refusals in a row a token that looks expired is shown to STS all the same, where STS never told the time:
-/// a wrong clock on this node must not lock a good token out for ever.
-const DOUBT_OWN_CLOCK_AFTER: u32 = 4;
+/// After so many refusals in a row a token that looks expired is shown to STS all the same: a wrong clock, on this node or in one
+/// answer, must not lock a good token out for ever.
+const DOUBT_THE_CLOCK_AFTER: u32 = 4;
 
 impl WebIdentityHop {
     /// Exchanges the token as it stands in its file now; `failures` is how often that failed in a row.
@@ -38,9 +38,8 @@ impl WebIdentityHop {
         failures: u32,
     ) -> Result<(Issued, crate::arn::SessionName, Arc<Claims>), ProviderError> {
         let token = self.token_file.read()?;
-        let sts_clock = client.sts_clock();
-        if sts_clock.is_known() || failures < DOUBT_OWN_CLOCK_AFTER {
-            self.token_file.refuse_expired(&token, sts_clock.earliest(clock.now()))?;
+        if failures < DOUBT_THE_CLOCK_AFTER {
+            self.token_file.refuse_expired(&token, client.sts_clock().earliest(clock.now()))?;
         }
         let session_name = self.session.session_name.clone().unwrap_or_else(|| token.claims().session_name());
         let request = AssumeRoleWithWebIdentity { session: self.session.parameters(&session_name), token: &token };

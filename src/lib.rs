@@ -49,6 +49,7 @@ pub mod sink;
 
 // Vocabulary and protocol
 pub mod arn;
+mod bounded_file;
 pub mod clock;
 pub mod credentials;
 mod http_client;

@@ -27,6 +27,9 @@ use crate::clock::Clock;
 const MOST_CONNECTIONS: usize = 256;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const LARGEST_HEADER: usize = 16 * 1024;
+/// How long an answer may lie unread.
+#[cfg(target_os = "linux")]
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long answers under way may take once the shutdown began.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
@@ -91,6 +94,9 @@ async fn converse(
     let Ok(local) = stream.local_addr() else { return };
     // The answers are small: waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
+    // Who asks on and on and never reads would keep a place for ever. Linux alone has this, and not every sandbox.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, UNREAD_TIMEOUT.as_millis() as u32);
     let service = service_fn(move |request| {
         let handler = Arc::clone(&handler);
         async move { Ok::<_, Infallible>(handler.answer(request, local).await) }

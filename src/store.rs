@@ -1,8 +1,11 @@
 //! The store: one writer a profile, many readers, none of whom ever meets STS.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -29,6 +32,9 @@ pub struct Profile {
     region: Option<Region>,
     state: watch::Sender<State>,
 }
+
+/// How long a request waits for the first credentials: less than the second that botocore and others give an endpoint.
+const FIRST_CREDENTIALS: Duration = Duration::from_millis(800);
 
 /// What is known of a profile.
 #[derive(Clone, Default)]
@@ -164,15 +170,18 @@ impl Profile {
         Some((Arc::clone(lease), state.generation))
     }
 
-    /// Whether it ever held credentials.
-    pub fn has_begun(&self) -> bool {
-        self.state.borrow().lease.is_some()
-    }
-
-    /// Waits for its first credentials.
-    pub async fn begun(&self) {
-        // The sender lives as long as `self`, so the wait ends only with credentials.
-        let _ = self.state.subscribe().wait_for(|state| state.lease.is_some()).await;
+    /// As [`Self::servable`], but the first credentials are waited for a moment: a client that starts together with credvend
+    /// may not ask twice.
+    pub async fn servable_soon(&self, clock: &dyn Clock) -> Option<(Arc<Lease>, u64)> {
+        let mut state = self.state.subscribe();
+        if self.state.borrow().lease.is_none() {
+            // The sender lives as long as `self`, so the wait ends only with credentials.
+            tokio::select! {
+                _ = state.wait_for(|state| state.lease.is_some()) => {}
+                () = clock.sleep(FIRST_CREDENTIALS) => {}
+            }
+        }
+        self.servable(clock.now())
     }
 }
 

@@ -15,11 +15,10 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
-use zeroize::Zeroizing;
 
 pub use claims::{Audience, Bound, Claims, Kubernetes};
 
-use crate::credentials::Expiry;
+use crate::{bounded_file, credentials::Expiry};
 
 /// STS takes tokens of 4 to 20,000 characters.
 const LONGEST: u64 = 20_000;
@@ -76,9 +75,9 @@ impl TokenFile {
     /// # Errors
     /// Where the file cannot be read or holds no JWT.
     pub fn read(&self) -> Result<WebIdentityToken, TokenError> {
-        let text = match self.read_text() {
+        let text = match bounded_file::read(&self.0, LONGEST) {
             // The kubelet swaps `..data`; a path resolved just before can lose its directory once.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.read_text(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => bounded_file::read(&self.0, LONGEST),
             other => other,
         };
         let text = text.map_err(|error| self.error(Problem::of_io(&error)))?;
@@ -99,21 +98,6 @@ impl TokenFile {
             }
             _ => Ok(()),
         }
-    }
-
-    fn read_text(&self) -> io::Result<Zeroizing<String>> {
-        use io::Read as _;
-
-        // A FIFO would block its reader for ever.
-        if !std::fs::metadata(&self.0)?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        let mut text = Zeroizing::new(String::with_capacity(4096));
-        std::fs::File::open(&self.0)?.take(LONGEST + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > LONGEST {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too large"));
-        }
-        Ok(text)
     }
 
     fn error(&self, problem: Problem) -> TokenError {

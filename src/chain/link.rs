@@ -114,9 +114,11 @@ impl Link {
         state.lease.clone().filter(|lease| lease.window.is_servable(now)).ok_or(failure)
     }
 
-    /// Drops credentials that STS no longer takes, so that the next who asks gets others.
-    async fn drop_lease(&self) {
-        self.state.lock().await.lease = None;
+    /// Drops credentials that STS no longer takes, so that the next who asks gets others; what came in their place stays.
+    async fn drop_lease(&self, refused: &Lease) {
+        let mut state = self.state.lock().await;
+        let is_refused = |lease: &mut Lease| lease.credentials.access_key_id() == refused.credentials.access_key_id();
+        state.lease.take_if(is_refused);
     }
 
     /// The link at the step with this number, at or before this one.
@@ -151,7 +153,7 @@ impl Link {
                 let mut signer = source.provide_to_sign().await?;
                 let mut given = self.assume_role(plan, client, &signer).await;
                 if matches!(&given, Err(ProviderError::Refused { remedy: Remedy::RenewSource, .. })) {
-                    source.drop_lease().await;
+                    source.drop_lease(&signer).await;
                     signer = source.provide_to_sign().await?;
                     given = self.assume_role(plan, client, &signer).await;
                 }

@@ -23,6 +23,7 @@ use self::environment::{Change, Vended};
 use super::{Exit, Failed, oneshot, run::bind};
 use crate::{
     app::App,
+    chain::base::process::credential_process_runs,
     child::{Child, signals::Signals},
     cli::IdentityArgs,
     config::{self, Identity, env::Environment},
@@ -92,7 +93,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, 
     let vended = Vended { url: &url, authorization_token: authorization_token.expose_secret(), region };
     let child = Child::start(command(args, &vended, env), &core_limit).map_err(|error| not_started(args, &error))?;
     tracing::info!(url, "program started");
-    Ok(child.wait(&mut signals, &**app.clock()).await.into())
+    Ok(child.wait(&mut signals, &**app.clock(), credential_process_runs).await.into())
 }
 
 /// Makes the first exchange of every profile, and keeps what it gave fresh.

@@ -8,7 +8,8 @@ use crate::{
     config::{Mistakes, env::Environment, sinks},
     sink::{
         export::{Exported, Format},
-        file::replace::replace,
+        file::replace::{ReplaceError, replace},
+        off_thread,
     },
 };
 
@@ -59,7 +60,9 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
     let exported = Exported { credentials: &lease.credentials, region: chain.region.as_ref(), profile: &chain.profile };
     let text = format.render(exported).map_err(|error| Failed::new(Exit::Sink, error))?;
     let Some(path) = &args.output else { return print(&text) };
-    replace(path, mode, |_| text.as_bytes().to_vec())
+    let path = path.clone();
+    off_thread(move || replace(&path, mode, |_| Ok::<_, ReplaceError>(text.as_bytes().to_vec())))
+        .await
         .map(drop)
         .map_err(|error| Failed::new(Exit::Sink, format!("output file not written: {error}")))
 }

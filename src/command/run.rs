@@ -5,7 +5,7 @@
 
 mod servers;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -33,6 +33,7 @@ use crate::{
             authorization::{Authorization, Source},
         },
         file::CredentialsFile,
+        off_thread,
     },
 };
 
@@ -143,9 +144,9 @@ fn read_identity(args: &Args, env: &dyn Environment) -> Result<Identity, Failed>
 /// Fills the files.
 async fn once(app: &App, identity: &Identity, sinks: &Sinks, timeout: Duration) -> Result<(), Failed> {
     let links = app.links(identity)?;
-    let file = probed_file(app, sinks).await?;
+    let file = probed_file(sinks).await?;
     let publishers = app.store().set_profiles(&identity.chains);
-    write_config_file(app, config_file(sinks, None)?.as_ref())?;
+    write_config_file(app, config_file(sinks, None)?.as_ref()).await?;
     let mut asked = JoinSet::new();
     for (link, publisher) in links.into_iter().zip(publishers) {
         let clock = Arc::clone(app.clock());
@@ -159,7 +160,7 @@ async fn once(app: &App, identity: &Identity, sinks: &Sinks, timeout: Duration) 
     }
     match file {
         Some(file) => {
-            let written = file.write(app.store(), &**app.clock()).await;
+            let written = file.write(app.store()).await;
             file.log(written.map_err(|error| Failed::new(Exit::Sink, error))?);
             Ok(())
         }
@@ -171,24 +172,24 @@ async fn keep(app: &App, identity: Identity, sinks: &Sinks, args: &Args, env: &d
     let mut signals =
         Signals::new().map_err(|error| Failed::new(Exit::Other, format!("signals cannot be handled: {error}")))?;
     let links = app.links(&identity)?;
-    let file = probed_file(app, sinks).await?;
+    let file = probed_file(sinks).await?;
     let hold = file.as_ref().map(|_| app.store().hold_readiness());
-    let authorization = authorization(app, &identity, sinks)?;
+    let authorization = authorization(app, &identity, sinks).await?;
     let (stop, stopping) = watch::channel(false);
     let mut servers = Servers { running: JoinSet::new(), first: None, stopping };
     servers.listen(app, sinks, &authorization).await?;
     let config_file = config_file(sinks, servers.first)?;
 
     app.keep_fresh(&identity.chains, links);
-    write_config_file(app, config_file.as_ref())?;
+    write_config_file(app, config_file.as_ref()).await?;
     let writing = file.zip(hold).map(|(file, hold)| {
         let (store, clock, metrics) = (app.store(), app.clock(), app.metrics());
         tokio::spawn(file.keep_written(Arc::clone(store), Arc::clone(clock), Arc::clone(metrics), hold))
     });
 
     while signals.next().await == Asked::Reload {
-        reload(app, &authorization, args, sinks, env);
-        if let Err(Failed { line, .. }) = write_config_file(app, config_file.as_ref()) {
+        reload(app, &authorization, args, sinks, env).await;
+        if let Err(Failed { line, .. }) = write_config_file(app, config_file.as_ref()).await {
             tracing::error!(error = line, "config file not written");
         }
     }
@@ -201,15 +202,16 @@ async fn keep(app: &App, identity: Identity, sinks: &Sinks, args: &Args, env: &d
 }
 
 /// Takes over a changed configuration and fetches everything anew; a broken one changes nothing.
-fn reload(app: &App, authorization: &Authorization, args: &Args, sinks: &Sinks, env: &dyn Environment) {
-    let reloaded = read_identity(args, env).and_then(|identity| {
+async fn reload(app: &App, authorization: &Arc<Authorization>, args: &Args, sinks: &Sinks, env: &dyn Environment) {
+    let reloaded = async {
+        let identity = read_identity(args, env)?;
         sinks::sinks(&args.sinks, false, identity.chains.len(), env)?;
         config::refuse_own_endpoint(&identity, sinks)?;
         let links = app.links(&identity)?;
-        load_authorization(app, authorization, &identity, sinks.auth_token_dir.is_some())?;
-        Ok((identity, links))
-    });
-    match reloaded {
+        load_authorization(app, authorization, &identity, sinks.auth_token_dir.is_some()).await?;
+        Ok::<_, Failed>((identity, links))
+    };
+    match reloaded.await {
         Ok((identity, links)) => {
             tracing::info!(profiles = identity.chains.len(), "configuration read again");
             app.keep_fresh(&identity.chains, links);
@@ -220,32 +222,33 @@ fn reload(app: &App, authorization: &Authorization, args: &Args, sinks: &Sinks, 
     }
 }
 
-async fn probed_file(app: &App, sinks: &Sinks) -> Result<Option<CredentialsFile>, Failed> {
+async fn probed_file(sinks: &Sinks) -> Result<Option<CredentialsFile>, Failed> {
     let Some(path) = sinks.credentials_file.clone() else { return Ok(None) };
     let file = CredentialsFile { path, mode: sinks.file_mode, section: sinks.credentials_profile.clone() };
-    file.probe(&**app.clock()).await.map_err(|error| Failed::new(Exit::Sink, error))?;
+    file.probe().await.map_err(|error| Failed::new(Exit::Sink, error))?;
     Ok(Some(file))
 }
 
-fn authorization(app: &App, identity: &Identity, sinks: &Sinks) -> Result<Arc<Authorization>, Failed> {
+async fn authorization(app: &App, identity: &Identity, sinks: &Sinks) -> Result<Arc<Authorization>, Failed> {
     let source = match (&sinks.auth_token_file, &sinks.auth_token_dir) {
         (Some(path), _) => Source::File(path.clone()),
         (None, Some(directory)) => Source::Directory(directory.clone()),
         (None, None) => Source::Open,
     };
     let authorization = Arc::new(Authorization::new(source, sinks.file_mode));
-    load_authorization(app, &authorization, identity, false)?;
+    load_authorization(app, &authorization, identity, false).await?;
     Ok(authorization)
 }
 
-fn load_authorization(
+async fn load_authorization(
     app: &App,
-    authorization: &Authorization,
+    authorization: &Arc<Authorization>,
     identity: &Identity,
     rotate: bool,
 ) -> Result<(), Failed> {
     let profiles: Vec<String> = identity.chains.iter().map(|chain| chain.profile.clone()).collect();
-    let loaded = authorization.load(&profiles, rotate, app.clock().now());
+    let (authorization, now) = (Arc::clone(authorization), app.clock().now());
+    let loaded = off_thread(move || authorization.load(&profiles, rotate, now)).await;
     loaded.map_err(|error| Failed::new(Exit::Sink, error))
 }
 
@@ -253,21 +256,23 @@ fn load_authorization(
 fn config_file(sinks: &Sinks, bound: Option<SocketAddr>) -> Result<Option<ConfigFile>, Failed> {
     let Some(settings) = &sinks.config_file else { return Ok(None) };
     let address = bound.or(sinks.listeners.credentials.first().copied()).map(loopback::reachable);
+    // Its readers work in other directories.
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let binary = match &settings.binary {
-        Some(binary) => binary.clone(),
+        Some(binary) => absolute(binary),
         None => std::env::current_exe().map_err(|error| {
             Failed::new(Exit::Other, format!("this binary's path: {}; name it with --config-file-binary", error.kind()))
         })?,
     };
     let token = match (&sinks.auth_token_file, &sinks.auth_token_dir) {
-        (Some(path), _) => Some(Token::File(path.clone())),
-        (None, directory) => directory.clone().map(Token::Directory),
+        (Some(path), _) => Some(Token::File(absolute(path))),
+        (None, directory) => directory.as_deref().map(absolute).map(Token::Directory),
     };
     let url = address.map(|address| format!("http://{address}{CREDENTIALS_PATH}")).unwrap_or_default();
     Ok(Some(ConfigFile { path: settings.path.clone(), mode: sinks.file_mode, binary, url, token }))
 }
 
-fn write_config_file(app: &App, file: Option<&ConfigFile>) -> Result<(), Failed> {
+async fn write_config_file(app: &App, file: Option<&ConfigFile>) -> Result<(), Failed> {
     let Some(file) = file else { return Ok(()) };
-    file.write(app.store()).map_err(|error| Failed::new(Exit::Sink, error))
+    file.write(app.store()).await.map_err(|error| Failed::new(Exit::Sink, error))
 }

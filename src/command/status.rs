@@ -1,12 +1,13 @@
 //! `credvend status`: what a running `credvend run` holds, as a table or as JSON.
 
-use std::{fmt::Write as _, path::Path, time::Duration};
+use std::{ffi::OsStr, fmt::Write as _, path::Path, time::Duration};
 
 use hyper::StatusCode;
 use zeroize::Zeroizing;
 
 use super::{Exit, Failed, health::asked, process::print};
 use crate::{
+    bounded_file,
     cli::ListenArgs,
     clock::{Clock as _, SystemClock},
     config::{Mistakes, env::Environment, pick, sinks},
@@ -15,6 +16,8 @@ use crate::{
 };
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than any token that is sent in a header.
+const LONGEST_TOKEN: u64 = 8 * 1024;
 
 /// What `status` takes.
 #[derive(Debug, clap::Args)]
@@ -42,7 +45,9 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
     }
     let address = asked(&sinks::listeners(&args.listeners, env)?)?;
     let mut status = Status { profiles: Vec::new() };
-    for token in tokens(args, env)? {
+    let tokens = tokens(args, env)?;
+    let mut refused = 0;
+    for token in &tokens {
         let clock = SystemClock::new();
         let answer = tokio::select! {
             answer = loopback::get(address, "/v1/status", token.as_deref().map(String::as_str)) => answer,
@@ -51,6 +56,11 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
         let failed = |why: &str| Failed::new(Exit::Other, format!("no status from {address}: {why}"));
         let body = match answer {
             Ok((StatusCode::OK, body)) => body,
+            // Of several, one may be left over from a profile that is no more.
+            Ok((StatusCode::UNAUTHORIZED, _)) if refused + 1 < tokens.len() => {
+                refused += 1;
+                continue;
+            }
             Ok((StatusCode::UNAUTHORIZED, _)) => {
                 return Err(failed("it requires its authorization token; name it with --auth-token-file"));
             }
@@ -71,7 +81,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
 /// The authorization tokens to ask with; a single `None` where none is named.
 fn tokens(args: &Args, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<String>>>, Failed> {
     let read = |path: &Path| {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = bounded_file::read(path, LONGEST_TOKEN).map_err(|error| {
             Failed::new(
                 Exit::Other,
                 format!("authorization token file {}: {}; is credvend run using it?", path.display(), error.kind()),
@@ -87,7 +97,10 @@ fn tokens(args: &Args, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<Str
             let entries = std::fs::read_dir(&directory.text).map_err(|error| {
                 Failed::new(Exit::Other, format!("{} {}: {}", directory.origin, directory.text, error.kind()))
             })?;
-            let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+            // A name with a dot is a temporary file's: no profile has it.
+            let is_hidden = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
+            let entries = entries.flatten().filter(|entry| !is_hidden(&entry.file_name()));
+            let mut paths: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
             paths.sort();
             paths.iter().map(|path| read(path)).collect()
         }

@@ -9,11 +9,18 @@ use std::path::PathBuf;
 
 use ini::{Ini, LineSeparator, WriteOption};
 
-use super::file::replace::{ReplaceError, replace};
+use super::{
+    file::replace::{ReplaceError, replace},
+    off_thread,
+};
 use crate::store::Store;
 
 /// The first line of every file of ours.
 const MARK: &str = "# Written by credvend run, which replaces it as a whole.";
+
+/// What readers wait for an endpoint that is not there: less than any SDK gives a `credential_process` (a minute in Go), so that
+/// its reason is heard.
+const TIMEOUT: &str = "20s";
 
 /// A config file that is kept up to date.
 #[derive(Clone, Debug)]
@@ -58,13 +65,14 @@ impl ConfigFile {
     ///
     /// # Errors
     /// Where that is not possible.
-    pub fn write(&self, store: &Store) -> Result<(), ConfigFileError> {
+    pub async fn write(&self, store: &Store) -> Result<(), ConfigFileError> {
         let shown = || self.path.display().to_string();
         let mut text = format!("{MARK}\n").into_bytes();
         let mut file = Ini::new();
         for profile in store.profiles().iter() {
             let mut words = vec![self.binary.display().to_string(), "process".into(), "--from-endpoint".into()];
             words.push(format!("{}/{}", self.url, percent_encode(profile.name())));
+            words.extend(["--timeout".into(), TIMEOUT.into()]);
             match &self.token {
                 None => {}
                 Some(Token::File(path)) => words.extend(["--auth-token-file".into(), path.display().to_string()]),
@@ -90,12 +98,15 @@ impl ConfigFile {
         // Writing to memory cannot fail.
         let _ = file.write_to_opt(&mut text, options);
 
-        let mut ours = true;
-        replace(&self.path, self.mode, |existing| {
-            ours = existing.is_empty() || existing.starts_with(MARK.as_bytes());
-            if ours { text } else { existing.to_vec() }
-        })?;
-        if ours { Ok(()) } else { Err(ConfigFileError::NotOurs(shown())) }
+        let file = self.clone();
+        off_thread(move || {
+            replace(&file.path, file.mode, |existing| {
+                let is_ours = existing.is_empty() || existing.starts_with(MARK.as_bytes());
+                is_ours.then_some(text).ok_or_else(|| ConfigFileError::NotOurs(file.path.display().to_string()))
+            })
+        })
+        .await?;
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ pub mod authorization;
 mod document;
 pub(crate) mod guards;
 
-use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -28,9 +28,6 @@ use crate::{
     status::Status,
     store::{Profile, Store},
 };
-
-/// How long a request waits for the first credentials.
-const FIRST_CREDENTIALS: Duration = Duration::from_millis(800);
 
 /// Where the credentials of the first profile are; those of others stand under it.
 pub const CREDENTIALS_PATH: &str = "/v1/credentials";
@@ -115,19 +112,13 @@ impl Endpoint {
     }
 
     async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
-        if !profile.has_begun() {
-            tokio::select! {
-                () = profile.begun() => {}
-                () = self.clock.sleep(FIRST_CREDENTIALS) => {}
-            }
-        }
-        let Some((lease, generation)) = profile.servable(self.clock.now()) else {
+        let Some((lease, generation)) = profile.servable_soon(&*self.clock).await else {
             return Err(Rejection::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("no valid credentials for profile {}; the log of credvend says why", profile.name()),
             ));
         };
-        let document = self.documents.of(profile.name(), generation, &lease.credentials);
+        let document = self.documents.of(profile.name(), generation, &lease.credentials, &self.store.profiles());
         Ok(json(StatusCode::OK, document))
     }
 }

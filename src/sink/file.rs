@@ -12,13 +12,12 @@ use crate::{
     clock::Clock,
     metrics::Metrics,
     shared_file::{SectionUpdate, UpdateError, splice},
+    sink::off_thread,
     store::{Profile, ReadinessHold, Store},
 };
 
 /// How long after a failure the file is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// How long another writer's lock is waited for.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A credentials file that is kept up to date.
 #[derive(Clone)]
@@ -45,12 +44,6 @@ pub enum FileSinkError {
         /// Why not.
         error: UpdateError,
     },
-    /// Another writer holds its lock.
-    #[error("credentials file {path}: its directory has been locked by another process for {} s; end that process", LOCK_TIMEOUT.as_secs())]
-    Locked {
-        /// Where it is.
-        path: String,
-    },
 }
 
 impl CredentialsFile {
@@ -58,18 +51,18 @@ impl CredentialsFile {
     ///
     /// # Errors
     /// Where it cannot.
-    pub async fn probe(&self, clock: &dyn Clock) -> Result<(), FileSinkError> {
+    pub async fn probe(&self) -> Result<(), FileSinkError> {
         let Self { path, mode, .. } = self.clone();
-        self.unblocked(clock, move || Ok(replace::probe(&path, mode)?)).await
+        Ok(off_thread(move || replace::probe(&path, mode)).await?)
     }
 
     /// Writes the store's credentials, but for those that have expired.
     ///
     /// # Errors
     /// Where they cannot be written.
-    pub async fn write(&self, store: &Arc<Store>, clock: &dyn Clock) -> Result<Replaced, FileSinkError> {
+    pub async fn write(&self, store: &Arc<Store>) -> Result<Replaced, FileSinkError> {
         let (file, store) = (self.clone(), Arc::clone(store));
-        self.unblocked(clock, move || file.write_blocking(&store)).await
+        off_thread(move || file.write_blocking(&store)).await
     }
 
     /// Writes after every change, and again after a failure, until the task is dropped.
@@ -90,7 +83,7 @@ impl CredentialsFile {
             let current = generations(&store);
             let mut failed = false;
             if current != written && current.iter().any(|generation| *generation > 0) {
-                match self.write(&store, &*clock).await {
+                match self.write(&store).await {
                     Ok(replaced) => {
                         if current.iter().all(|generation| *generation > 0) {
                             drop(hold.take());
@@ -150,7 +143,7 @@ impl CredentialsFile {
                     Err(error) => refused = Some(error),
                 }
             }
-            splice(existing, &updates)
+            Ok::<_, ReplaceError>(splice(existing, &updates))
         })?;
         if let Some(error) = refused {
             return Err(FileSinkError::NotCarried { path: self.path.display().to_string(), error });
@@ -160,19 +153,6 @@ impl CredentialsFile {
 
     fn section_of<'a>(&'a self, profile: &'a Profile) -> &'a str {
         self.section.as_deref().unwrap_or(profile.name())
-    }
-
-    /// Runs what waits for a disk or a lock where it holds up nobody.
-    async fn unblocked<T: Send + 'static>(
-        &self,
-        clock: &dyn Clock,
-        work: impl FnOnce() -> Result<T, FileSinkError> + Send + 'static,
-    ) -> Result<T, FileSinkError> {
-        let locked = || FileSinkError::Locked { path: self.path.display().to_string() };
-        tokio::select! {
-            done = tokio::task::spawn_blocking(work) => done.unwrap_or_else(|_| Err(locked())),
-            () = clock.sleep(LOCK_TIMEOUT) => Err(locked()),
-        }
     }
 }
 

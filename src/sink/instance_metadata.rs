@@ -83,7 +83,11 @@ impl InstanceMetadata {
         })
     }
 
-    fn respond(&self, request: &Request<Incoming>, local: SocketAddr) -> Result<Response<Full<Bytes>>, Rejection> {
+    async fn respond(
+        &self,
+        request: &Request<Incoming>,
+        local: SocketAddr,
+    ) -> Result<Response<Full<Bytes>>, Rejection> {
         guards::check_origin(request, self.bound, local)?;
         let path = request.uri().path();
         if path == "/latest/api/token" {
@@ -112,7 +116,7 @@ impl InstanceMetadata {
                 Ok(json(StatusCode::OK, serde_json::json!({ "region": region()? }).to_string().into()))
             }
             path if path.strip_prefix("/latest/meta-data/iam/security-credentials/") == Some(name) => {
-                self.credentials(profile)
+                self.credentials(profile).await
             }
             _ => Err(not_found()),
         }
@@ -148,8 +152,8 @@ impl InstanceMetadata {
         })
     }
 
-    fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
-        let Some((lease, _)) = profile.servable(self.clock.now()) else {
+    async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
+        let Some((lease, _)) = profile.servable_soon(&*self.clock).await else {
             let message = "no valid credentials; the log of credvend says why";
             return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, message));
         };
@@ -163,7 +167,7 @@ impl InstanceMetadata {
 
 impl Handler for InstanceMetadata {
     async fn answer(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
-        let response = self.respond(&request, local).unwrap_or_else(|rejection| reject(&rejection));
+        let response = self.respond(&request, local).await.unwrap_or_else(|rejection| reject(&rejection));
         self.metrics.answered(response.status().as_u16());
         response
     }

@@ -50,10 +50,12 @@ pub(super) struct Answer {
 impl Answer {
     /// Tells success from error documents, and both from what is neither.
     pub(super) fn of(received: Received, endpoint: &Endpoint, scrubber: &Scrubber<'_>) -> Result<Self, StsError> {
-        if received.status == 200 {
-            return Ok(Self { date: received.date, request_id: received.request_id, body: received.body });
-        }
         let text = String::from_utf8_lossy(&received.body);
+        if received.status == 200 {
+            // A proxy's page has a date, too, but not STS's.
+            let date = received.date.filter(|_| root_element(&text).is_some_and(|root| root.ends_with("Response")));
+            return Ok(Self { date, request_id: received.request_id, body: received.body });
+        }
         let document = (root_element(&text) == Some("ErrorResponse")).then(|| from_str::<ErrorResponse>(&text).ok());
         let Some(document) = document.flatten() else {
             return Err(StsError::not_an_answer(

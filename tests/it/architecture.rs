@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 const MAY_USE: &[(&str, &[&str])] = &[
     // vocabulary
     ("arn", &[]),
+    ("bounded_file", &[]),
     ("clock", &[]),
     ("credentials", &["arn"]),
     ("shared_file", &[]),
@@ -14,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("hardening", &[]),
     // token and STS
-    ("token", &["arn", "credentials"]),
+    ("token", &["arn", "bounded_file", "credentials"]),
     ("sts", &["arn", "clock", "credentials", "http_client", "scrubber", "token"]),
     // the stages
     ("provider", &["arn", "clock", "credentials", "refresh", "sts", "token"]),
@@ -23,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "chain",
         &[
             "arn",
+            "bounded_file",
             "clock",
             "credentials",
             "exchange",
@@ -48,7 +50,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("status", &["clock", "store"]),
     ("metrics", &["store"]),
     ("admin", &["health", "metrics", "server", "sink", "store"]),
-    ("sink", &["arn", "clock", "credentials", "health", "metrics", "server", "shared_file", "status", "store"]),
+    (
+        "sink",
+        &[
+            "arn",
+            "bounded_file",
+            "clock",
+            "credentials",
+            "health",
+            "metrics",
+            "server",
+            "shared_file",
+            "status",
+            "store",
+        ],
+    ),
     // the process
     ("cli", &["command"]),
     ("config", &["arn", "chain", "cli", "command", "credentials", "exchange", "shared_file", "sts", "token"]),

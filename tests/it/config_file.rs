@@ -1,3 +1,8 @@
+use std::{
+    fs::Permissions,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+};
+
 use ini::Ini;
 
 use crate::support::{Credvend, ROLE_A, ROLE_B, Signal, Stage};
@@ -22,7 +27,7 @@ fn each_profile_asks_the_endpoint() {
     for name in ["account_a_role", "account_b_role"] {
         let section = ini.section(Some(format!("profile {name}"))).expect("a section");
         let expected = format!(
-            "/shared/credvend process --from-endpoint http://{address}/v1/credentials/{} --auth-token-file {}",
+            "/shared/credvend process --from-endpoint http://{address}/v1/credentials/{} --timeout 20s --auth-token-file {}",
             name,
             token.display()
         );
@@ -51,9 +56,14 @@ fn each_profile_asks_the_endpoint() {
 fn somebody_else_s_file_is_never_replaced() {
     let stage = Stage::new();
     let path = stage.write("shared-config", "[default]\nregion = eu-west-1\n");
+    // Neither its content nor its mode, which is not ours.
+    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("a mode");
+    let before = std::fs::metadata(&path).expect("metadata");
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--config-file"]).arg(&path);
     run.end().failed(6, &["shared-config", "did not write it"]);
     assert_eq!(stage.read("shared-config"), "[default]\nregion = eu-west-1\n");
+    let after = std::fs::metadata(&path).expect("metadata");
+    assert_eq!((after.ino(), after.mode()), (before.ino(), before.mode()));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 use std::net::SocketAddr;
 
+use local_sts::{Fault, FaultKind};
+
 use crate::support::{ROLE_A, Running, Stage, get, raw};
 
 const ROLE: &str = "/latest/meta-data/iam/security-credentials/";
@@ -48,6 +50,17 @@ fn a_session_opens_role_and_region() {
     {
         assert_eq!(get(address, absent, &[&session]).status, 404, "{absent}");
     }
+}
+
+#[test]
+fn a_client_that_starts_together_with_credvend_is_not_sent_away() {
+    let stage = Stage::new();
+    stage.fault(Fault::new(FaultKind::Delay { milliseconds: 400 }));
+    let run = stage.credvend(&["run", "--listen", "none", "--imds-listen", "127.0.0.1:0"]).start();
+    let line = run.line(&["listening as instance metadata service"]);
+    let address = line.split("url=http://").nth(1).expect("a URL").trim().parse().expect("an address");
+    let document = get(address, &format!("{ROLE}account-a-role"), &[&session(address)]);
+    assert_eq!(document.text("Code"), "Success");
 }
 
 #[test]

@@ -76,6 +76,16 @@ fn it_needs_the_token_where_one_is_set_and_shows_what_that_opens() {
     let both = Credvend::new(&arguments).env("CREDVEND_AUTH_TOKEN_DIR", &directory).end().succeeded();
     let json: serde_json::Value = serde_json::from_str(&both.stdout).expect("JSON");
     assert_eq!(json["profiles"].as_array().map(Vec::len), Some(2));
+
+    // A token of a profile that is no more, and a temporary file, are no reason to show nothing.
+    stage.write("tokens-of-profiles/gone", "opens-nothing");
+    stage.write("tokens-of-profiles/.credvend-0123456789ab.tmp", "half");
+    let both = Credvend::new(&arguments).env("CREDVEND_AUTH_TOKEN_DIR", &directory).end().succeeded();
+    assert!(both.stdout.contains("account_a_role") && both.stdout.contains("account_b_role"));
+    for name in ["account_a_role", "account_b_role"] {
+        std::fs::remove_file(directory.join(name)).expect("removed");
+    }
+    Credvend::new(&arguments).env("CREDVEND_AUTH_TOKEN_DIR", &directory).end().failed(1, &["--auth-token-file"]);
 }
 
 #[test]

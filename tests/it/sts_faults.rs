@@ -67,6 +67,18 @@ fn a_refusal_that_repeats_the_token_does_not_leak_it() {
 }
 
 #[test]
+fn what_is_not_from_sts_does_not_tell_its_time() {
+    let stage = Stage::new();
+    // A proxy's page, two hours ahead: the token would have expired by then.
+    stage.sts.set_clock_shift(7200);
+    stage.fault(Fault::new(FaultKind::Garbage));
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
+    run.line(&["exchange failed"]);
+    stage.sts.set_clock_shift(0);
+    run.line(&["exchanged"]);
+}
+
+#[test]
 fn a_wrong_clock_of_sts_or_of_this_node_does_not_matter() {
     // The node's clock cannot be set in a test; STS's can, which is the same difference.
     for seconds in [-7200, 7200] {

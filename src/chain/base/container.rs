@@ -6,8 +6,7 @@
 //! [Container credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
 
 use std::{
-    io::{self, Read as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, SystemTime},
 };
 
@@ -24,6 +23,7 @@ use super::{
     same,
 };
 use crate::{
+    bounded_file,
     credentials::Credentials,
     http_client::Bounds,
     provider::{BaseError, BaseFault},
@@ -82,26 +82,27 @@ impl Container {
             value.set_sensitive(true);
             request = request.header(header::AUTHORIZATION, value);
         }
-        let answer = server.send(request).await?;
+        let scrubber = Scrubber::new(token.as_deref().map(String::as_str));
+        let answer = server.send(request, &scrubber).await?;
         if answer.status == 200 {
-            return server.credentials(Dialect::Container, &answer.body, now);
+            return server.credentials(Dialect::Container, &answer.body, now, &scrubber);
         }
-        Err(refusal(&server, &answer, token.as_deref().map_or("", String::as_str)))
+        Err(refusal(&server, &answer, &scrubber))
     }
 }
 
 /// What an endpoint's document holds, or a clause that says why it holds nothing.
-pub(crate) fn credentials(document: &[u8], now: SystemTime) -> Result<Credentials, String> {
-    document::read(Dialect::Container, document, now).map_err(|why| why.to_string())
+pub(crate) fn credentials(document: &[u8], now: SystemTime, scrubber: &Scrubber<'_>) -> Result<Credentials, String> {
+    document::read(Dialect::Container, document, now, scrubber).map_err(|why| why.to_string())
 }
 
-fn refusal(server: &Server, answer: &Answer, token: &str) -> BaseError {
+fn refusal(server: &Server, answer: &Answer, scrubber: &Scrubber<'_>) -> BaseError {
     let mend = match answer.status {
         401 | 403 => "check AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE (or …_TOKEN), and whom the endpoint lets in",
         404 => "check the path in AWS_CONTAINER_CREDENTIALS_FULL_URI or …_RELATIVE_URI",
         _ => "check that the URL is a container credentials endpoint's",
     };
-    let described = answer.described(&Scrubber::new([token]));
+    let described = answer.described(scrubber);
     server.error(BaseFault::Refused, format!("answered {described}"), mend)
 }
 
@@ -112,7 +113,7 @@ impl Authorization {
             Self::None => Ok(None),
             Self::Fixed(token) => Ok(Some(Zeroizing::new(token.expose_secret().to_owned()))),
             Self::File(path) => {
-                let mut text = read(path).map_err(|error| BaseError {
+                let mut text = bounded_file::read(path, LONGEST_TOKEN).map_err(|error| BaseError {
                     what: format!("container authorization token file {}: {}", path.display(), error.kind()),
                     mend: "mount the token there, or correct AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
                     fault: BaseFault::Token,
@@ -124,7 +125,7 @@ impl Authorization {
         }
     }
 
-    fn not_a_token(&self) -> BaseError {
+    pub(crate) fn not_a_token(&self) -> BaseError {
         let origin = match self {
             Self::File(path) => format!("container authorization token file {}", path.display()),
             _ => "AWS_CONTAINER_AUTHORIZATION_TOKEN".to_owned(),
@@ -135,16 +136,6 @@ impl Authorization {
             fault: BaseFault::Token,
         }
     }
-}
-
-/// The text of a regular file; anything else could keep the one thread waiting.
-fn read(path: &Path) -> io::Result<Zeroizing<String>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let mut text = Zeroizing::new(String::with_capacity(4096));
-    std::fs::File::open(path)?.take(LONGEST_TOKEN).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 #[cfg(test)]

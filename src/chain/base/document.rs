@@ -61,8 +61,13 @@ struct Wire {
     account_id: Option<String>,
 }
 
-/// Reads a document.
-pub(super) fn read(dialect: Dialect, bytes: &[u8], now: SystemTime) -> Result<Credentials, Unusable> {
+/// Reads a document, which may repeat what `scrubber` knows.
+pub(super) fn read(
+    dialect: Dialect,
+    bytes: &[u8],
+    now: SystemTime,
+    scrubber: &Scrubber<'_>,
+) -> Result<Credentials, Unusable> {
     let malformed = |why: &str| Unusable::Malformed(why.to_owned());
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(malformed(if bytes.is_empty() { "nothing" } else { "no JSON object" }));
@@ -77,7 +82,6 @@ pub(super) fn read(dialect: Dialect, bytes: &[u8], now: SystemTime) -> Result<Cr
         }
         Dialect::InstanceMetadata if wire.code.is_none() => return Err(malformed("it has no Code")),
         Dialect::Container | Dialect::InstanceMetadata if wire.code.as_ref().is_some_and(|code| code != "Success") => {
-            let scrubber = Scrubber::new([]);
             let text = |text: Option<String>| scrubber.clean_to(200, &text.unwrap_or_default());
             return Err(Unusable::Failed(format!("{}: {}", text(wire.code), text(wire.message))));
         }
@@ -125,14 +129,15 @@ mod tests {
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
     fn why(dialect: Dialect, text: &str) -> String {
-        read(dialect, text.as_bytes(), NOW + Duration::from_secs(1000)).expect_err(text).to_string()
+        read(dialect, text.as_bytes(), NOW + Duration::from_secs(1000), &Scrubber::new([])).expect_err(text).to_string()
     }
 
     #[test]
     fn each_dialect_demands_its_own_fields() {
         let keys = r#""AccessKeyId":"AKIA","SecretAccessKey":"hidden""#;
         let dated = r#""Expiration":"2030-01-01T00:00:00Z""#;
-        let good = |dialect, text: String| read(dialect, text.as_bytes(), NOW).expect("credentials");
+        let good =
+            |dialect, text: String| read(dialect, text.as_bytes(), NOW, &Scrubber::new([])).expect("credentials");
         assert_eq!(good(Dialect::Process, format!(r#"{{"Version":1,{keys}}}"#)).expose_session_token(), "");
         let whole = format!(r#" {{"Version":1,{keys},"SessionToken":"t",{dated},"AccountId":"1"}}"#);
         assert_eq!(good(Dialect::Process, whole).account_id(), Some("1"));

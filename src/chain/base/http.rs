@@ -49,8 +49,9 @@ impl Server {
         &self.client
     }
 
-    /// Sends a request and reads the whole answer. One that says "later" is an error here.
-    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Answer, BaseError> {
+    /// Sends a request and reads the whole answer. One that says "later" is an error here. What the request shows, an answer may
+    /// repeat: `scrubber` knows it.
+    pub(super) async fn send(&self, request: RequestBuilder, scrubber: &Scrubber<'_>) -> Result<Answer, BaseError> {
         let cut = |why: String| self.error(BaseFault::Unavailable, format!("was not reached: {why}"), self.mend);
         let mut response = request.send().await.map_err(|error| cut(self.bounds.describe(&error)))?;
         let body = self.bounds.read(&mut response).await.map_err(|broken| match broken {
@@ -61,7 +62,7 @@ impl Server {
         match answer.status {
             429 | 500.. => Err(self.error(
                 BaseFault::Unavailable,
-                format!("answered {}", answer.described(&Scrubber::new([]))),
+                format!("answered {}", answer.described(scrubber)),
                 "it is asked again; its own log says what it lacks",
             )),
             _ => Ok(answer),
@@ -69,8 +70,14 @@ impl Server {
     }
 
     /// The credentials in an answer.
-    pub(super) fn credentials(&self, dialect: Dialect, body: &[u8], now: SystemTime) -> Result<Credentials, BaseError> {
-        document::read(dialect, body, now).map_err(|unusable| match unusable {
+    pub(super) fn credentials(
+        &self,
+        dialect: Dialect,
+        body: &[u8],
+        now: SystemTime,
+        scrubber: &Scrubber<'_>,
+    ) -> Result<Credentials, BaseError> {
+        document::read(dialect, body, now, scrubber).map_err(|unusable| match unusable {
             Unusable::Failed(_) => self.error(BaseFault::Refused, unusable, "mend what it names"),
             // What answers in the place of credentials may be a proxy, or the real thing in disorder; both may pass.
             Unusable::Malformed(_) => self.no_answer(unusable),

@@ -58,7 +58,7 @@ impl InstanceMetadata {
             ));
         }
         let document = session.get(&format!("{ROLE_PATH}{role}")).await?;
-        session.server.credentials(Dialect::InstanceMetadata, &document.body, now)
+        session.server.credentials(Dialect::InstanceMetadata, &document.body, now, &session.scrubber())
     }
 }
 
@@ -86,21 +86,25 @@ impl Session<'_> {
 
     async fn ask(&self, path: &str) -> Result<Answer, BaseError> {
         let request = self.server.client().get(format!("{}{path}", self.endpoint));
-        self.server.send(request.header("x-aws-ec2-metadata-token", self.token.clone())).await
+        self.server.send(request.header("x-aws-ec2-metadata-token", self.token.clone()), &self.scrubber()).await
+    }
+
+    fn scrubber(&self) -> Scrubber<'_> {
+        Scrubber::new(self.token.to_str())
     }
 
     fn refused(&self, answer: &Answer, mend: &'static str) -> BaseError {
-        let scrubber = Scrubber::new(self.token.to_str());
-        self.server.error(BaseFault::Refused, format!("answered {}", answer.described(&scrubber)), mend)
+        self.server.error(BaseFault::Refused, format!("answered {}", answer.described(&self.scrubber())), mend)
     }
 }
 
 /// Makes a token.
 async fn token(server: &Server, endpoint: &str) -> Result<HeaderValue, BaseError> {
     let request = server.client().put(format!("{endpoint}{TOKEN_PATH}"));
-    let answer = server.send(request.header("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_TTL)).await?;
+    let nothing = Scrubber::new([]);
+    let answer = server.send(request.header("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_TTL), &nothing).await?;
     if answer.status != 200 {
-        let described = answer.described(&Scrubber::new([]));
+        let described = answer.described(&nothing);
         let what = format!("gave no version 2 token: it answered {described}");
         return Err(server.error(BaseFault::Refused, what, "turn on version 2 in the instance's metadata options"));
     }

@@ -13,6 +13,7 @@ use std::{
     io,
     os::unix::process::ExitStatusExt as _,
     process::{ExitStatus, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -68,7 +69,7 @@ impl CredentialProcess {
                 return Err(self.error(BaseFault::Unavailable, what, "run it by hand and see what it waits for"));
             }
         };
-        let credentials = document::read(Dialect::Process, &output, now).map_err(|unusable| {
+        let credentials = document::read(Dialect::Process, &output, now, &Scrubber::new([])).map_err(|unusable| {
             let mend = match unusable {
                 Unusable::Expired { .. } => "see why it does not renew them, and check this machine's clock",
                 _ => "let it print a credential_process document and nothing else on stdout",
@@ -90,6 +91,7 @@ impl CredentialProcess {
     async fn run(&self) -> Result<Zeroizing<Vec<u8>>, BaseError> {
         let (program, arguments) =
             self.command.split_first().ok_or_else(|| self.not_started(&io::ErrorKind::NotFound))?;
+        let _running = Running::begin();
         let mut child = Command::new(program)
             .args(arguments)
             .env(ANCESTORS, &self.ancestors)
@@ -169,6 +171,30 @@ fn ending(status: ExitStatus) -> String {
         (Some(code), _) => format!("exited with {code}"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),
         (None, None) => "ended without a status".to_owned(),
+    }
+}
+
+/// How many programs are running here.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether any credential process was started and not yet waited for.
+pub fn credential_process_runs() -> bool {
+    RUNNING.load(Ordering::Relaxed) > 0
+}
+
+/// Held from before a program starts until it was waited for.
+struct Running;
+
+impl Running {
+    fn begin() -> Self {
+        RUNNING.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

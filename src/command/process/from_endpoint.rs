@@ -5,12 +5,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use hyper::StatusCode;
+use hyper::{StatusCode, header::HeaderValue};
 use serde::Deserialize;
 
 use super::{Exit, Failed};
 use crate::{
     chain::base::container, clock::Clock, config::container::ContainerEndpoint, credentials::Credentials, loopback,
+    scrubber::Scrubber,
 };
 
 /// How long until the next attempt.
@@ -69,6 +70,10 @@ async fn attempt(endpoint: &ContainerEndpoint, clock: &dyn Clock) -> Attempt {
         Err(error) => return Attempt::NotYet(error.what),
     };
     let token = token.as_deref().map(String::as_str);
+    if token.is_some_and(|token| HeaderValue::from_str(token).is_err()) {
+        return Attempt::Failed(Failed::new(Exit::Refused, endpoint.authorization.not_a_token()));
+    }
+    let scrubber = Scrubber::new(token);
     let answer = tokio::select! {
         answer = loopback::get_from(endpoint.address, &endpoint.host, &endpoint.path, token) => answer,
         () = clock.sleep(ATTEMPT_TIMEOUT) => Err(format!("no answer within {} s", ATTEMPT_TIMEOUT.as_secs())),
@@ -79,7 +84,7 @@ async fn attempt(endpoint: &ContainerEndpoint, clock: &dyn Clock) -> Attempt {
     };
     if status == StatusCode::OK {
         // The endpoint knows STS's time, and this machine's clock may be wrong: what it vends counts as unexpired.
-        return match container::credentials(&body, SystemTime::UNIX_EPOCH) {
+        return match container::credentials(&body, SystemTime::UNIX_EPOCH, &scrubber) {
             Ok(credentials) if credentials.expiry().is_some() => Attempt::Credentials(credentials),
             Ok(_) => Attempt::NotYet("it gave credentials that do not say when they expire".to_owned()),
             Err(why) => Attempt::NotYet(format!("it {why}")),
@@ -87,6 +92,7 @@ async fn attempt(endpoint: &ContainerEndpoint, clock: &dyn Clock) -> Attempt {
     }
     let message = serde_json::from_slice(&body).map(|WireError { message }| message);
     let message = message.unwrap_or_else(|_| "no container credentials endpoint".to_owned());
+    let message = scrubber.clean_to(200, &message);
     let why = format!("{} ({message})", status.as_u16());
     let mend = match status {
         StatusCode::UNAUTHORIZED => "mount the token that credvend run writes with --auth-token-file",

@@ -1,6 +1,7 @@
 //! Authorization tokens: made here, read by applications from a file, compared in constant time.
 //!
-//! A token's file has no newline: SDKs send what they read, and most refuse one.
+//! A token's file has no newline: SDKs send what they read, and most refuse one. They read it at each request, so a file that
+//! somebody else rewrites (a rotated Secret) is looked at again where a token does not fit.
 //! [Container authorization](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
 
 use std::{
@@ -15,6 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use crate::{
+    bounded_file,
     clock::Moment,
     shared_file::{UpdateError, check_profile_name},
     sink::file::replace::{ReplaceError, replace},
@@ -22,12 +24,23 @@ use crate::{
 
 /// How long a token is honoured after another took its place.
 const OVERLAP: Duration = Duration::from_secs(60);
+/// How long after a look at a token's file the next wrong token gets another: guessing must not keep the disk busy.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Longer than any token that is sent in a header.
+const LONGEST: u64 = 8 * 1024;
 
 /// Who may read credentials.
 pub struct Authorization {
     source: Source,
     mode: u32,
-    keys: Mutex<Vec<Key>>,
+    keys: Mutex<Keys>,
+}
+
+#[derive(Default)]
+struct Keys {
+    held: Vec<Key>,
+    /// When a file was last looked at for a token that did not fit.
+    looked: Option<Moment>,
 }
 
 /// Where tokens are kept.
@@ -79,7 +92,7 @@ impl Authorization {
     pub fn private() -> (Self, SecretString) {
         let token = random_token();
         let key = Key { profile: None, token: token.clone(), retired: None };
-        (Self { source: Source::Memory, mode: 0, keys: Mutex::new(vec![key]) }, token)
+        (Self { source: Source::Memory, mode: 0, keys: Mutex::new(Keys { held: vec![key], looked: None }) }, token)
     }
 
     /// Reads the tokens of these profiles, and makes those that are missing. With `rotate`, a directory's are all made
@@ -88,23 +101,22 @@ impl Authorization {
     /// # Errors
     /// Where a file cannot be written or holds no token; the tokens before stay valid.
     pub fn load(&self, profiles: &[String], rotate: bool, now: Moment) -> Result<(), AuthorizationError> {
-        let fresh = match &self.source {
+        let before = self.lock().held.len();
+        match &self.source {
             Source::Open | Source::Memory => return Ok(()),
-            Source::File(path) => vec![Key { profile: None, token: self.token_at(path, false)?, retired: None }],
-            Source::Directory(directory) => profiles
-                .iter()
-                .map(|profile| {
-                    let token = self.token_at(&file_of(directory, profile)?, rotate)?;
-                    Ok(Key { profile: Some(profile.clone()), token, retired: None })
-                })
-                .collect::<Result<_, AuthorizationError>>()?,
-        };
+            Source::File(path) => self.hold(None, self.token_at(path, false)?),
+            Source::Directory(directory) => {
+                for profile in profiles {
+                    // Each counts as soon as its file is there, whatever becomes of the next.
+                    self.hold(Some(profile.clone()), self.token_at(&file_of(directory, profile)?, rotate)?);
+                }
+            }
+        }
         let mut keys = self.lock();
-        for key in keys.iter_mut() {
+        for key in keys.held.iter_mut().take(before) {
             key.retired.get_or_insert(now);
         }
-        keys.retain(|key| !is_over(key, now));
-        keys.extend(fresh);
+        keys.held.retain(|key| !is_over(key, now));
         Ok(())
     }
 
@@ -121,36 +133,80 @@ impl Authorization {
         }
         let mut offered = offered;
         let (Some(offered), None) = (offered.next(), offered.next()) else { return false };
+        self.opens(offered, profile, now) || self.look_again(profile, now) && self.opens(offered, profile, now)
+    }
+
+    fn opens(&self, offered: &HeaderValue, profile: Option<&str>, now: Moment) -> bool {
         let keys = self.lock();
         let opens =
             |key: &&Key| key.profile.as_deref().is_none_or(|opened| profile.is_none_or(|asked| asked == opened));
         // Every key is compared, whichever fits.
-        keys.iter().filter(|key| !is_over(key, now)).filter(opens).fold(false, |found, key| {
+        keys.held.iter().filter(|key| !is_over(key, now)).filter(opens).fold(false, |found, key| {
             found | bool::from(key.token.expose_secret().as_bytes().ct_eq(offered.as_bytes()))
         })
     }
 
+    /// Whether the file of this profile's token holds another one by now, which then counts; the one before, a minute longer.
+    fn look_again(&self, profile: Option<&str>, now: Moment) -> bool {
+        let (path, profile) = match (&self.source, profile) {
+            (Source::File(path), _) => (path.clone(), None),
+            (Source::Directory(directory), Some(profile)) => match file_of(directory, profile) {
+                Ok(path) => (path, Some(profile)),
+                Err(_) => return false,
+            },
+            _ => return false,
+        };
+        let mut keys = self.lock();
+        if keys.looked.is_some_and(|looked| now.since(looked) < LOOK_AGAIN) {
+            return false;
+        }
+        keys.looked = Some(now);
+        let Some(token) = read(&path).and_then(|token| checked(token, &path).ok()) else { return false };
+        let current = |key: &Key| key.profile.as_deref() == profile && key.retired.is_none();
+        if keys.held.iter().any(|key| current(key) && key.token.expose_secret() == token.expose_secret()) {
+            return false;
+        }
+        for key in keys.held.iter_mut().filter(|key| current(key)) {
+            key.retired = Some(now);
+        }
+        keys.held.retain(|key| !is_over(key, now));
+        keys.held.push(Key { profile: profile.map(str::to_owned), token, retired: None });
+        tracing::info!(path = %path.display(), "authorization token changed in its file");
+        true
+    }
+
+    fn hold(&self, profile: Option<String>, token: SecretString) {
+        self.lock().held.push(Key { profile, token, retired: None });
+    }
+
     /// The token in a file, which is kept where there is one.
     fn token_at(&self, path: &Path, rotate: bool) -> Result<SecretString, AuthorizationError> {
-        if !rotate && let Ok(text) = std::fs::read_to_string(path) {
-            // Perhaps a read-only mount: what needs no change is not touched.
-            let text = SecretString::from(text);
-            if !text.expose_secret().is_empty() && text.expose_secret().trim() == text.expose_secret() {
-                return checked(text, path);
-            }
+        // Perhaps a read-only mount: what needs no change is not touched.
+        if !rotate
+            && let Some(token) = read(path)
+            && std::fs::metadata(path).is_ok_and(|file| file.len() == token.expose_secret().len() as u64)
+        {
+            return checked(token, path);
         }
         let mut token = SecretString::from(String::new());
         replace(path, self.mode, |existing| {
             let kept = std::str::from_utf8(existing).unwrap_or_default().trim();
             token = if rotate || kept.is_empty() { random_token() } else { kept.into() };
-            token.expose_secret().as_bytes().to_vec()
+            Ok::<_, ReplaceError>(token.expose_secret().as_bytes().to_vec())
         })?;
         checked(token, path)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Key>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Keys> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The token in a file, where there is one.
+fn read(path: &Path) -> Option<SecretString> {
+    let text = bounded_file::read(path, LONGEST).ok()?;
+    let token = text.trim();
+    (!token.is_empty()).then(|| token.into())
 }
 
 fn is_over(key: &Key, now: Moment) -> bool {

@@ -2,14 +2,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::credentials::Credentials;
+use crate::{credentials::Credentials, store::Profile};
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -29,12 +29,19 @@ struct Wire<'a> {
 pub(super) struct Documents(Mutex<HashMap<String, (u64, Bytes)>>);
 
 impl Documents {
-    /// The document of `credentials`, which are `profile`'s lease of this generation.
-    pub(super) fn of(&self, profile: &str, generation: u64, credentials: &Credentials) -> Bytes {
+    /// The document of `credentials`, which are `profile`'s lease of this generation. Those of others than `profiles` go.
+    pub(super) fn of(
+        &self,
+        profile: &str,
+        generation: u64,
+        credentials: &Credentials,
+        profiles: &[Arc<Profile>],
+    ) -> Bytes {
         let mut documents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match documents.get(profile) {
             Some((rendered, document)) if *rendered == generation => document.clone(),
             _ => {
+                documents.retain(|name, _| profiles.iter().any(|profile| profile.name() == name));
                 let document = render(credentials);
                 documents.insert(profile.to_owned(), (generation, document.clone()));
                 document

@@ -8,9 +8,9 @@
 //! directory.
 //!
 //! The lock is an advisory [`flock`] on the *directory*: it leaves no lock file behind, and unlike a lock on the file
-//! itself it outlives the rename, after which that file is another one. Waiting for it has no limit here, so callers
-//! run this on a thread that may block. `edit` runs under the lock and sees what the last writer left; it should look
-//! up what it writes then, and not before.
+//! itself it outlives the rename, after which that file is another one. It is waited for [`LOCK_TIMEOUT`] long, so callers
+//! run this on a thread that may block ([`super::super::off_thread`]). `edit` runs under the lock and sees what the last writer
+//! left; it should look up what it writes then, and not before. What it refuses changes nothing.
 //!
 //! [`rename`]: https://man7.org/linux/man-pages/man2/rename.2.html
 //! [`flock`]: https://man7.org/linux/man-pages/man2/flock.2.html
@@ -19,6 +19,7 @@ use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use tempfile::NamedTempFile;
@@ -29,6 +30,11 @@ mod tests;
 
 pub use error::ReplaceError;
 use error::explain;
+
+/// How long another writer's lock is waited for.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is looked at meanwhile. A blocking `flock` would keep its thread for as long as the other process likes.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Above this a file is not a credentials file, whatever its name.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -53,14 +59,21 @@ pub enum Replaced {
 }
 
 /// Replaces the content of the file at `path`, which need not exist, by what `edit` makes of it.
-pub fn replace(path: &Path, mode: u32, edit: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<Replaced, ReplaceError> {
+///
+/// # Errors
+/// What `edit` refuses, and whatever keeps the file from being replaced.
+pub fn replace<E: From<ReplaceError>>(
+    path: &Path,
+    mode: u32,
+    edit: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
+) -> Result<Replaced, E> {
     let target = Target::lock(path)?;
     let existing = target.read()?;
     let (content, metadata) = match &existing {
         Some(existing) => (existing.content.as_slice(), Some(&existing.metadata)),
         None => (&[][..], None),
     };
-    let edited = edit(content);
+    let edited = edit(content)?;
     if metadata.is_some_and(|metadata| metadata.mode() & MODE_BITS == mode) && edited == content {
         return Ok(Replaced::Unchanged);
     }
@@ -104,7 +117,10 @@ impl Target {
         if !directory.metadata().is_ok_and(|metadata| metadata.is_dir()) {
             return Err(ReplaceError::MissingParent { path });
         }
-        let is_locked = lock(&directory).map_err(|source| explain(&path, "lock the directory of", source))?;
+        let is_locked = match lock(&directory, LOCK_TIMEOUT) {
+            Err(error) if error.kind() == ErrorKind::TimedOut => return Err(ReplaceError::Locked { path }),
+            other => other.map_err(|source| explain(&path, "lock the directory of", source))?,
+        };
         Ok(Self { path, directory_path, directory, is_locked })
     }
 
@@ -245,20 +261,20 @@ fn directory_of(path: &Path) -> PathBuf {
 }
 
 /// Takes the lock; false where the file system knows no locks, since a rename is atomic all the same.
-fn lock(directory: &File) -> io::Result<bool> {
-    let mut outcome = match directory.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => directory.lock(),
-        Err(TryLockError::Error(error)) => Err(error),
-    };
-    while outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {
-        outcome = directory.lock();
+fn lock(directory: &File, timeout: Duration) -> io::Result<bool> {
+    for _ in 0..timeout.as_millis() / LOCK_PAUSE.as_millis() {
+        match directory.try_lock() {
+            Ok(()) => return Ok(true),
+            #[expect(clippy::disallowed_methods, reason = "on a thread for this alone")]
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => match error.kind() {
+                ErrorKind::Interrupted => {}
+                ErrorKind::Unsupported => return Ok(false),
+                _ => return Err(error),
+            },
+        }
     }
-    match outcome {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(false),
-        Err(error) => Err(error),
-    }
+    Err(ErrorKind::TimedOut.into())
 }
 
 /// Gives a new file the owner and group of the one it replaces, as far as that is allowed: root that writes into a

@@ -98,6 +98,8 @@ fn what_an_endpoint_answers_decides_about_another_attempt() {
         (302, "", 4, "HTTP 302"),
         (200, r#"{"Code":"Gone","Message":"no role"}"#, 4, "Gone: no role"),
         (503, r#"{"message":"starting"}"#, 5, "HTTP 503: starting"),
+        (500, "headers: secret-of-the-request-0123456789", 5, "HTTP 500: headers: [redacted]"),
+        (200, r#"{"Code":"Denied","Message":"secret-of-the-request-0123456789"}"#, 4, "Denied: [redacted]"),
         (200, r#"{"AccessKeyId":"a"}"#, 5, "no Token"),
     ] {
         let server = BaseServer::start(move |_, _| (status, body.to_owned()));

@@ -43,6 +43,15 @@ pub enum ReplaceError {
         /// The file.
         path: PathBuf,
     },
+    /// Another writer holds the lock.
+    #[error(
+        "the directory of {path:?} has been locked by another process for {} s; end that process",
+        super::LOCK_TIMEOUT.as_secs()
+    )]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
     /// A directory has the name that the file should have.
     #[error("{path:?} is a directory; name a file in it")]
     IsADirectory {

@@ -32,6 +32,36 @@ fn refusal(path: &Path) -> ReplaceError {
     error
 }
 
+/// As the real one, for edits that refuse nothing.
+fn replace(path: &Path, mode: u32, edit: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<Replaced, ReplaceError> {
+    super::replace(path, mode, |old| Ok(edit(old)))
+}
+
+#[test]
+fn what_an_edit_refuses_changes_nothing() {
+    let directory = directory();
+    let path = directory.path().join("config");
+    fs::write(&path, "somebody's").expect("a file");
+    fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("a mode");
+    let before = fs::metadata(&path).expect("metadata");
+    let refused = super::replace(&path, 0o600, |_| Err(ReplaceError::NotARegularFile { path: PathBuf::new() }));
+    assert!(matches!(refused, Err(ReplaceError::NotARegularFile { .. })));
+    let after = fs::metadata(&path).expect("metadata");
+    assert_eq!((after.ino(), after.mode()), (before.ino(), before.mode()));
+}
+
+#[test]
+fn another_writer_s_lock_is_not_waited_for_without_end() {
+    let directory = directory();
+    let open = || File::open(directory.path()).expect("the directory");
+    let held = open();
+    held.lock().expect("a lock");
+    let waited = lock(&open(), LOCK_PAUSE * 2).expect_err("locked");
+    assert_eq!(waited.kind(), ErrorKind::TimedOut);
+    drop(held);
+    assert!(lock(&open(), LOCK_PAUSE).expect("free"));
+}
+
 #[test]
 fn a_missing_file_is_made_and_an_existing_one_edited() {
     let directory = directory();
