@@ -1,7 +1,11 @@
 //! What was typed. What it means is `config`'s business: here every value is still text, so that all mistakes can be
 //! reported at once, together with those in variables and profiles.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
 
@@ -168,20 +172,20 @@ pub struct ListenArgs {
 ///
 /// # Errors
 /// The exit code of a process that has nothing more to do.
-#[expect(clippy::print_stderr, clippy::print_stdout, reason = "help is for stdout, a usage error for stderr")]
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitCode> {
     Cli::try_parse_from(arguments).map_err(|error| {
         let text = error.render().to_string();
+        // Whoever closed stdout or stderr has no use for the text, and that changes nothing.
         if !error.use_stderr() {
-            print!("{text}");
+            let _ = write!(io::stdout(), "{text}");
             return ExitCode::SUCCESS;
         }
-        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            eprint!("{text}");
-            eprintln!("credvend: no command given; choose one of those above");
-            return ExitCode::from(2);
-        }
-        eprintln!("credvend: {}", in_one_line(&text));
+        let _ = match error.kind() {
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                writeln!(io::stderr(), "{text}credvend: no command given; choose one of those above")
+            }
+            _ => writeln!(io::stderr(), "credvend: {}", in_one_line(&text)),
+        };
         ExitCode::from(2)
     })
 }

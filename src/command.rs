@@ -12,7 +12,11 @@ pub mod run;
 pub mod status;
 pub mod trust_policy;
 
-use std::{fmt, process::ExitCode};
+use std::{
+    fmt,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use tracing_subscriber::filter::LevelFilter;
 
@@ -113,6 +117,10 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, F
     if !matches!(&command, Command::Run(args) if !args.once) && !matches!(&command, Command::Exec(_)) {
         shutdown::exit_on_signals();
     }
+    let unreadable = env.unreadable();
+    if !unreadable.is_empty() {
+        return Err(Mistakes::one(format!("{} must be UTF-8 text", unreadable.join(" and "))).into());
+    }
     let done = match command {
         Command::Exec(args) => return exec::run(&args, env).await,
         Command::Run(args) => run::run(&args, env).await,
@@ -128,16 +136,14 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, F
     done.map(|()| ExitCode::SUCCESS)
 }
 
-/// The last line on stderr, at whatever level is logged.
-#[expect(clippy::print_stderr, reason = "the one line that is for the caller, not for the log")]
+/// The last line on stderr, at whatever level is logged. Where nobody can read it, the exit code still says what it says.
 fn report(failed: &Failed, format: LogFormat) {
-    match format {
-        LogFormat::Text => eprintln!("credvend: {}", failed.line),
-        LogFormat::Json => {
-            eprintln!(
-                "{}",
-                serde_json::json!({ "level": "ERROR", "message": failed.line, "exit_code": failed.code as u8 })
-            );
-        }
-    }
+    let _ = match format {
+        LogFormat::Text => writeln!(io::stderr(), "credvend: {}", failed.line),
+        LogFormat::Json => writeln!(
+            io::stderr(),
+            "{}",
+            serde_json::json!({ "level": "ERROR", "message": failed.line, "exit_code": failed.code as u8 })
+        ),
+    };
 }

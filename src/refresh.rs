@@ -169,7 +169,7 @@ mod tests {
         let (_, store) = asked(&[true, false], &[]);
         let state = store.profile("app").expect("there").state();
         assert!(state.lease.is_some() && state.failure.is_some());
-        assert_eq!(store.not_ready(None), Some(vec![]));
+        assert!(store.readiness(None).is_some_and(|readiness| readiness.without_credentials.is_empty()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -21,7 +21,8 @@ use crate::{
 pub struct Store {
     profiles: watch::Sender<Arc<[Arc<Profile>]>>,
     changes: watch::Sender<u64>,
-    holds: Arc<AtomicUsize>,
+    /// Whether there is a file that profiles have to be written into.
+    has_file: AtomicBool,
     clock: Arc<dyn Clock>,
 }
 
@@ -31,6 +32,8 @@ pub struct Profile {
     role_arn: Option<RoleArn>,
     region: Option<Region>,
     state: watch::Sender<State>,
+    /// Whether its first write into the file is still to come.
+    awaits_file: AtomicBool,
 }
 
 /// How long a request waits for the first credentials: less than the second that botocore and others give an endpoint.
@@ -47,13 +50,13 @@ pub struct State {
     pub failure: Option<Arc<Failure>>,
 }
 
-/// Keeps `/readyz` from saying ready until it is dropped: for a sink whose first write is still to come.
-pub struct ReadinessHold(Arc<AtomicUsize>);
-
-impl Drop for ReadinessHold {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+/// What keeps profiles from being ready: nothing, where both are empty.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// The names of those that hold no servable credentials.
+    pub without_credentials: Vec<String>,
+    /// The names of those that are not yet in their file.
+    pub unwritten: Vec<String>,
 }
 
 /// The writing end of one profile.
@@ -68,7 +71,7 @@ impl Store {
         Arc::new(Self {
             profiles: watch::Sender::new(Arc::from([])),
             changes: watch::Sender::new(0),
-            holds: Arc::default(),
+            has_file: AtomicBool::new(false),
             clock,
         })
     }
@@ -79,13 +82,15 @@ impl Store {
         let profiles: Arc<[Arc<Profile>]> = chains
             .iter()
             .map(|chain| {
-                let state =
-                    before.iter().find(|old| old.name == chain.profile).map(|old| old.state()).unwrap_or_default();
+                let old = before.iter().find(|old| old.name == chain.profile);
+                let state = old.map(|old| old.state()).unwrap_or_default();
+                let awaits_file = old.map_or(&self.has_file, |old| &old.awaits_file).load(Ordering::Relaxed);
                 Arc::new(Profile {
                     name: chain.profile.clone(),
                     role_arn: chain.role_arn().cloned(),
                     region: chain.region.clone(),
                     state: watch::Sender::new(state),
+                    awaits_file: AtomicBool::new(awaits_file),
                 })
             })
             .collect();
@@ -114,27 +119,28 @@ impl Store {
         self.clock.now()
     }
 
-    /// The names of the profiles, of all or of the one asked for, that hold no servable credentials.
+    /// What keeps the profiles, all or the one asked for, from being ready.
     ///
     /// `None` where there is no such profile.
-    pub fn not_ready(&self, only: Option<&str>) -> Option<Vec<String>> {
+    pub fn readiness(&self, only: Option<&str>) -> Option<Readiness> {
         let now = self.now();
         let profiles = self.profiles();
         let asked: Vec<_> = profiles.iter().filter(|profile| only.is_none_or(|name| name == profile.name)).collect();
-        (only.is_none() || !asked.is_empty()).then(|| {
-            asked.iter().filter(|profile| profile.servable(now).is_none()).map(|profile| profile.name.clone()).collect()
+        if only.is_some() && asked.is_empty() {
+            return None;
+        }
+        let names = |lacks: &dyn Fn(&Profile) -> bool| -> Vec<String> {
+            asked.iter().filter(|profile| lacks(profile)).map(|profile| profile.name.clone()).collect()
+        };
+        Some(Readiness {
+            without_credentials: names(&|profile| profile.servable(now).is_none()),
+            unwritten: names(&|profile| profile.awaits_file.load(Ordering::Relaxed)),
         })
     }
 
-    /// Nobody is ready until the hold is dropped.
-    pub fn hold_readiness(&self) -> ReadinessHold {
-        self.holds.fetch_add(1, Ordering::Relaxed);
-        ReadinessHold(Arc::clone(&self.holds))
-    }
-
-    /// Whether a sink still has its first write before it.
-    pub fn is_held(&self) -> bool {
-        self.holds.load(Ordering::Relaxed) > 0
+    /// Of a profile that comes from now on nobody is told that it is ready before it has been written into a file.
+    pub fn await_file(&self) {
+        self.has_file.store(true, Ordering::Relaxed);
     }
 
     fn touch(&self) {
@@ -161,6 +167,11 @@ impl Profile {
     /// What is known of it now.
     pub fn state(&self) -> State {
         self.state.borrow().clone()
+    }
+
+    /// It is in its file.
+    pub fn is_written(&self) {
+        self.awaits_file.store(false, Ordering::Relaxed);
     }
 
     /// Its credentials with their generation, as long as they may be served.

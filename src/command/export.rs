@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{Exit, Failed, oneshot, process::print};
 use crate::{
     cli::IdentityArgs,
+    clock::{Clock as _, SystemClock},
     config::{Mistakes, env::Environment, sinks},
     sink::{
         export::{Exported, Format},
@@ -56,13 +57,16 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
     })?;
     let mode = sinks::file_mode(args.file_mode.as_ref(), env)?;
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
+    let clock = SystemClock::new();
+    let begun = clock.now();
     let (lease, chain) = oneshot::lease_of_one(&args.identity, env, timeout).await?;
     let exported = Exported { credentials: &lease.credentials, region: chain.region.as_ref(), profile: &chain.profile };
     let text = format.render(exported).map_err(|error| Failed::new(Exit::Sink, error))?;
     let Some(path) = &args.output else { return print(&text) };
     let path = path.clone();
-    off_thread(move || replace(&path, mode, |_| Ok::<_, ReplaceError>(text.as_bytes().to_vec())))
-        .await
+    let writing = off_thread(move || replace(&path, mode, |_| Ok::<_, ReplaceError>(text.as_bytes().to_vec())));
+    oneshot::written_within(&clock, begun, timeout, writing)
+        .await?
         .map(drop)
         .map_err(|error| Failed::new(Exit::Sink, format!("output file not written: {error}")))
 }

@@ -6,7 +6,7 @@ use crate::{
     app::App,
     arn::parse_duration,
     chain::Chain,
-    clock::Clock,
+    clock::{Clock, Moment},
     command::{Exit, Failed},
     config::{self, Mistakes, env::Environment},
     provider::{Failure, Lease, ProvideCredentials, ProviderError},
@@ -78,6 +78,24 @@ pub(super) async fn provide_within(
     };
     let Failed { code, line } = Failed::from(error);
     Err(Failed::new(code, format!("gave up after {}: {line}", humantime::format_duration(timeout))))
+}
+
+/// What comes of writing a file, within what is left of `timeout` since `begun`.
+pub(super) async fn written_within<T>(
+    clock: &dyn Clock,
+    begun: Moment,
+    timeout: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, Failed> {
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        () = clock.sleep(timeout.saturating_sub(clock.now().since(begun))) => {
+            let within = humantime::format_duration(timeout);
+            let line = format!("nothing written within {within}: another process holds the directory's lock, or the disk hangs");
+            Err(Failed::new(Exit::Sink, line))
+        }
+    }
 }
 
 /// Why a link was not asked again.

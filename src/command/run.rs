@@ -18,6 +18,7 @@ use self::servers::Servers;
 use super::{Exit, Failed, oneshot};
 use crate::{
     app::App,
+    chain::Chain,
     cli::{IdentityArgs, ListenArgs},
     config::{
         self, Identity, Mistakes,
@@ -124,13 +125,22 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
         return Err(Mistakes::one("--timeout bounds --once: a run without it goes on until a signal").into());
     }
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
+    // Before anything that takes time: a signal that comes meanwhile waits.
+    let signals = if args.once { None } else { Some(signals()?) };
     let identity = read_identity(args, env)?;
     let sinks = sinks::sinks(&args.sinks, args.once, identity.chains.len(), env)?;
     if !args.once {
         config::refuse_own_endpoint(&identity, &sinks)?;
     }
     let app = App::new();
-    if args.once { once(&app, &identity, &sinks, timeout).await } else { keep(&app, identity, &sinks, args, env).await }
+    match signals {
+        None => once(&app, &identity, &sinks, timeout).await,
+        Some(signals) => keep(&app, identity, &sinks, args, env, signals).await,
+    }
+}
+
+fn signals() -> Result<Signals, Failed> {
+    Signals::new().map_err(|error| Failed::new(Exit::Other, format!("signals cannot be handled: {error}")))
 }
 
 fn read_identity(args: &Args, env: &dyn Environment) -> Result<Identity, Failed> {
@@ -143,10 +153,12 @@ fn read_identity(args: &Args, env: &dyn Environment) -> Result<Identity, Failed>
 
 /// Fills the files.
 async fn once(app: &App, identity: &Identity, sinks: &Sinks, timeout: Duration) -> Result<(), Failed> {
+    let clock = &**app.clock();
+    let begun = clock.now();
     let links = app.links(identity)?;
-    let file = probed_file(sinks).await?;
+    let file = oneshot::written_within(clock, begun, timeout, probed_file(sinks)).await??;
     let publishers = app.store().set_profiles(&identity.chains);
-    write_config_file(app, config_file(sinks, None)?.as_ref()).await?;
+    write_config_file(&identity.chains, config_file(sinks, None)?.as_ref()).await?;
     let mut asked = JoinSet::new();
     for (link, publisher) in links.into_iter().zip(publishers) {
         let clock = Arc::clone(app.clock());
@@ -160,7 +172,7 @@ async fn once(app: &App, identity: &Identity, sinks: &Sinks, timeout: Duration) 
     }
     match file {
         Some(file) => {
-            let written = file.write(app.store()).await;
+            let written = oneshot::written_within(clock, begun, timeout, file.write(app.store())).await?;
             file.log(written.map_err(|error| Failed::new(Exit::Sink, error))?);
             Ok(())
         }
@@ -168,30 +180,35 @@ async fn once(app: &App, identity: &Identity, sinks: &Sinks, timeout: Duration) 
     }
 }
 
-async fn keep(app: &App, identity: Identity, sinks: &Sinks, args: &Args, env: &dyn Environment) -> Result<(), Failed> {
-    let mut signals =
-        Signals::new().map_err(|error| Failed::new(Exit::Other, format!("signals cannot be handled: {error}")))?;
+async fn keep(
+    app: &App,
+    identity: Identity,
+    sinks: &Sinks,
+    args: &Args,
+    env: &dyn Environment,
+    mut signals: Signals,
+) -> Result<(), Failed> {
     let links = app.links(&identity)?;
     let file = probed_file(sinks).await?;
-    let hold = file.as_ref().map(|_| app.store().hold_readiness());
+    if file.is_some() {
+        app.store().await_file();
+    }
     let authorization = authorization(app, &identity, sinks).await?;
     let (stop, stopping) = watch::channel(false);
     let mut servers = Servers { running: JoinSet::new(), first: None, stopping };
     servers.listen(app, sinks, &authorization).await?;
     let config_file = config_file(sinks, servers.first)?;
 
+    // Before the first credentials, so that whoever waits for those finds the file.
+    write_config_file(&identity.chains, config_file.as_ref()).await?;
     app.keep_fresh(&identity.chains, links);
-    write_config_file(app, config_file.as_ref()).await?;
-    let writing = file.zip(hold).map(|(file, hold)| {
+    let writing = file.map(|file| {
         let (store, clock, metrics) = (app.store(), app.clock(), app.metrics());
-        tokio::spawn(file.keep_written(Arc::clone(store), Arc::clone(clock), Arc::clone(metrics), hold))
+        tokio::spawn(file.keep_written(Arc::clone(store), Arc::clone(clock), Arc::clone(metrics)))
     });
 
     while signals.next().await == Asked::Reload {
-        reload(app, &authorization, args, sinks, env).await;
-        if let Err(Failed { line, .. }) = write_config_file(app, config_file.as_ref()).await {
-            tracing::error!(error = line, "config file not written");
-        }
+        reload(app, &authorization, args, sinks, config_file.as_ref(), env).await;
     }
     tracing::info!(drain = ?sinks.drain, "ending");
     app.clock().sleep(sinks.drain).await;
@@ -202,7 +219,14 @@ async fn keep(app: &App, identity: Identity, sinks: &Sinks, args: &Args, env: &d
 }
 
 /// Takes over a changed configuration and fetches everything anew; a broken one changes nothing.
-async fn reload(app: &App, authorization: &Arc<Authorization>, args: &Args, sinks: &Sinks, env: &dyn Environment) {
+async fn reload(
+    app: &App,
+    authorization: &Arc<Authorization>,
+    args: &Args,
+    sinks: &Sinks,
+    config_file: Option<&ConfigFile>,
+    env: &dyn Environment,
+) {
     let reloaded = async {
         let identity = read_identity(args, env)?;
         sinks::sinks(&args.sinks, false, identity.chains.len(), env)?;
@@ -214,6 +238,9 @@ async fn reload(app: &App, authorization: &Arc<Authorization>, args: &Args, sink
     match reloaded.await {
         Ok((identity, links)) => {
             tracing::info!(profiles = identity.chains.len(), "configuration read again");
+            if let Err(Failed { line, .. }) = write_config_file(&identity.chains, config_file).await {
+                tracing::error!(error = line, "config file not written");
+            }
             app.keep_fresh(&identity.chains, links);
         }
         Err(Failed { line, .. }) => {
@@ -272,7 +299,8 @@ fn config_file(sinks: &Sinks, bound: Option<SocketAddr>) -> Result<Option<Config
     Ok(Some(ConfigFile { path: settings.path.clone(), mode: sinks.file_mode, binary, url, token }))
 }
 
-async fn write_config_file(app: &App, file: Option<&ConfigFile>) -> Result<(), Failed> {
+async fn write_config_file(chains: &[Chain], file: Option<&ConfigFile>) -> Result<(), Failed> {
     let Some(file) = file else { return Ok(()) };
-    file.write(app.store()).await.map_err(|error| Failed::new(Exit::Sink, error))
+    let profiles = chains.iter().map(|chain| (chain.profile.as_str(), chain.region.as_ref()));
+    file.write(profiles).await.map_err(|error| Failed::new(Exit::Sink, error))
 }

@@ -102,6 +102,13 @@ fn tokens(args: &Args, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<Str
             let entries = entries.flatten().filter(|entry| !is_hidden(&entry.file_name()));
             let mut paths: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
             paths.sort();
+            if paths.is_empty() {
+                let line = format!(
+                    "{} {} holds no authorization token; is credvend run using it?",
+                    directory.origin, directory.text
+                );
+                return Err(Failed::new(Exit::Other, line));
+            }
             paths.iter().map(|path| read(path)).collect()
         }
         (None, None) => Ok(vec![None]),

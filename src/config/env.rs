@@ -14,6 +14,12 @@ pub trait Environment {
         let trimmed = value.trim();
         (!trimmed.is_empty()).then(|| trimmed.to_owned())
     }
+
+    /// The names of our and of AWS's variables that hold something else than text. To take them for unset could turn an
+    /// authorization token off.
+    fn unreadable(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The process's own environment.
@@ -24,6 +30,15 @@ impl Environment for ProcessEnvironment {
     #[expect(clippy::disallowed_methods, reason = "the one place where the environment enters")]
     fn raw(&self, name: &str) -> Option<OsString> {
         std::env::var_os(name)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place where the environment enters")]
+    fn unreadable(&self) -> Vec<String> {
+        let is_ours = |name: &str| name.starts_with("CREDVEND_") || name.starts_with("AWS_");
+        std::env::vars_os()
+            .filter(|(_, value)| value.to_str().is_none())
+            .filter_map(|(name, _)| name.into_string().ok().filter(|name| is_ours(name)))
+            .collect()
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     file::replace::{ReplaceError, replace},
     off_thread,
 };
-use crate::store::Store;
+use crate::arn::Region;
 
 /// The first line of every file of ours.
 const MARK: &str = "# Written by credvend run, which replaces it as a whole.";
@@ -61,35 +61,38 @@ pub enum ConfigFileError {
 }
 
 impl ConfigFile {
-    /// Writes a section for each of the store's profiles.
+    /// Writes a section for each of these profiles: its name, and the region that applications are told.
     ///
     /// # Errors
     /// Where that is not possible.
-    pub async fn write(&self, store: &Store) -> Result<(), ConfigFileError> {
+    pub async fn write<'a>(
+        &self,
+        profiles: impl Iterator<Item = (&'a str, Option<&'a Region>)>,
+    ) -> Result<(), ConfigFileError> {
         let shown = || self.path.display().to_string();
         let mut text = format!("{MARK}\n").into_bytes();
         let mut file = Ini::new();
-        for profile in store.profiles().iter() {
+        for (name, region) in profiles {
             let mut words = vec![self.binary.display().to_string(), "process".into(), "--from-endpoint".into()];
-            words.push(format!("{}/{}", self.url, percent_encode(profile.name())));
+            words.push(format!("{}/{}", self.url, percent_encode(name)));
             words.extend(["--timeout".into(), TIMEOUT.into()]);
             match &self.token {
                 None => {}
                 Some(Token::File(path)) => words.extend(["--auth-token-file".into(), path.display().to_string()]),
                 Some(Token::Directory(path)) => {
-                    words.extend(["--auth-token-file".into(), path.join(profile.name()).display().to_string()]);
+                    words.extend(["--auth-token-file".into(), path.join(name).display().to_string()]);
                 }
             }
             if let Some(word) = words.iter().find(|word| !word.bytes().all(is_plain)) {
                 return Err(ConfigFileError::NotPlain(shown(), word.clone()));
             }
-            let section = match profile.name() {
+            let section = match name {
                 "default" => "default".to_owned(),
                 name => format!("profile {name}"),
             };
             let mut section = file.with_section(Some(section));
             let mut section = section.set("credential_process", words.join(" "));
-            if let Some(region) = profile.region() {
+            if let Some(region) = region {
                 section = section.set("region", region.as_str());
             }
             let _ = section;

@@ -13,7 +13,7 @@ use crate::{
     metrics::Metrics,
     shared_file::{SectionUpdate, UpdateError, splice},
     sink::off_thread,
-    store::{Profile, ReadinessHold, Store},
+    store::{Profile, Store},
 };
 
 /// How long after a failure the file is tried again.
@@ -65,28 +65,20 @@ impl CredentialsFile {
         off_thread(move || file.write_blocking(&store)).await
     }
 
-    /// Writes after every change, and again after a failure, until the task is dropped.
-    ///
-    /// The hold is dropped once the file holds every profile's credentials.
-    pub async fn keep_written(
-        self,
-        store: Arc<Store>,
-        clock: Arc<dyn Clock>,
-        metrics: Arc<Metrics>,
-        hold: ReadinessHold,
-    ) {
-        let mut hold = Some(hold);
+    /// Writes after every change, and again after a failure, until the task is dropped. Profiles are told once they are in it.
+    pub async fn keep_written(self, store: Arc<Store>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) {
         let mut changes = store.changes();
         let mut written = Vec::new();
         loop {
             changes.mark_unchanged();
-            let current = generations(&store);
+            let profiles = store.profiles();
+            let current: Vec<u64> = profiles.iter().map(|profile| profile.state().generation).collect();
             let mut failed = false;
             if current != written && current.iter().any(|generation| *generation > 0) {
                 match self.write(&store).await {
                     Ok(replaced) => {
-                        if current.iter().all(|generation| *generation > 0) {
-                            drop(hold.take());
+                        for (profile, _) in profiles.iter().zip(&current).filter(|(_, generation)| **generation > 0) {
+                            profile.is_written();
                         }
                         written = current;
                         // Last, so that who waits for this line finds the rest done.
@@ -154,8 +146,4 @@ impl CredentialsFile {
     fn section_of<'a>(&'a self, profile: &'a Profile) -> &'a str {
         self.section.as_deref().unwrap_or(profile.name())
     }
-}
-
-fn generations(store: &Store) -> Vec<u64> {
-    store.profiles().iter().map(|profile| profile.state().generation).collect()
 }

@@ -86,6 +86,20 @@ fn an_authorization_token_is_made_required_and_kept() {
 }
 
 #[test]
+fn a_token_s_file_gets_its_mode_unless_it_cannot_be_written() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let stage = Stage::new();
+    let path = stage.write("authorization", "by-hand");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("a mode");
+    let run = stage.credvend(ANY_PORT).env("CREDVEND_AUTH_TOKEN_FILE", &path).env("CREDVEND_FILE_MODE", "0640");
+    let run = run.start();
+    run.address();
+    assert_eq!(std::fs::metadata(&path).expect("metadata").permissions().mode() & 0o7777, 0o640);
+    assert_eq!(stage.read("authorization"), "by-hand");
+}
+
+#[test]
 fn a_token_that_somebody_else_rotates_counts_beside_the_one_before() {
     let stage = Stage::new();
     let path = stage.write("authorization", "of-monday");

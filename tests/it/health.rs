@@ -1,6 +1,6 @@
 use local_sts::{Fault, FaultKind};
 
-use crate::support::{Credvend, Stage, get};
+use crate::support::{Credvend, ROLE_A, ROLE_B, Stage, get, until};
 
 #[test]
 fn readiness_means_credentials() {
@@ -94,8 +94,24 @@ fn readiness_waits_for_the_file_too() {
     assert_eq!((get(address, "/v1/credentials", &[]).status, get(address, "/readyz", &[]).status), (200, 503));
     std::fs::rename(stage.path("away"), stage.path("aws")).expect("moved");
     run.line(&["credentials file written"]);
-    let until = std::time::Instant::now() + crate::support::DEADLINE;
-    while get(address, "/readyz", &[]).status != 200 {
-        assert!(std::time::Instant::now() < until);
-    }
+    until("readiness", || get(address, "/readyz", &[]).status == 200);
+}
+
+#[test]
+fn a_profile_is_ready_whatever_becomes_of_another() {
+    let stage = Stage::new();
+    let config = format!(
+        "[profile good]\nrole_arn={ROLE_A}\nweb_identity_token_file={}\n[profile bad]\nsource_profile=good\nrole_arn={}\n",
+        stage.tokens.token_file().display(),
+        ROLE_B.replace("account-b-role", "nobody"),
+    );
+    let run = stage
+        .with_config(&["run", "--listen", "127.0.0.1:0", "--all-profiles"], &config)
+        .env("CREDVEND_CREDENTIALS_FILE", stage.path("credentials"))
+        .start();
+    let address = run.address();
+    run.line(&["exchange failed"]);
+    until("readiness of the good one", || get(address, "/readyz?profile=good", &[]).status == 200);
+    assert_eq!(get(address, "/readyz?profile=bad", &[]).status, 503);
+    assert_eq!(get(address, "/readyz", &[]).status, 503);
 }

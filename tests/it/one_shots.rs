@@ -2,7 +2,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use local_sts::{Fault, FaultKind};
 
-use crate::support::{ROLE_B, Stage};
+use crate::support::{ROLE_A, ROLE_B, Stage};
 
 #[test]
 fn export_env_is_safe_to_evaluate() {
@@ -52,6 +52,13 @@ fn output_goes_into_a_file_of_the_mode() {
     assert!(stage.read("env").starts_with("export AWS_ACCESS_KEY_ID='ASIA"));
     stage.credvend(&["export", "--output", output, "--file-mode", "0640"]).end().succeeded();
     assert_eq!(mode(), 0o640);
+
+    // Another process's lock is waited for as long as the whole command may take.
+    std::fs::create_dir(stage.path("locked")).expect("made");
+    let lock = std::fs::File::open(stage.path("locked")).expect("opened");
+    lock.lock().expect("locked");
+    let run = stage.credvend(&["export", "--timeout", "1s", "--output"]).arg(stage.path("locked/env"));
+    run.end().failed(6, &["within 1s", "lock"]);
 
     let absent = stage.path("absent/env");
     stage.credvend(&["export", "--output"]).arg(&absent).end().failed(6, &["absent"]);
@@ -106,4 +113,32 @@ fn run_once_fills_the_file_and_listens_nowhere() {
     let path = stage.path("other");
     stage.credvend(&["run", "--once", "--credentials-file"]).arg(&path).end().failed(4, &["AccessDenied"]);
     assert!(!path.exists());
+}
+
+#[test]
+fn an_exit_code_does_not_need_a_reader() {
+    let full = || std::fs::File::create("/dev/full").expect("a device");
+    let binary = env!("CARGO_BIN_EXE_credvend");
+    for (arguments, code) in [
+        (&["export", "--nope"][..], 2),
+        (&["export", "--role-arn", ROLE_A, "--web-identity-token-file", "/nowhere/token"], 3),
+        (&["health", "--listen", "127.0.0.1:1"], 1),
+        (&["--help"], 0),
+        (&["--version"], 0),
+        (&[], 2),
+    ] {
+        let mut command = std::process::Command::new(binary);
+        let status = command.args(arguments).env_clear().stdout(full()).stderr(full()).status().expect("run");
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_a_mistake_and_not_unset() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let stage = Stage::new();
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]);
+    let run = run.env("CREDVEND_AUTH_TOKEN_FILE", std::ffi::OsStr::from_bytes(b"/d\xff/token"));
+    run.end().failed(2, &["CREDVEND_AUTH_TOKEN_FILE must be UTF-8"]);
 }

@@ -5,6 +5,7 @@
 //! [Container authorization](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
 
 use std::{
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -181,20 +182,28 @@ impl Authorization {
 
     /// The token in a file, which is kept where there is one.
     fn token_at(&self, path: &Path, rotate: bool) -> Result<SecretString, AuthorizationError> {
-        // Perhaps a read-only mount: what needs no change is not touched.
-        if !rotate
-            && let Some(token) = read(path)
-            && std::fs::metadata(path).is_ok_and(|file| file.len() == token.expose_secret().len() as u64)
-        {
-            return checked(token, path);
+        // The token that is there, without anything around it.
+        let metadata = std::fs::metadata(path).ok();
+        let is_whole = |token: &SecretString| {
+            metadata.as_ref().is_some_and(|file| file.len() == token.expose_secret().len() as u64)
+        };
+        let own = if rotate { None } else { read(path).filter(is_whole) };
+        let has_mode = metadata.as_ref().is_some_and(|file| file.permissions().mode() & 0o7777 == self.mode);
+        if let (Some(own), true) = (&own, has_mode) {
+            return checked(own.clone(), path);
         }
         let mut token = SecretString::from(String::new());
-        replace(path, self.mode, |existing| {
+        let replaced = replace(path, self.mode, |existing| {
             let kept = std::str::from_utf8(existing).unwrap_or_default().trim();
             token = if rotate || kept.is_empty() { random_token() } else { kept.into() };
             Ok::<_, ReplaceError>(token.expose_secret().as_bytes().to_vec())
-        })?;
-        checked(token, path)
+        });
+        match (replaced, own) {
+            (Ok(_), _) => checked(token, path),
+            // Perhaps a read-only mount, such as a Secret's: its mode is somebody else's affair.
+            (Err(_), Some(own)) => checked(own, path),
+            (Err(error), None) => Err(error.into()),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Keys> {
