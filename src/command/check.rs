@@ -22,6 +22,7 @@ use crate::{
     clock::Moment,
     config::{self, Identity, Mistakes, env::Environment},
     diagnosis,
+    token::TokenFile,
 };
 
 /// What `check` takes.
@@ -61,26 +62,62 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
         _ => return Err(Mistakes::one("--format must be text or json").into()),
     };
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
-    let identity = config::identity(&args.identity, env)?;
     let app = App::new();
-    let links = app.links(&identity)?;
-    let mut examiner = Examiner {
-        app: &app,
-        identity: &identity,
-        reaches: Reaches::default(),
-        offline: args.offline,
-        begun: app.clock().now(),
-        timeout,
-    };
+    let begun = app.clock().now();
     let mut report = Report::default();
-    for (chain, link) in identity.chains.iter().zip(&links) {
-        report.profiles.push(examiner.profile(chain, link).await);
-    }
-    if let Some(first) = report.profiles.first_mut() {
-        first.checks.splice(0..0, identity.warnings.iter().map(|warning| Check::warn("configuration", warning)));
+    for (name, identity) in asked(&args.identity, env) {
+        match identity {
+            Ok(identity) => {
+                let examined = examine(&app, &identity, args.offline, begun, timeout).await?;
+                report.profiles.extend(examined);
+            }
+            Err(mistakes) => report.profiles.push(not_understood(name, &mistakes, args, env)),
+        }
     }
     print(&if as_json { report.json() } else { report.text() })?;
     report.outcome()
+}
+
+/// What the command line asks for: everything at once, or where that is not understood, each profile by itself.
+fn asked(args: &IdentityArgs, env: &dyn Environment) -> Vec<(String, Result<Identity, Mistakes>)> {
+    let alone = |profile: &String| {
+        let args = IdentityArgs { profile: vec![profile.clone()], ..args.clone() };
+        (profile.clone(), config::identity(&args, env))
+    };
+    match config::identity(args, env) {
+        Err(_) if args.profile.len() > 1 => args.profile.iter().map(alone).collect(),
+        together => vec![(args.profile.first().cloned().unwrap_or_else(|| "default".into()), together)],
+    }
+}
+
+/// What there is to say of a profile whose configuration means nothing: why, and how its token is.
+fn not_understood(name: String, mistakes: &Mistakes, args: &Args, env: &dyn Environment) -> ProfileReport {
+    let mut report = ProfileReport { name, ..ProfileReport::default() };
+    report.checks.push(Check::fail(Exit::Usage, "configuration", mistakes.to_string()));
+    let file = args.identity.web_identity_token_file.clone().or_else(|| env.text("AWS_WEB_IDENTITY_TOKEN_FILE"));
+    if let Some(file) = file {
+        report.checks.extend(token::read(&TokenFile::new(file)).checks);
+    }
+    report
+}
+
+async fn examine(
+    app: &App,
+    identity: &Identity,
+    offline: bool,
+    begun: Moment,
+    timeout: Duration,
+) -> Result<Vec<ProfileReport>, Failed> {
+    let links = app.links(identity)?;
+    let mut examiner = Examiner { app, identity, reaches: Reaches::default(), offline, begun, timeout };
+    let mut profiles = Vec::new();
+    for (chain, link) in identity.chains.iter().zip(&links) {
+        profiles.push(examiner.profile(chain, link).await);
+    }
+    if let Some(first) = profiles.first_mut() {
+        first.checks.splice(0..0, identity.warnings.iter().map(|warning| Check::warn("configuration", warning)));
+    }
+    Ok(profiles)
 }
 
 impl Examiner<'_> {
@@ -142,7 +179,7 @@ impl Examiner<'_> {
     }
 }
 
-/// The chain that the configuration means. What it cannot mean ended the command before.
+/// The chain that the configuration means.
 fn configuration(chain: &Chain) -> Check {
     if let Some(foreign) = diagnosis::foreign_partition(chain) {
         return Check::fail(Exit::Usage, "configuration", foreign.cause).mends(foreign.mend);

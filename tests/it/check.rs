@@ -510,3 +510,25 @@ fn what_a_token_claims_does_not_move_the_cursor() {
     assert!(!ended.stdout.contains('\u{1b}') && !ended.stderr.contains('\u{1b}'));
     assert!(ended.stdout.contains(r"--url 'https://a'\'';id'"), "{}", ended.stdout);
 }
+
+#[test]
+fn a_configuration_that_means_nothing_is_reported_too() {
+    let stage = Stage::new();
+    let ended = stage.credvend(&["check", "--offline", "--format", "json"]).without("AWS_ROLE_ARN").end();
+    assert_eq!(ended.code, Some(2));
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let checks = &report["profiles"][0]["checks"];
+    assert_eq!((&checks[0]["name"], &checks[0]["result"]), (&"configuration".into(), &"fail".into()));
+    assert_eq!((&checks[1]["name"], &checks[1]["result"]), (&"token file".into(), &"ok".into()));
+
+    // One profile's mistake is no reason to be silent about the others.
+    let config = format!(
+        "[profile loop]\nrole_arn={ROLE_B}\nsource_profile=loop\n[profile good]\nrole_arn={ROLE_A}\nweb_identity_token_file={}\n",
+        stage.tokens.token_file().display()
+    );
+    let arguments = ["check", "--offline", "--profile", "loop", "--profile", "good"];
+    let ended = stage.with_config(&arguments, &config).end();
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stdout.contains("profile loop\n  fail  configuration"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("profile good\n  ok    configuration"), "{}", ended.stdout);
+}
