@@ -14,7 +14,7 @@ use crate::{
 
 /// What `process` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "Examples, in an AWS config file (the path is absolute, and no shell reads the line):
+#[command(after_long_help = "Examples, in an AWS config file (an absolute path; some SDKs run the line by /bin/sh, others split it):
   # Assume a role with the projected token
   [profile app]
   credential_process = /usr/local/bin/credvend process --role-arn arn:aws:iam::111111111111:role/account-a-role
