@@ -160,11 +160,7 @@ class Story:
 
     def manual(self):
         """What the manual has people ask a new pod."""
-        for command, words in [
-            ("check", "ok    hop 2"),
-            ("trust-policy", "aws iam create-open-id-connect-provider"),
-            ("status", "default  ready"),
-        ]:
+        for command, words in [("check", "ok    hop 2"), ("status", "default  ready")]:
             told(self.check, f"-c credvend -- /credvend {command}", f"-- /credvend {command}")
             said = self.pod.started["credvend"].says("/credvend", command)
             self.that(f"`credvend {command}` in the container says {words!r}", words in said, said)
