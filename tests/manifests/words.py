@@ -1,13 +1,16 @@
-"""What is written in k8s/: versions, links, names of metrics, and that each story is told."""
+"""What is written in k8s/: versions, links, the overlay for the policies, and that each story is told."""
 
 import re
+import subprocess
+import tempfile
 import tomllib
+from pathlib import Path
 
 import yaml
 
 import rendered
 
-IMAGE = re.compile(r"registry\.example/(?:mirror/)?credvend:([^\s\"',]+)")
+IMAGE = re.compile(r"(?:registry\.example/(?:mirror/)?|REGISTRY/)credvend:([^\s\"',]+)")
 
 
 def check(checks, stories):
@@ -33,16 +36,23 @@ def check(checks, stories):
     untold = [name for name in untold if not name.startswith("component-examples")]
     checks.that(not untold, "k8s/README.md links every story", ", ".join(untold))
 
-    alerts = rendered.K8S / "alerts.yaml"
-    rules = [rule for group in yaml.safe_load(alerts.read_text())["groups"] for rule in group["rules"]]
-    named = set(re.findall(r"\bcredvend_\w+", " ".join(rule["expr"] for rule in rules)))
-    source = (rendered.ROOT / "src/metrics.rs").read_text()
-    counters = re.findall(r"(\w+): Family<\w+, Counter>", source)
-    known = set()
-    for call, registered in re.findall(r"registry\.(register\w*)\(\s*\"(\w+)\"", source):
-        unit = "_seconds" if call == "register_with_unit" else ""
-        suffix = "_total" if registered in counters else ""
-        known.add(f"credvend_{registered}{unit}{suffix}")
-        if unit:
-            known |= {f"credvend_{registered}{unit}_{part}" for part in ("bucket", "count", "sum")}
-    checks.that(named and named <= known, f"the alerts name metrics that there are ({', '.join(sorted(named))})", f"{sorted(named - known)}")
+    overlay(checks)
+
+
+def overlay(checks):
+    """What k8s/admission/README.md has people write sets the image and the region of injected pods."""
+    command = rendered.renderer()
+    text = (rendered.ELSEWHERE / "README.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    if command is None:
+        return
+    # kustomize takes no folder by an absolute path.
+    with tempfile.TemporaryDirectory(prefix="overlay-") as scratch:
+        (Path(scratch) / "k8s").symlink_to(rendered.K8S)
+        folder = Path(scratch) / "credvend"
+        folder.mkdir()
+        (folder / "kustomization.yaml").write_text(text)
+        done = subprocess.run([*command, str(folder)], capture_output=True, text=True)
+    documents = [document for document in yaml.safe_load_all(done.stdout) if document]
+    parameters = [document["data"] for document in documents if document["kind"] == "ConfigMap"]
+    asked = dict(re.findall(r"path: /data/(\w+), value: (\S+) ", text))
+    checks.that(asked.keys() == {"image", "region"} and any(asked.items() <= data.items() for data in parameters), "the overlay of k8s/admission/README.md sets image and region", done.stderr)

@@ -3,6 +3,7 @@
 import copy
 
 import rendered
+from pod.manual import told
 from support.deadline import until
 
 PROBE = "curl --silent --output /dev/null --write-out '%{http_code}' http://127.0.0.1:9911/ || true"
@@ -64,9 +65,9 @@ def sub_path(cluster, check):
     # And what is in it cannot be replaced. Where there is no such file yet, the kubelet makes a directory of that name.
     prepare = {"name": "prepare", "image": "registry.example/prepare:1", "command": ["touch", "/aws/credentials"]}
     prepare["volumeMounts"] = [{"name": "aws", "mountPath": "/aws"}]
-    for what, before, advice in [
-        ("a file", [prepare], "mount the directory that holds it instead"),
-        ("nothing yet", [], "mount the volume itself and not a file in it"),
+    for what, before, words, advice in [
+        ("a file", [prepare], "is a mount point of its own", "mount the directory that holds it instead"),
+        ("nothing yet", [], "is a mounted directory", "mount the volume itself and not a file in it"),
     ]:
         spec = Manifest()
         spec.credvend["env"].append({"name": "CREDVEND_CREDENTIALS_FILE", "value": "/aws/credentials"})
@@ -79,6 +80,7 @@ def sub_path(cluster, check):
             check.equal(f"credentials file by subPath, with {what} there: it ends with 6", sidecar.end(), 6)
             line = last(sidecar)
             check.that(f"and says {said(line)}", advice in line, line)
+            told(check, line, words)
 
 
 class Manifest:

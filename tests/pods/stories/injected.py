@@ -6,7 +6,7 @@ from pod.application import identity
 TABLE = rendered.ROOT / "tests/admission/pods"
 ROLE = "arn:aws:iam::111111111111:role/checkout"
 # Those that tell something of users, groups, volumes and order; the policy's other rows refuse, or leave alone.
-ROWS = ["plain", "irsa", "root", "other-user", "job", "volumes-and-init-containers", "guaranteed"]
+ROWS = ["plain", "irsa", "root", "other-user", "job", "volumes-and-init-containers", "guaranteed", "watched"]
 
 
 def run(cluster, check):
@@ -20,5 +20,9 @@ def run(cluster, check):
                     check.equal(f"{row}: {container['name']} works as the annotated role", found, ROLE)
             credvend = pod.started["credvend"]
             check.that(f"{row}: credvend runs as user {credvend.user}", credvend.user != 0)
+            for port in pod.spec["initContainers"][0].get("ports", []):
+                url = f"http://{pod.address}:{port['containerPort']}/metrics"
+                metrics = cluster.moto.in_network("sh", "-c", f"curl --silent --max-time 2 {url} || true")
+                check.that(f"{row}: Prometheus finds metrics at the pod's address", "credvend_profile_ready{" in metrics, metrics)
             pod.stop()
             check.equal(f"{row}: credvend ends with 0", credvend.end(), 0)
