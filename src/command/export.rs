@@ -56,7 +56,12 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
     let mode = sinks::file_mode(args.file_mode.as_ref(), env)?;
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let (lease, chain) = oneshot::lease_of_one(&args.identity, env, timeout).await?;
-    let exported = Exported { credentials: &lease.credentials, region: chain.region.as_ref(), profile: &chain.profile };
+    let exported = Exported {
+        credentials: &lease.credentials,
+        region: chain.region.as_ref(),
+        profile: &chain.profile,
+        inherits: &|name| env.raw(name).is_some(),
+    };
     let text = format.render(exported).map_err(|error| Failed::new(Exit::Sink, error))?;
     let Some(path) = &args.output else { return print(&text) };
     replace(path, mode, |_| text.as_bytes().to_vec())
