@@ -114,15 +114,16 @@ impl<'a> Resolver<'a> {
 
     /// The base and the hops up to `profile`, its own included.
     fn resolve(&mut self, profile: Profile<'a>, path: &mut Path<'a>) -> Option<(Base, Vec<AssumeRoleHop>)> {
-        if let Some(reason) = unsupported(&profile) {
-            self.refuse(&profile, path, reason);
-            return None;
-        }
         let is_source = !path.is_empty();
         let comes_again = path.iter().any(|earlier| earlier.name() == profile.name());
         let keys = base::static_keys(&profile).map_err(|reason| self.refuse(&profile, path, &reason)).ok()?;
         if is_source && let Some(keys) = keys {
             return Some((Base::Static(keys), Vec::new()));
+        }
+        // Not sooner: what else a source says beside keys of its own, SDKs do not look at.
+        if let Some(reason) = unsupported(&profile) {
+            self.refuse(&profile, path, reason);
+            return None;
         }
         let process = profile.given("credential_process");
         let is_own_source = path.last().is_some_and(|earlier| earlier.name() == profile.name());
