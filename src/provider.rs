@@ -251,9 +251,8 @@ fn mend_of(cause: Cause, is_base: bool) -> &'static str {
         Cause::PolicyMalformed => "correct the session policy",
         Cause::PolicyTooLarge => "shorten the session policy, or pass fewer session tags",
         Cause::RegionDisabled => "activate STS in this region for the account, or set AWS_REGION to another",
-        Cause::LongerThanRoleAllows | Cause::LongerThanChainAllows => {
-            "lower the duration, or raise the role's MaxSessionDuration"
-        }
+        Cause::LongerThanRoleAllows => "lower the duration, or raise the role's MaxSessionDuration",
+        Cause::LongerThanChainAllows => "lower the duration to 1h, the longest session of a role that a role assumes",
         Cause::ArnInvalid | Cause::ParameterInvalid => "correct the parameter that STS names",
         Cause::ClockWrong | Cause::SignatureWrong | Cause::KeyUnknown => {
             "check the keys at the base of the chain, and the node's clock"

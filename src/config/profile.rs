@@ -96,7 +96,7 @@ impl<'a> Resolver<'a> {
             return None;
         }
         let (mut base, mut hops) = self.resolve(vended, &mut Vec::new())?;
-        // A chained role is one whose caller is a role's session itself.
+        // A chained role is one whose caller is a role's session itself, as far as is known before any call.
         let is_chained = hops.len() > usize::from(!base.is_role_session());
         if let Some(duration) = duration(is_chained, self.mistakes) {
             match (hops.last_mut(), &mut base) {
