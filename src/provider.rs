@@ -7,7 +7,7 @@ use crate::{
     clock::Moment,
     credentials::Credentials,
     refresh::window::Window,
-    sts::{StsError, cause::Cause, error::Remedy},
+    sts::{Action, StsError, cause::Cause, error::Remedy},
     token::{Claims, TokenError},
 };
 
@@ -137,10 +137,11 @@ impl ProviderError {
             };
             return Self::Unavailable { hop, error, mend };
         };
-        let mend = mend_of(refusal.cause(), hop.number == 1);
+        let cause = refusal.cause();
+        let mend = mend_of(cause, refusal.action == Action::AssumeRoleWithWebIdentity);
         match refusal.remedy() {
             // An identity provider's missing keys are STS's answer, however often it is asked.
-            Remedy::Wait if !refusal.code.starts_with("InvalidIdentityToken") => Self::Unavailable { hop, error, mend },
+            Remedy::Wait if cause != Cause::KeysNotFetched => Self::Unavailable { hop, error, mend },
             remedy => Self::Refused { hop, error, mend, remedy },
         }
     }
@@ -224,7 +225,7 @@ impl Failure {
 }
 
 /// What to do about an error document: a clause for its line; `check` explains more, for the token and chain at hand.
-fn mend_of(cause: Cause, is_base: bool) -> &'static str {
+fn mend_of(cause: Cause, is_web_identity: bool) -> &'static str {
     match cause {
         Cause::ProviderMissing => "create an IAM OIDC provider for the token's issuer in the role's account",
         Cause::AudienceNotListed | Cause::AudienceMissing => {
@@ -242,7 +243,7 @@ fn mend_of(cause: Cause, is_base: bool) -> &'static str {
         }
         Cause::TagsNotAllowed => "allow sts:TagSession in this role's trust policy",
         Cause::SourceIdentityNotAllowed => "allow sts:SetSourceIdentity in this role's trust policy",
-        Cause::Denied if is_base => {
+        Cause::Denied if is_web_identity => {
             "let the role's trust policy allow this token's sub and aud, and see that the role exists"
         }
         Cause::CallerNotTrusted | Cause::Denied => {
@@ -258,6 +259,7 @@ fn mend_of(cause: Cause, is_base: bool) -> &'static str {
             "check the keys at the base of the chain, and the node's clock"
         }
         Cause::Throttled => "STS limits the account's calls: it is asked again more slowly",
+        Cause::OutOfOrder => "STS itself failed: it is asked again; where it lasts, see the AWS Health Dashboard",
         Cause::ProviderNotReached | Cause::ClaimRejected => "check the identity provider",
         Cause::Other => "look the code up in the STS API reference, or run `credvend check`",
     }
