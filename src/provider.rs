@@ -146,12 +146,12 @@ impl ProviderError {
         }
     }
 
-    /// A word for it in metrics: STS's error code, or whose fault it is.
+    /// A word for it in metrics: STS's error code, or whose fault it is. Few words, whatever an answer holds.
     pub fn code(&self) -> &str {
         match self {
             Self::Token(_) => "token",
             Self::Refused { error: StsError::Refused(refusal), .. }
-            | Self::Unavailable { error: StsError::Refused(refusal), .. } => &refusal.code,
+            | Self::Unavailable { error: StsError::Refused(refusal), .. } => label(&refusal.code),
             Self::Refused { error, .. } | Self::Unavailable { error, .. } => match error {
                 StsError::NotReached { .. } => "not_reached",
                 _ => "not_an_answer",
@@ -224,6 +224,12 @@ impl Failure {
     }
 }
 
+/// An error code as metrics show it. Each other text would be a series of its own, and the answer may be anybody's.
+fn label(code: &str) -> &str {
+    let is_code = (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'.');
+    if is_code { code } else { "other" }
+}
+
 /// What to do about an error document: a clause for its line; `check` explains more, for the token and chain at hand.
 fn mend_of(cause: Cause, is_web_identity: bool) -> &'static str {
     match cause {
@@ -262,5 +268,37 @@ fn mend_of(cause: Cause, is_web_identity: bool) -> &'static str {
         Cause::OutOfOrder => "STS itself failed: it is asked again; where it lasts, see the AWS Health Dashboard",
         Cause::ProviderNotReached | Cause::ClaimRejected => "check the identity provider",
         Cause::Other => "look the code up in the STS API reference, or run `credvend check`",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sts::Refusal;
+
+    #[test]
+    fn only_what_looks_like_a_code_becomes_a_label() {
+        let long = "A".repeat(65);
+        for (code, shown) in [
+            ("ThrottlingException", "ThrottlingException"),
+            ("AWS.SimpleQueueService.Denied", "AWS.SimpleQueueService.Denied"),
+            (&*long, "other"),
+            (&long[..64], &long[..64]),
+            ("", "other"),
+            ("request 4711", "other"),
+            ("a\"b", "other"),
+            ("Zugriff-verweigert", "other"),
+        ] {
+            let refusal = Refusal {
+                action: Action::AssumeRole,
+                status: 400,
+                code: code.to_owned(),
+                message: String::new(),
+                request_id: None,
+                date: None,
+            };
+            let error = ProviderError::at(HopName { number: 2, role_arn: None }, StsError::Refused(refusal));
+            assert_eq!(error.code(), shown, "{code}");
+        }
     }
 }
