@@ -107,3 +107,13 @@ fn run_once_fills_the_file_and_listens_nowhere() {
     stage.credvend(&["run", "--once", "--credentials-file"]).arg(&path).end().failed(4, &["AccessDenied"]);
     assert!(!path.exists());
 }
+
+#[test]
+fn what_cannot_even_start_says_so() {
+    // A runtime takes more files than these: stdin, stdout, stderr and two.
+    let script = format!("ulimit -n 5; exec '{}' health", env!("CARGO_BIN_EXE_credvend"));
+    let output = std::process::Command::new("sh").args(["-c", &script]).env_clear().output().expect("sh");
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
+    assert!(stderr.starts_with("credvend: ") && stderr.contains("Too many open files"), "{stderr}");
+}
