@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_failure_leaves_what_is_published() {
         let (_, store) = asked(&[true, false], &[]);
-        let state = store.profile("app").expect("there").state();
+        let state = store.profiles()[0].state();
         assert!(state.lease.is_some() && state.failure.is_some());
         assert_eq!(store.not_ready(None), Some(vec![]));
     }

@@ -14,7 +14,7 @@ use crate::{
     shared_file::check_profile_name,
 };
 
-/// The port of the endpoint where none is given.
+/// The address of the endpoint where none is given.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9911);
 
 /// The mode of written files where none is given: for their owner alone.

@@ -121,7 +121,7 @@ fn several_profiles_at_once_and_the_last_update_of_one_wins() {
     let file = read(FileKind::Credentials, &spliced).expect("readable");
     let names: Vec<_> = file.profiles.iter().map(|section| section.name.as_str()).collect();
     assert_eq!(names, ["b", "a", "c", "x"]);
-    for section in &file.profiles {
+    for section in file.profiles.iter() {
         assert!(section.written_by_us);
         assert_eq!(section.value("aws_access_key_id"), Some("ASIANEW"));
     }
