@@ -65,13 +65,16 @@ fn copy(directory: &Path, path: &Path) -> io::Result<()> {
         return Err(io::ErrorKind::NotADirectory.into());
     }
     let mut binary = File::open(OWN_BINARY)?;
+    let directory_file = File::open(directory)?;
+    // Held until the copy has its name: whoever clears temporary files away holds it too. Some file systems know no locks.
+    let _ = directory_file.lock();
     let mut copy = temporary_file(directory)?;
     io::copy(&mut binary, copy.as_file_mut())?;
     // Whatever the umask.
     copy.as_file().set_permissions(Permissions::from_mode(MODE))?;
     copy.as_file().sync_all()?;
     copy.persist(path)?;
-    File::open(directory)?.sync_all()
+    directory_file.sync_all()
 }
 
 /// A file beside the copy's place; it is removed when dropped. One that a killed install leaves behind is removed by the next
