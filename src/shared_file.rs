@@ -39,7 +39,7 @@ mod update;
 
 pub use read::{Problem, SyntaxError, read};
 pub use splice::splice;
-pub use update::{SectionUpdate, UpdateError, check_profile_name};
+pub use update::{SectionUpdate, UpdateError, check_profile_name, check_section_name};
 
 /// How a comment line of ours begins; one directly above a header marks the section as written by us.
 pub const COMMENT_PREFIX: &str = "# credvend: ";

@@ -124,7 +124,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
     }
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let identity = read_identity(args, env)?;
-    let sinks = sinks::sinks(&args.sinks, args.once, identity.chains.len(), env)?;
+    let sinks = sinks::sinks(&args.sinks, args.once, &identity.chains, env)?;
     if !args.once {
         config::refuse_own_endpoint(&identity, &sinks)?;
     }
@@ -203,7 +203,7 @@ async fn keep(app: &App, identity: Identity, sinks: &Sinks, args: &Args, env: &d
 /// Takes over a changed configuration and fetches everything anew; a broken one changes nothing.
 fn reload(app: &App, authorization: &Authorization, args: &Args, sinks: &Sinks, env: &dyn Environment) {
     let reloaded = read_identity(args, env).and_then(|identity| {
-        sinks::sinks(&args.sinks, false, identity.chains.len(), env)?;
+        sinks::sinks(&args.sinks, false, &identity.chains, env)?;
         config::refuse_own_endpoint(&identity, sinks)?;
         let links = app.links(&identity)?;
         load_authorization(app, authorization, &identity, sinks.auth_token_dir.is_some())?;

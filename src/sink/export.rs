@@ -10,7 +10,7 @@ use super::process;
 use crate::{
     arn::Region,
     credentials::Credentials,
-    shared_file::{SectionUpdate, splice},
+    shared_file::{SectionUpdate, UpdateError, splice},
 };
 
 /// A syntax.
@@ -35,10 +35,16 @@ pub enum Format {
 
 /// Why a syntax cannot carry these credentials. Names the value, never shows it.
 #[derive(Debug, thiserror::Error)]
-#[error("the format {format} cannot carry a character of {what}; use --format json")]
+#[error("the format {format} cannot carry {what}; use --format json")]
 pub struct NotCarried {
-    what: &'static str,
+    what: String,
     format: Format,
+}
+
+impl NotCarried {
+    fn a_character_of(what: &str, format: Format) -> Self {
+        Self { what: format!("a character of {what}"), format }
+    }
 }
 
 /// What is exported.
@@ -91,7 +97,7 @@ impl Format {
                     text.push('\n');
                 }
                 for (name, value) in variables(exported) {
-                    let line = self.line(name, &value).ok_or(NotCarried { what: name, format: self })?;
+                    let line = self.line(name, &value).ok_or_else(|| NotCarried::a_character_of(name, self))?;
                     text.push_str(&line);
                     text.push('\n');
                 }
@@ -170,7 +176,7 @@ fn variables(exported: Exported<'_>) -> impl Iterator<Item = (&'static str, Zero
 }
 
 fn section(exported: Exported<'_>) -> Result<Zeroizing<String>, NotCarried> {
-    let not_carried = || NotCarried { what: "the profile's name or its credentials", format: Format::Credentials };
+    let not_carried = || NotCarried::a_character_of("the profile's name or its credentials", Format::Credentials);
     let Exported { credentials, profile, .. } = exported;
     let expiry = credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default();
     let update = SectionUpdate::new(
@@ -180,7 +186,14 @@ fn section(exported: Exported<'_>) -> Result<Zeroizing<String>, NotCarried> {
         credentials.expose_session_token(),
         &expiry,
     );
-    let bytes = splice(b"", &[update.map_err(|_| not_carried())?]);
+    let update = update.map_err(|error| match error {
+        UpdateError::DefaultSection => NotCarried {
+            what: "a section DEFAULT, which is every profile's to botocore".into(),
+            format: Format::Credentials,
+        },
+        _ => not_carried(),
+    })?;
+    let bytes = splice(b"", &[update]);
     String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| not_carried())
 }
 

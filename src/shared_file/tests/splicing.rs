@@ -136,6 +136,13 @@ fn what_the_file_cannot_carry_is_refused_unseen() {
         assert_eq!(SectionUpdate::new(name, "a", "b", "c", "d").expect_err(name), error);
     }
     check_profile_name("aA0_-/.%@:+").expect("a valid name");
+    // Read as any other, and written by nobody: Python's parser gives its keys to every section.
+    check_profile_name("DEFAULT").expect("a valid name");
+    assert_eq!(check_section_name("DEFAULT"), Err(UpdateError::DefaultSection));
+    assert!(SectionUpdate::new("DEFAULT", "AKIA", "secret", "token", "expiry").is_err());
+    for name in ["default", "Default", "DEFAULT-2"] {
+        check_section_name(name).expect(name);
+    }
     for value in [
         "",
         "se cret\n",
