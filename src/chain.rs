@@ -48,6 +48,11 @@ impl Chain {
         }
     }
 
+    /// How long what is vended is asked to last, where somebody chose that.
+    pub fn duration(&self) -> Option<SessionDuration> {
+        self.session(self.hops.len() + 1)?.duration
+    }
+
     /// The hops' names, the base first.
     pub fn hop_names(&self) -> Vec<HopName> {
         std::iter::once(self.base.role_arn())

@@ -15,7 +15,7 @@ use tokio::{
 pub(super) use self::servers::bind;
 
 use self::servers::Servers;
-use super::{Exit, Failed, oneshot};
+use super::{Exit, Failed, oneshot, read_identity};
 use crate::{
     app::App,
     cli::{IdentityArgs, ListenArgs},
@@ -123,21 +123,13 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
         return Err(Mistakes::one("--timeout bounds --once: a run without it goes on until a signal").into());
     }
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
-    let identity = read_identity(args, env)?;
+    let identity = read_identity(&args.identity, env)?;
     let sinks = sinks::sinks(&args.sinks, args.once, &identity.chains, env)?;
     if !args.once {
         config::refuse_own_endpoint(&identity, &sinks)?;
     }
     let app = App::new();
     if args.once { once(&app, &identity, &sinks, timeout).await } else { keep(&app, identity, &sinks, args, env).await }
-}
-
-fn read_identity(args: &Args, env: &dyn Environment) -> Result<Identity, Failed> {
-    let identity = config::identity(&args.identity, env)?;
-    for warning in &identity.warnings {
-        tracing::warn!("{warning}");
-    }
-    Ok(identity)
 }
 
 /// Fills the files.
@@ -202,7 +194,7 @@ async fn keep(app: &App, identity: Identity, sinks: &Sinks, args: &Args, env: &d
 
 /// Takes over a changed configuration and fetches everything anew; a broken one changes nothing.
 fn reload(app: &App, authorization: &Authorization, args: &Args, sinks: &Sinks, env: &dyn Environment) {
-    let reloaded = read_identity(args, env).and_then(|identity| {
+    let reloaded = read_identity(&args.identity, env).and_then(|identity| {
         sinks::sinks(&args.sinks, false, &identity.chains, env)?;
         config::refuse_own_endpoint(&identity, sinks)?;
         let links = app.links(&identity)?;

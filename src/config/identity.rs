@@ -31,7 +31,7 @@ pub struct Identity {
     pub chains: Vec<Chain>,
     /// The proxies towards STS.
     pub proxies: Proxies,
-    /// What in a shared file was skipped, for the log.
+    /// What a person should know of: what in a shared file was skipped, and sessions that are too short. For the log.
     pub warnings: Vec<String>,
 }
 
@@ -50,8 +50,22 @@ impl Identity {
             }
             Mode::None => None,
         };
+        warnings.extend(short_sessions(chains.as_deref().unwrap_or_default()));
         mistakes.none_or(chains).map(|chains| Self { chains, proxies: settings.proxies, warnings })
     }
+}
+
+/// Sessions so short that an SDK, which renews when 15 minutes are left, has nothing to keep.
+fn short_sessions(chains: &[Chain]) -> Option<String> {
+    let is_short = |chain: &&Chain| chain.duration().is_some_and(|duration| duration < SessionDuration::SHORTEST_KEPT);
+    let short: Vec<&str> = chains.iter().filter(is_short).map(|chain| chain.profile.as_str()).collect();
+    (!short.is_empty()).then(|| {
+        format!(
+            "sessions of less than 30 min ({}): botocore, .NET and s3fs will fetch credentials at almost every use, since \
+             they renew when 15 to 20 min are left; ask for 30m or more with --duration (duration_seconds in a profile)",
+            short.join(", ")
+        )
+    })
 }
 
 /// Which of the two it is.
