@@ -100,12 +100,16 @@ impl fmt::Debug for Credentials {
 pub struct Expiry(SystemTime);
 
 impl Expiry {
-    /// Reads an RFC 3339 date.
+    /// Reads an RFC 3339 date, also one whose offset lacks the colon (`+0000`), as `date +%z` writes it and botocore takes it.
     ///
     /// # Errors
     /// `None` where it is not one.
     pub fn parse(text: &str) -> Option<Self> {
-        OffsetDateTime::parse(text, &Rfc3339).ok().map(|date| Self(date.into()))
+        let read = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok().map(|date| Self(date.into()));
+        read(text).or_else(|| {
+            let (hours, minutes) = text.split_at_checked(text.len().checked_sub(2)?)?;
+            read(&format!("{hours}:{minutes}"))
+        })
     }
 
     /// The moment.
@@ -137,7 +141,11 @@ mod tests {
         let written = |text| Expiry::parse(text).expect("valid").to_string();
         assert_eq!(written("2026-11-21T10:00:00Z"), "2026-11-21T10:00:00Z");
         assert_eq!(written("2026-11-21T12:00:00.987+02:00"), "2026-11-21T10:00:00Z");
-        assert!(Expiry::parse("21 November").is_none());
+        assert_eq!(written("2026-11-21T10:00:00+0000"), "2026-11-21T10:00:00Z");
+        assert_eq!(written("2026-11-21T04:30:00-0530"), "2026-11-21T10:00:00Z");
+        for text in ["21 November", "", "é", "2026-11-21T10:00:00", "2026-11-21T10:0000Z", "2026-11-21T10:00:00+00"] {
+            assert!(Expiry::parse(text).is_none(), "{text}");
+        }
     }
 
     #[test]
