@@ -230,9 +230,10 @@ impl FirstChained {
                 given.origin
             ));
         }
+        let tags = parameters::tags(tags, mistakes);
         Self {
-            tags: parameters::tags(tags, mistakes),
-            transitive_tag_keys: parameters::transitive_tag_keys(transitive, mistakes),
+            transitive_tag_keys: parameters::transitive_tag_keys(transitive, &tags, mistakes),
+            tags,
             source_identity: identity.and_then(|given| parameters::source_identity(&given, mistakes)),
         }
     }

@@ -253,6 +253,8 @@ impl<'a> Resolver<'a> {
     fn hop(&mut self, profile: &Profile<'a>, session: SessionPlan) -> AssumeRoleHop {
         let mistakes = &mut *self.mistakes;
         let tags = parameters::tags(profile.given_list("credvend_session_tags"), mistakes);
+        let transitive_tag_keys =
+            parameters::transitive_tag_keys(profile.given_list("credvend_transitive_tags"), &tags, mistakes);
         AssumeRoleHop {
             session,
             external_id: profile
@@ -260,10 +262,7 @@ impl<'a> Resolver<'a> {
                 .and_then(|given| mistakes.check(&given.origin, ExternalId::parse(&given.text))),
             tags: tags.fixed,
             pod_tags: tags.pod,
-            transitive_tag_keys: parameters::transitive_tag_keys(
-                profile.given_list("credvend_transitive_tags"),
-                mistakes,
-            ),
+            transitive_tag_keys,
             source_identity: profile
                 .given("credvend_source_identity")
                 .and_then(|given| parameters::source_identity(&given, mistakes)),
