@@ -7,7 +7,7 @@ use super::{
     env::Environment,
     parameters, pick, pick_list,
     profile::{self, Wanted},
-    sts_settings::{StsKeys, StsSettings},
+    sts_settings::{HopSettings, StsKeys, StsSettings},
 };
 use crate::{
     arn::{ExternalId, NotValid, RoleArn, SessionDuration, SessionName},
@@ -283,8 +283,9 @@ pub(super) fn session_plan(
     settings: &StsSettings,
     mistakes: &mut Mistakes,
 ) -> Option<SessionPlan> {
-    let (endpoint_settings, ca_bundle) = settings.for_hop(profiles, mistakes);
-    let endpoint = mistakes.check(origin, endpoint_settings.resolve(&role_arn))?;
+    let HopSettings { endpoint, variant_origin, ca_bundle } = settings.for_hop(profiles, mistakes);
+    mistakes.check(&variant_origin, endpoint.check_variant())?;
+    let endpoint = mistakes.check(origin, endpoint.resolve(&role_arn))?;
     Some(SessionPlan {
         role_arn,
         session_name,

@@ -108,8 +108,8 @@ impl<'a> Resolver<'a> {
                 )),
             }
         }
-        let (endpoint, _) = self.settings.for_hop(&[&vended], self.mistakes);
-        Some(Chain { profile: name.to_owned(), base, hops, region: endpoint.region })
+        let region = self.settings.for_hop(&[&vended], self.mistakes).endpoint.region;
+        Some(Chain { profile: name.to_owned(), base, hops, region })
     }
 
     /// The base and the hops up to `profile`, its own included.
@@ -220,7 +220,7 @@ impl<'a> Resolver<'a> {
 
     fn credential_source(&mut self, given: &Given, profile: &Profile<'a>, path: &Path<'a>) -> Option<Base> {
         let vended = path.first().unwrap_or(profile);
-        let (_, ca_bundle) = self.settings.for_hop(&[profile, vended], self.mistakes);
+        let ca_bundle = self.settings.for_hop(&[profile, vended], self.mistakes).ca_bundle;
         base::of_credential_source(given, profile, ca_bundle, self.env, self.mistakes)
     }
 
