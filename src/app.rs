@@ -93,7 +93,7 @@ impl App {
     /// stays is served on until the new chain gives something.
     pub fn keep_fresh(&self, chains: &[Chain], links: Vec<Arc<Link>>) {
         let mut refreshing = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        refreshing.abort_all();
+        // The tasks of the old set end with it.
         *refreshing = JoinSet::new();
         for (link, publisher) in links.into_iter().zip(self.store.set_profiles(chains)) {
             refreshing.spawn(refresh::keep_fresh(link, publisher, Arc::clone(self.clock())));

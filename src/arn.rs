@@ -184,6 +184,9 @@ impl SessionDuration {
     /// [role chaining](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining).
     pub const LONGEST_CHAINED: Self = Self(3600);
 
+    /// The shortest in which a client that renews 15 minutes before the end still has something to keep.
+    pub const SHORTEST_KEPT: Self = Self(1800);
+
     /// Parses seconds (`3600`) or a duration with units (`15m`, `1h`, `1h 30m`).
     ///
     /// # Errors

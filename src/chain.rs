@@ -48,6 +48,11 @@ impl Chain {
         }
     }
 
+    /// How long what is vended is asked to last, where somebody chose that.
+    pub fn duration(&self) -> Option<SessionDuration> {
+        self.session(self.hops.len() + 1)?.duration
+    }
+
     /// The hops' names, the base first.
     pub fn hop_names(&self) -> Vec<HopName> {
         std::iter::once(self.base.role_arn())
@@ -104,12 +109,13 @@ impl Base {
         self.session().map(|session| &session.role_arn)
     }
 
-    /// Whether its credentials are a role's session, as far as one can tell: a role that is assumed with them is a chained
-    /// one, whose session lasts an hour at most.
+    /// Whether its credentials are a role's session for certain: a role that is assumed with them is a chained one, whose
+    /// session lasts an hour at most. Keys with a session token, and what a program prints, may be a user's session
+    /// (`GetSessionToken`), which has no such limit; there STS says.
     pub fn is_role_session(&self) -> bool {
         match self {
-            Self::Static(keys) | Self::Environment(keys) => keys.session_token.is_some(),
-            Self::WebIdentity(_) | Self::Container(_) | Self::InstanceMetadata(_) | Self::Process(_) => true,
+            Self::WebIdentity(_) | Self::Container(_) | Self::InstanceMetadata(_) => true,
+            Self::Static(_) | Self::Environment(_) | Self::Process(_) => false,
         }
     }
 

@@ -21,8 +21,8 @@ use std::{
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
-    cli::{Cli, Command},
-    config::{Mistakes, env::Environment},
+    cli::{Cli, Command, IdentityArgs},
+    config::{self, Identity, Mistakes, env::Environment},
     provider::{BaseFault, ProviderError},
     shutdown,
     sts::error::Remedy,
@@ -134,6 +134,15 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, F
         Command::Completions(args) => completions::run(&args),
     };
     done.map(|()| ExitCode::SUCCESS)
+}
+
+/// What is vended; what in its configuration a person should know of is logged, at a level that one-shots do not show unasked.
+fn read_identity(args: &IdentityArgs, env: &dyn Environment) -> Result<Identity, Failed> {
+    let identity = config::identity(args, env)?;
+    for warning in &identity.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(identity)
 }
 
 /// The last line on stderr, at whatever level is logged. Where nobody can read it, the exit code still says what it says.

@@ -1,7 +1,7 @@
 //! What was typed, set and written down → what it means: the chains to vend, the proxies to go through.
 //!
-//! A flag outranks a variable, a variable outranks a profile's key (but for the session name, where SDKs have it the other way). Every mistake is reported, at once, by the name of
-//! what holds it and never by its value.
+//! A flag outranks a variable, a variable outranks a profile's key (but for the session name, where SDKs have it the other
+//! way). Every mistake is reported, at once, by the name of what holds it and never by its value.
 
 pub mod container;
 pub mod env;

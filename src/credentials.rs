@@ -100,12 +100,17 @@ impl fmt::Debug for Credentials {
 pub struct Expiry(SystemTime);
 
 impl Expiry {
-    /// Reads an RFC 3339 date.
+    /// Reads an RFC 3339 date, also one whose offset lacks the colon (`+0000`), as `date +%z` writes it and botocore takes it.
     ///
     /// # Errors
     /// `None` where it is not one.
     pub fn parse(text: &str) -> Option<Self> {
-        OffsetDateTime::parse(text, &Rfc3339).ok().map(|date| SystemTime::from(date).into())
+        let read =
+            |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok().map(|date| Self::from(SystemTime::from(date)));
+        read(text).or_else(|| {
+            let (hours, minutes) = text.split_at_checked(text.len().checked_sub(2)?)?;
+            read(&format!("{hours}:{minutes}"))
+        })
     }
 
     /// The moment.
@@ -139,7 +144,11 @@ mod tests {
         let written = |text| Expiry::parse(text).expect("valid").to_string();
         assert_eq!(written("2026-11-21T10:00:00Z"), "2026-11-21T10:00:00Z");
         assert_eq!(written("2026-11-21T12:00:00.987+02:00"), "2026-11-21T10:00:00Z");
-        assert!(Expiry::parse("21 November").is_none());
+        assert_eq!(written("2026-11-21T10:00:00+0000"), "2026-11-21T10:00:00Z");
+        assert_eq!(written("2026-11-21T04:30:00-0530"), "2026-11-21T10:00:00Z");
+        for text in ["21 November", "", "é", "2026-11-21T10:00:00", "2026-11-21T10:0000Z", "2026-11-21T10:00:00+00"] {
+            assert!(Expiry::parse(text).is_none(), "{text}");
+        }
         // A date that only an offset carries over the edge, and seconds that are milliseconds.
         assert_eq!(written("9999-12-31T23:59:59-01:00"), "9999-12-31T00:00:00Z");
         let far = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_795_322_581_000);

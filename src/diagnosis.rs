@@ -15,7 +15,7 @@ use crate::{
     arn::RoleArn,
     chain::Chain,
     provider::HopName,
-    sts::{Refusal, cause::Cause},
+    sts::{Action, Refusal, cause::Cause},
     token::Claims,
 };
 
@@ -62,7 +62,7 @@ pub fn diagnose(refusal: &Refusal, situation: Situation<'_>) -> Option<Diagnosis
     let role_arn = &session.role_arn;
     let cause = match refusal.cause() {
         // Whoever sends no token is not refused for it.
-        Cause::Denied if hop.number == 1 => Cause::TokenNotTrusted,
+        Cause::Denied if refusal.action == Action::AssumeRoleWithWebIdentity => Cause::TokenNotTrusted,
         Cause::Denied => Cause::CallerNotTrusted,
         cause => cause,
     };
@@ -144,6 +144,10 @@ pub fn diagnose(refusal: &Refusal, situation: Situation<'_>) -> Option<Diagnosis
         Cause::Throttled => Diagnosis::new(
             format!("the account {} makes more calls to STS than its quota", role_arn.account_id()),
             "try again; where it lasts, see CloudTrail for who calls so often, and spread refreshes",
+        ),
+        Cause::OutOfOrder => Diagnosis::new(
+            format!("STS at {} itself failed; it may pass", session.endpoint.url_without_secrets()),
+            "try again; where it lasts, see the AWS Health Dashboard, or set AWS_REGION to a region whose STS answers",
         ),
         // Denied was sorted above; of the rest only STS's own words are known.
         Cause::Denied | Cause::Other => return None,

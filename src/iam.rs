@@ -8,7 +8,6 @@
 mod command;
 mod policy;
 
-pub use command::quoted;
 pub(crate) use command::{get_role, raise_max_session_duration};
 pub use policy::{Policy, Principal, Statement};
 
@@ -153,7 +152,7 @@ pub fn documents(chain: &Chain, claims: Option<&Claims>, scope: Scope) -> Vec<Do
     for (index, hop) in chain.hops.iter().enumerate() {
         let role_arn = &hop.session.role_arn;
         let passed = Passed::at(chain, index);
-        // The hop before has the number that this one's index is off by one from.
+        // `index` counts the chained hops from 0, and the base before them is hop 1: so this is the hop before.
         let caller = chain.session(index + 1).map(|session| &session.role_arn);
         let (caller_arn, note) = match caller {
             Some(caller) => (caller.as_str().to_owned(), None),

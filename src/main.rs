@@ -21,10 +21,17 @@ fn main() -> ExitCode {
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(_) => return ExitCode::FAILURE,
+        Err(error) => return no_runtime(&error),
     };
     let code = runtime.block_on(command::execute(cli, &ProcessEnvironment));
     // A thread that waits for a disk must not hold up the end.
     runtime.shutdown_background();
     code
+}
+
+/// Nothing is logged yet, nor ever will be.
+#[expect(clippy::print_stderr, reason = "the last line on stderr says what failed, here too")]
+fn no_runtime(error: &std::io::Error) -> ExitCode {
+    eprintln!("credvend: cannot wait for sockets and timers: {error}; raise the limits of processes and open files");
+    ExitCode::FAILURE
 }

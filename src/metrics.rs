@@ -82,7 +82,11 @@ impl Metrics {
             metrics.exchange_durations.clone(),
         );
         registry.register("sink_failures", "Failed attempts to write a file", metrics.sink_failures.clone());
-        registry.register("requests", "Answers of the credentials endpoint, by HTTP status", metrics.requests.clone());
+        registry.register(
+            "requests",
+            "Answers of the credentials endpoint and of the instance metadata service, by HTTP status",
+            metrics.requests.clone(),
+        );
         registry.register("profile_ready", "Whether a profile's credentials are served", metrics.ready.clone());
         registry.register_with_unit(
             "credentials_expiry_timestamp",
@@ -106,7 +110,7 @@ impl Metrics {
         self.sink_failures.get_or_create(&SinkLabels { sink }).inc();
     }
 
-    /// Counts an answer of the credentials endpoint.
+    /// Counts an answer of the credentials endpoint or of the instance metadata service.
     pub fn answered(&self, status: u16) {
         self.requests.get_or_create(&RequestLabels { status: status.into() }).inc();
     }

@@ -7,7 +7,7 @@ use crate::{
     clock::Moment,
     credentials::Credentials,
     refresh::window::Window,
-    sts::{StsError, cause::Cause, error::Remedy},
+    sts::{Action, StsError, cause::Cause, error::Remedy},
     token::{Claims, TokenError},
 };
 
@@ -137,20 +137,21 @@ impl ProviderError {
             };
             return Self::Unavailable { hop, error, mend };
         };
-        let mend = mend_of(refusal.cause(), hop.number == 1);
+        let cause = refusal.cause();
+        let mend = mend_of(cause, refusal.action == Action::AssumeRoleWithWebIdentity);
         match refusal.remedy() {
             // An identity provider's missing keys are STS's answer, however often it is asked.
-            Remedy::Wait if !refusal.code.starts_with("InvalidIdentityToken") => Self::Unavailable { hop, error, mend },
+            Remedy::Wait if cause != Cause::KeysNotFetched => Self::Unavailable { hop, error, mend },
             remedy => Self::Refused { hop, error, mend, remedy },
         }
     }
 
-    /// A word for it in metrics: STS's error code, or whose fault it is.
+    /// A word for it in metrics: STS's error code, or whose fault it is. Few words, whatever an answer holds.
     pub fn code(&self) -> &str {
         match self {
             Self::Token(_) => "token",
             Self::Refused { error: StsError::Refused(refusal), .. }
-            | Self::Unavailable { error: StsError::Refused(refusal), .. } => &refusal.code,
+            | Self::Unavailable { error: StsError::Refused(refusal), .. } => label(&refusal.code),
             Self::Refused { error, .. } | Self::Unavailable { error, .. } => match error {
                 StsError::NotReached { .. } => "not_reached",
                 _ => "not_an_answer",
@@ -223,8 +224,14 @@ impl Failure {
     }
 }
 
+/// An error code as metrics show it. Each other text would be a series of its own, and the answer may be anybody's.
+fn label(code: &str) -> &str {
+    let is_code = (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'.');
+    if is_code { code } else { "other" }
+}
+
 /// What to do about an error document: a clause for its line; `check` explains more, for the token and chain at hand.
-fn mend_of(cause: Cause, is_base: bool) -> &'static str {
+fn mend_of(cause: Cause, is_web_identity: bool) -> &'static str {
     match cause {
         Cause::ProviderMissing => "create an IAM OIDC provider for the token's issuer in the role's account",
         Cause::AudienceNotListed | Cause::AudienceMissing => {
@@ -242,7 +249,7 @@ fn mend_of(cause: Cause, is_base: bool) -> &'static str {
         }
         Cause::TagsNotAllowed => "allow sts:TagSession in this role's trust policy",
         Cause::SourceIdentityNotAllowed => "allow sts:SetSourceIdentity in this role's trust policy",
-        Cause::Denied if is_base => {
+        Cause::Denied if is_web_identity => {
             "let the role's trust policy allow this token's sub and aud, and see that the role exists"
         }
         Cause::CallerNotTrusted | Cause::Denied => {
@@ -251,15 +258,47 @@ fn mend_of(cause: Cause, is_base: bool) -> &'static str {
         Cause::PolicyMalformed => "correct the session policy",
         Cause::PolicyTooLarge => "shorten the session policy, or pass fewer session tags",
         Cause::RegionDisabled => "activate STS in this region for the account, or set AWS_REGION to another",
-        Cause::LongerThanRoleAllows | Cause::LongerThanChainAllows => {
-            "lower the duration, or raise the role's MaxSessionDuration"
-        }
+        Cause::LongerThanRoleAllows => "lower the duration, or raise the role's MaxSessionDuration",
+        Cause::LongerThanChainAllows => "lower the duration to 1h, the longest session of a role that a role assumes",
         Cause::ArnInvalid | Cause::ParameterInvalid => "correct the parameter that STS names",
         Cause::ClockWrong | Cause::SignatureWrong | Cause::KeyUnknown => {
             "check the keys at the base of the chain, and the node's clock"
         }
         Cause::Throttled => "STS limits the account's calls: it is asked again more slowly",
+        Cause::OutOfOrder => "STS itself failed: it is asked again; where it lasts, see the AWS Health Dashboard",
         Cause::ProviderNotReached | Cause::ClaimRejected => "check the identity provider",
         Cause::Other => "look the code up in the STS API reference, or run `credvend check`",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sts::Refusal;
+
+    #[test]
+    fn only_what_looks_like_a_code_becomes_a_label() {
+        let long = "A".repeat(65);
+        for (code, shown) in [
+            ("ThrottlingException", "ThrottlingException"),
+            ("AWS.SimpleQueueService.Denied", "AWS.SimpleQueueService.Denied"),
+            (&*long, "other"),
+            (&long[..64], &long[..64]),
+            ("", "other"),
+            ("request 4711", "other"),
+            ("a\"b", "other"),
+            ("Zugriff-verweigert", "other"),
+        ] {
+            let refusal = Refusal {
+                action: Action::AssumeRole,
+                status: 400,
+                code: code.to_owned(),
+                message: String::new(),
+                request_id: None,
+                date: None,
+            };
+            let error = ProviderError::at(HopName { number: 2, role_arn: None }, StsError::Refused(refusal));
+            assert_eq!(error.code(), shown, "{code}");
+        }
     }
 }

@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_failure_leaves_what_is_published() {
         let (_, store) = asked(&[true, false], &[]);
-        let state = store.profile("app").expect("there").state();
+        let state = store.profiles()[0].state();
         assert!(state.lease.is_some() && state.failure.is_some());
         assert!(store.readiness(None).is_some_and(|readiness| readiness.without_credentials.is_empty()));
     }

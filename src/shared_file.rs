@@ -39,7 +39,7 @@ mod update;
 
 pub use read::{Problem, SyntaxError, read};
 pub use splice::splice;
-pub use update::{SectionUpdate, UpdateError, check_profile_name};
+pub use update::{SectionUpdate, UpdateError, check_profile_name, check_section_name};
 
 /// How a comment line of ours begins; one directly above a header marks the section as written by us.
 pub const COMMENT_PREFIX: &str = "# credvend: ";
@@ -111,16 +111,6 @@ impl Sections {
         self.sections.iter()
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.sections.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.sections.is_empty()
-    }
-
     /// The position of the section of that name, which is made where there is none.
     fn position(&mut self, name: &str, file: FileKind, line: usize) -> usize {
         if let Some(&position) = self.positions.get(name) {
@@ -129,15 +119,6 @@ impl Sections {
         self.positions.insert(name.to_owned(), self.sections.len());
         self.sections.push(Section::new(name, file, line));
         self.sections.len() - 1
-    }
-}
-
-impl<'a> IntoIterator for &'a Sections {
-    type Item = &'a Section;
-    type IntoIter = std::slice::Iter<'a, Section>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
     }
 }
 
@@ -187,11 +168,6 @@ impl Section {
     /// The file of a property, which tells the two apart after a [`merge`].
     pub fn file_of(&self, key: &str) -> Option<FileKind> {
         self.properties.get(key).map(|property| property.file)
-    }
-
-    /// The names of all properties, in lower case, in alphabetical order.
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.properties.keys().map(String::as_str)
     }
 }
 

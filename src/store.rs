@@ -104,11 +104,6 @@ impl Store {
         Arc::clone(&self.profiles.borrow())
     }
 
-    /// The profile of this name.
-    pub fn profile(&self, name: &str) -> Option<Arc<Profile>> {
-        self.profiles.borrow().iter().find(|profile| profile.name == name).cloned()
-    }
-
     /// Tells of every change to any profile, or to their list.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()

@@ -29,6 +29,28 @@ use crate::{
     sts::{request::Form, response::Answer, transport::Transport},
 };
 
+/// What is asked of STS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A web identity token for a role's credentials; nothing signs the call.
+    AssumeRoleWithWebIdentity,
+    /// Credentials for those of another role.
+    AssumeRole,
+    /// Whose credentials signed the call.
+    GetCallerIdentity,
+}
+
+impl Action {
+    /// Its name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AssumeRoleWithWebIdentity => "AssumeRoleWithWebIdentity",
+            Self::AssumeRole => "AssumeRole",
+            Self::GetCallerIdentity => "GetCallerIdentity",
+        }
+    }
+}
+
 /// A client for one set of roots and proxies; its connections are shared by every endpoint.
 pub struct Client {
     transport: Transport,
@@ -66,8 +88,9 @@ impl Client {
         request: &AssumeRoleWithWebIdentity<'_>,
     ) -> Result<Issued, StsError> {
         let scrubber = Scrubber::new([request.token.expose()]);
-        let answer = self.post(endpoint, request.form(), None, &scrubber).await?;
-        self.issued(endpoint, answer, "AssumeRoleWithWebIdentity", request.session.role_arn)
+        let action = Action::AssumeRoleWithWebIdentity;
+        let answer = self.post(endpoint, action, request.form(), None, &scrubber).await?;
+        self.issued(endpoint, answer, action, request.session.role_arn)
     }
 
     /// [AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html), signed with `signer`.
@@ -81,8 +104,8 @@ impl Client {
         request: &AssumeRole<'_>,
     ) -> Result<Issued, StsError> {
         let scrubber = Scrubber::new([signer.expose_secret_access_key(), signer.expose_session_token()]);
-        let answer = self.post(endpoint, request.form(), Some(signer), &scrubber).await?;
-        self.issued(endpoint, answer, "AssumeRole", request.session.role_arn)
+        let answer = self.post(endpoint, Action::AssumeRole, request.form(), Some(signer), &scrubber).await?;
+        self.issued(endpoint, answer, Action::AssumeRole, request.session.role_arn)
     }
 
     /// [GetCallerIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html), signed with
@@ -92,19 +115,22 @@ impl Client {
     /// Where STS was not reached, refused, or answered with something else.
     pub async fn caller_identity(&self, endpoint: &Endpoint, signer: &Credentials) -> Result<CallerIdentity, StsError> {
         let scrubber = Scrubber::new([signer.expose_secret_access_key(), signer.expose_session_token()]);
-        let answer = self.post(endpoint, request::caller_identity(), Some(signer), &scrubber).await?;
+        let form = request::caller_identity();
+        let answer = self.post(endpoint, Action::GetCallerIdentity, form, Some(signer), &scrubber).await?;
         answer.caller_identity().map_err(|why| StsError::not_an_answer(endpoint, why))
     }
 
     /// Learns STS's time: whatever it answers to an unsigned question, it says when.
     pub async fn ask_time(&self, endpoint: &Endpoint) {
-        let _ = self.post(endpoint, request::caller_identity(), None, &Scrubber::new([])).await;
+        let form = request::caller_identity();
+        let _ = self.post(endpoint, Action::GetCallerIdentity, form, None, &Scrubber::new([])).await;
     }
 
     /// Posts a form and reads the whole answer; an error document is an error here.
     async fn post(
         &self,
         endpoint: &Endpoint,
+        action: Action,
         form: Form,
         signer: Option<&Credentials>,
         scrubber: &Scrubber<'_>,
@@ -114,7 +140,7 @@ impl Client {
             Some(signer) => sign::headers(endpoint, &form, signer, self.sts_clock.time(self.clock.now())),
         };
         let received = self.transport.post(endpoint, form, headers).await?;
-        let answer = Answer::of(received, endpoint, scrubber);
+        let answer = Answer::of(received, endpoint, action, scrubber);
         if let Some(date) = answer.as_ref().map_or_else(StsError::date, |answer| answer.date) {
             self.sts_clock.learn(date, self.clock.now());
         }
@@ -125,7 +151,7 @@ impl Client {
         &self,
         endpoint: &Endpoint,
         answer: Answer,
-        action: &str,
+        action: Action,
         role_arn: &crate::arn::RoleArn,
     ) -> Result<Issued, StsError> {
         answer

@@ -20,13 +20,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use self::environment::{Change, Vended};
-use super::{Exit, Failed, oneshot, run::bind};
+use super::{Exit, Failed, oneshot, read_identity, run::bind};
 use crate::{
     app::App,
     chain::base::process::credential_process_runs,
     child::{Child, signals::Signals},
     cli::IdentityArgs,
-    config::{self, Identity, env::Environment},
+    config::{Identity, env::Environment},
     hardening::CoreLimit,
     server,
     sink::endpoint::{CREDENTIALS_PATH, Endpoint, authorization::Authorization},
@@ -67,10 +67,7 @@ pub struct Args {
 pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, Failed> {
     let core_limit = CoreLimit::lower();
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
-    let identity = config::identity(&args.identity, env)?;
-    for warning in &identity.warnings {
-        tracing::warn!("{warning}");
-    }
+    let identity = read_identity(&args.identity, env)?;
     // From here on, since PID 1 is deaf to signals that it does not handle.
     let mut signals =
         Signals::new().map_err(|error| Failed::new(Exit::Other, format!("signals cannot be handled: {error}")))?;

@@ -60,7 +60,12 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
     let clock = SystemClock::new();
     let begun = clock.now();
     let (lease, chain) = oneshot::lease_of_one(&args.identity, env, timeout).await?;
-    let exported = Exported { credentials: &lease.credentials, region: chain.region.as_ref(), profile: &chain.profile };
+    let exported = Exported {
+        credentials: &lease.credentials,
+        region: chain.region.as_ref(),
+        profile: &chain.profile,
+        inherits: &|name| env.raw(name).is_some(),
+    };
     let text = format.render(exported).map_err(|error| Failed::new(Exit::Sink, error))?;
     let Some(path) = &args.output else { return print(&text) };
     let path = path.clone();

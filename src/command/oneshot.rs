@@ -7,8 +7,8 @@ use crate::{
     arn::parse_duration,
     chain::Chain,
     clock::{Clock, Moment},
-    command::{Exit, Failed},
-    config::{self, Mistakes, env::Environment},
+    command::{Exit, Failed, read_identity},
+    config::{Mistakes, env::Environment},
     provider::{Failure, Lease, ProvideCredentials, ProviderError},
     sts::error::Remedy,
 };
@@ -46,7 +46,7 @@ pub(super) async fn lease_of_one(
     env: &dyn Environment,
     timeout: Duration,
 ) -> Result<(Lease, Chain), Failed> {
-    let identity = config::identity(args, env)?;
+    let identity = read_identity(args, env)?;
     if identity.chains.len() > 1 {
         return Err(Mistakes::one("one profile is exported at a time: give --profile once").into());
     }

@@ -14,7 +14,8 @@ use crate::{
 
 /// What `process` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "Examples, in an AWS config file (an absolute path; some SDKs run the line by /bin/sh, others split it):
+#[command(
+    after_long_help = "Examples, in an AWS config file (an absolute path; some SDKs run the line by /bin/sh, others split it):
   # Assume a role with the projected token
   [profile app]
   credential_process = /usr/local/bin/credvend process --role-arn arn:aws:iam::111111111111:role/account-a-role
@@ -28,7 +29,8 @@ use crate::{
   credential_process = /shared/credvend process --from-endpoint --profile account_b_role
 
   # See what an SDK would see
-  credvend process --from-endpoint http://127.0.0.1:9911/v1/credentials --timeout 2s")]
+  credvend process --from-endpoint http://127.0.0.1:9911/v1/credentials --timeout 2s"
+)]
 pub struct Args {
     /// Bound of the whole command, retries included [default: 60s]
     #[arg(long, value_name = "DURATION")]

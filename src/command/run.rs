@@ -15,7 +15,7 @@ use tokio::{
 pub(super) use self::servers::bind;
 
 use self::servers::Servers;
-use super::{Exit, Failed, oneshot};
+use super::{Exit, Failed, oneshot, read_identity};
 use crate::{
     app::App,
     chain::Chain,
@@ -127,8 +127,8 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     // Before anything that takes time: a signal that comes meanwhile waits.
     let signals = if args.once { None } else { Some(signals()?) };
-    let identity = read_identity(args, env)?;
-    let sinks = sinks::sinks(&args.sinks, args.once, identity.chains.len(), env)?;
+    let identity = read_identity(&args.identity, env)?;
+    let sinks = sinks::sinks(&args.sinks, args.once, &identity.chains, env)?;
     if !args.once {
         config::refuse_own_endpoint(&identity, &sinks)?;
     }
@@ -141,14 +141,6 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
 
 fn signals() -> Result<Signals, Failed> {
     Signals::new().map_err(|error| Failed::new(Exit::Other, format!("signals cannot be handled: {error}")))
-}
-
-fn read_identity(args: &Args, env: &dyn Environment) -> Result<Identity, Failed> {
-    let identity = config::identity(&args.identity, env)?;
-    for warning in &identity.warnings {
-        tracing::warn!("{warning}");
-    }
-    Ok(identity)
 }
 
 /// Fills the files.
@@ -228,8 +220,8 @@ async fn reload(
     env: &dyn Environment,
 ) {
     let reloaded = async {
-        let identity = read_identity(args, env)?;
-        sinks::sinks(&args.sinks, false, identity.chains.len(), env)?;
+        let identity = read_identity(&args.identity, env)?;
+        sinks::sinks(&args.sinks, false, &identity.chains, env)?;
         config::refuse_own_endpoint(&identity, sinks)?;
         let links = app.links(&identity)?;
         load_authorization(app, authorization, &identity, sinks.auth_token_dir.is_some()).await?;

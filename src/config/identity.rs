@@ -7,7 +7,7 @@ use super::{
     env::Environment,
     parameters, pick, pick_list,
     profile::{self, Wanted},
-    sts_settings::{StsKeys, StsSettings},
+    sts_settings::{HopSettings, StsKeys, StsSettings},
 };
 use crate::{
     arn::{ExternalId, NotValid, RoleArn, SessionDuration, SessionName},
@@ -31,7 +31,7 @@ pub struct Identity {
     pub chains: Vec<Chain>,
     /// The proxies towards STS.
     pub proxies: Proxies,
-    /// What in a shared file was skipped, for the log.
+    /// What a person should know of: what in a shared file was skipped, and sessions that are too short. For the log.
     pub warnings: Vec<String>,
 }
 
@@ -50,8 +50,22 @@ impl Identity {
             }
             Mode::None => None,
         };
+        warnings.extend(short_sessions(chains.as_deref().unwrap_or_default()));
         mistakes.none_or(chains).map(|chains| Self { chains, proxies: settings.proxies, warnings })
     }
+}
+
+/// Sessions so short that an SDK, which renews when 15 minutes are left, has nothing to keep.
+fn short_sessions(chains: &[Chain]) -> Option<String> {
+    let is_short = |chain: &&Chain| chain.duration().is_some_and(|duration| duration < SessionDuration::SHORTEST_KEPT);
+    let short: Vec<&str> = chains.iter().filter(is_short).map(|chain| chain.profile.as_str()).collect();
+    (!short.is_empty()).then(|| {
+        format!(
+            "sessions of less than 30 min ({}): botocore, .NET and s3fs will fetch credentials at almost every use, since \
+             they renew when 15 to 20 min are left; ask for 30m or more with --duration (duration_seconds in a profile)",
+            short.join(", ")
+        )
+    })
 }
 
 /// Which of the two it is.
@@ -216,9 +230,10 @@ impl FirstChained {
                 given.origin
             ));
         }
+        let tags = parameters::tags(tags, mistakes);
         Self {
-            tags: parameters::tags(tags, mistakes),
-            transitive_tag_keys: parameters::transitive_tag_keys(transitive, mistakes),
+            transitive_tag_keys: parameters::transitive_tag_keys(transitive, &tags, mistakes),
+            tags,
             source_identity: identity.and_then(|given| parameters::source_identity(&given, mistakes)),
         }
     }
@@ -268,8 +283,9 @@ pub(super) fn session_plan(
     settings: &StsSettings,
     mistakes: &mut Mistakes,
 ) -> Option<SessionPlan> {
-    let (endpoint_settings, ca_bundle) = settings.for_hop(profiles, mistakes);
-    let endpoint = mistakes.check(origin, endpoint_settings.resolve(&role_arn))?;
+    let HopSettings { endpoint, variant_origin, ca_bundle } = settings.for_hop(profiles, mistakes);
+    mistakes.check(&variant_origin, endpoint.check_variant())?;
+    let endpoint = mistakes.check(origin, endpoint.resolve(&role_arn))?;
     Some(SessionPlan {
         role_arn,
         session_name,

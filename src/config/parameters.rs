@@ -11,6 +11,22 @@ pub(super) struct Tags {
     pub(super) pod: bool,
 }
 
+/// The keys of the tags that `pod` adds, as far as the token's claims hold them.
+const POD_TAG_KEYS: [&str; 4] =
+    ["kubernetes-namespace", "kubernetes-service-account", "kubernetes-pod-name", "kubernetes-pod-uid"];
+
+impl Tags {
+    /// Whether a tag of this key is passed. Keys that differ in case alone are the same to STS.
+    fn hold(&self, key: &str) -> bool {
+        let mut fixed = self.fixed.iter().map(|tag| tag.key.as_str());
+        fixed.any(|tag| tag.eq_ignore_ascii_case(key)) || (self.pod && is_pod_tag(key))
+    }
+}
+
+fn is_pod_tag(key: &str) -> bool {
+    POD_TAG_KEYS.iter().any(|pod| pod.eq_ignore_ascii_case(key))
+}
+
 /// A session policy: JSON, or `@FILE` that holds it.
 pub(super) fn policy(given: &Given, mistakes: &mut Mistakes) -> Option<String> {
     let Given { text, origin } = given;
@@ -61,10 +77,9 @@ pub(super) fn policy_arns(given: Vec<Given>, mistakes: &mut Mistakes) -> Vec<Str
 
 /// The session tags of a hop: `K=V`, or `pod`.
 pub(super) fn tags(given: Vec<Given>, mistakes: &mut Mistakes) -> Tags {
-    let mut tags = Tags::default();
+    let mut tags = Tags { fixed: Vec::new(), pod: given.iter().any(|given| given.text == "pod") };
     for Given { text, origin } in given {
         if text == "pod" {
-            tags.pod = true;
             continue;
         }
         let parsed = match text.split_once('=') {
@@ -77,7 +92,9 @@ pub(super) fn tags(given: Vec<Given>, mistakes: &mut Mistakes) -> Tags {
             }),
         };
         let Some(tag) = mistakes.check(&origin, parsed) else { continue };
-        if tags.fixed.iter().any(|other| other.key.eq_ignore_ascii_case(&tag.key)) {
+        if tags.pod && is_pod_tag(&tag.key) {
+            mistakes.add(format!("{origin} gives the tag {}, which pod adds: keep one of the two", tag.key));
+        } else if tags.hold(&tag.key) {
             mistakes.add(format!("{origin} gives the tag {} twice", tag.key));
         } else {
             tags.fixed.push(tag);
@@ -89,10 +106,18 @@ pub(super) fn tags(given: Vec<Given>, mistakes: &mut Mistakes) -> Tags {
     tags
 }
 
-/// The keys of the tags that go on to further hops.
-pub(super) fn transitive_tag_keys(given: Vec<Given>, mistakes: &mut Mistakes) -> Vec<String> {
+/// The keys of those of `tags` that go on to further hops.
+pub(super) fn transitive_tag_keys(given: Vec<Given>, tags: &Tags, mistakes: &mut Mistakes) -> Vec<String> {
     let checked = given.into_iter().filter_map(|Given { text, origin }| {
-        let parsed = check_tag_key(&text).map(|()| text);
+        let parsed = check_tag_key(&text).and_then(|()| {
+            if !tags.hold(&text) {
+                return Err(NotValid::new(
+                    "names a key that is no session tag of the same hop: give it with --session-tag \
+                     (credvend_session_tags in a profile) too",
+                ));
+            }
+            Ok(text)
+        });
         mistakes.check(&origin, parsed)
     });
     checked.collect()

@@ -96,7 +96,7 @@ impl<'a> Resolver<'a> {
             return None;
         }
         let (mut base, mut hops) = self.resolve(vended, &mut Vec::new())?;
-        // A chained role is one whose caller is a role's session itself.
+        // A chained role is one whose caller is a role's session itself, as far as is known before any call.
         let is_chained = hops.len() > usize::from(!base.is_role_session());
         if let Some(duration) = duration(is_chained, self.mistakes) {
             match (hops.last_mut(), &mut base) {
@@ -108,21 +108,22 @@ impl<'a> Resolver<'a> {
                 )),
             }
         }
-        let (endpoint, _) = self.settings.for_hop(&[&vended], self.mistakes);
-        Some(Chain { profile: name.to_owned(), base, hops, region: endpoint.region })
+        let region = self.settings.for_hop(&[&vended], self.mistakes).endpoint.region;
+        Some(Chain { profile: name.to_owned(), base, hops, region })
     }
 
     /// The base and the hops up to `profile`, its own included.
     fn resolve(&mut self, profile: Profile<'a>, path: &mut Path<'a>) -> Option<(Base, Vec<AssumeRoleHop>)> {
-        if let Some(reason) = unsupported(&profile) {
-            self.refuse(&profile, path, reason);
-            return None;
-        }
         let is_source = !path.is_empty();
         let comes_again = path.iter().any(|earlier| earlier.name() == profile.name());
         let keys = base::static_keys(&profile).map_err(|reason| self.refuse(&profile, path, &reason)).ok()?;
         if is_source && let Some(keys) = keys {
             return Some((Base::Static(keys), Vec::new()));
+        }
+        // Not sooner: what else a source says beside keys of its own, SDKs do not look at.
+        if let Some(reason) = unsupported(&profile) {
+            self.refuse(&profile, path, reason);
+            return None;
         }
         let process = profile.given("credential_process");
         let is_own_source = path.last().is_some_and(|earlier| earlier.name() == profile.name());
@@ -219,7 +220,7 @@ impl<'a> Resolver<'a> {
 
     fn credential_source(&mut self, given: &Given, profile: &Profile<'a>, path: &Path<'a>) -> Option<Base> {
         let vended = path.first().unwrap_or(profile);
-        let (_, ca_bundle) = self.settings.for_hop(&[profile, vended], self.mistakes);
+        let ca_bundle = self.settings.for_hop(&[profile, vended], self.mistakes).ca_bundle;
         base::of_credential_source(given, profile, ca_bundle, self.env, self.mistakes)
     }
 
@@ -252,6 +253,8 @@ impl<'a> Resolver<'a> {
     fn hop(&mut self, profile: &Profile<'a>, session: SessionPlan) -> AssumeRoleHop {
         let mistakes = &mut *self.mistakes;
         let tags = parameters::tags(profile.given_list("credvend_session_tags"), mistakes);
+        let transitive_tag_keys =
+            parameters::transitive_tag_keys(profile.given_list("credvend_transitive_tags"), &tags, mistakes);
         AssumeRoleHop {
             session,
             external_id: profile
@@ -259,10 +262,7 @@ impl<'a> Resolver<'a> {
                 .and_then(|given| mistakes.check(&given.origin, ExternalId::parse(&given.text))),
             tags: tags.fixed,
             pod_tags: tags.pod,
-            transitive_tag_keys: parameters::transitive_tag_keys(
-                profile.given_list("credvend_transitive_tags"),
-                mistakes,
-            ),
+            transitive_tag_keys,
             source_identity: profile
                 .given("credvend_source_identity")
                 .and_then(|given| parameters::source_identity(&given, mistakes)),

@@ -9,12 +9,13 @@ use std::{
 use super::{Mistakes, env::Environment, pick, pick_list};
 use crate::{
     arn::{NotValid, parse_duration},
+    chain::Chain,
     cli::ListenArgs,
     command::run::SinkArgs,
-    shared_file::check_profile_name,
+    shared_file::check_section_name,
 };
 
-/// The port of the endpoint where none is given.
+/// The address of the endpoint where none is given.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9911);
 
 /// The mode of written files where none is given: for their owner alone.
@@ -71,11 +72,11 @@ pub fn listeners(args: &ListenArgs, env: &dyn Environment) -> Result<Listeners, 
     mistakes.none_or(Some(listeners))
 }
 
-/// Reads where the credentials of `profiles` go.
+/// Reads where the credentials of `chains` go.
 ///
 /// # Errors
 /// Every mistake in it.
-pub fn sinks(args: &SinkArgs, once: bool, profiles: usize, env: &dyn Environment) -> Result<Sinks, Mistakes> {
+pub fn sinks(args: &SinkArgs, once: bool, chains: &[Chain], env: &dyn Environment) -> Result<Sinks, Mistakes> {
     let mut mistakes = Mistakes::default();
     let path = |flag: &Option<String>, name: &str, variable: &str| {
         pick(flag.as_ref(), name, env, &[variable]).map(|given| PathBuf::from(given.text))
@@ -123,12 +124,19 @@ pub fn sinks(args: &SinkArgs, once: bool, profiles: usize, env: &dyn Environment
         mistakes.check(&given.origin, address)
     });
     if let Some(given) = &credentials_profile {
-        if profiles > 1 {
+        if chains.len() > 1 {
+            let profiles = chains.len();
             mistakes
                 .add(format!("{} names one section, but {profiles} profiles are vended: leave it out", given.origin));
         }
-        if let Err(error) = check_profile_name(&given.text) {
+        if let Err(error) = check_section_name(&given.text) {
             mistakes.add(format!("{}: {error}", given.origin));
+        }
+    } else if credentials_file.is_some() {
+        for Chain { profile, .. } in chains {
+            if let Err(error) = check_section_name(profile) {
+                mistakes.add(format!("profile {profile}: {error} with --credentials-profile"));
+            }
         }
     }
     let file_mode = read_file_mode(args.file_mode.as_ref(), env, &mut mistakes);

@@ -25,6 +25,14 @@ pub(super) struct StsSettings {
     pub(super) proxies: Proxies,
 }
 
+/// What holds for one hop.
+pub(super) struct HopSettings {
+    pub(super) endpoint: EndpointSettings,
+    /// What asks for FIPS, for dual-stack, or for both.
+    pub(super) variant_origin: String,
+    pub(super) ca_bundle: Option<PathBuf>,
+}
+
 /// What a profile says about STS, each value with its place in the file.
 pub(super) trait StsKeys {
     /// The value of a key and what to call it in a message.
@@ -64,19 +72,19 @@ impl StsSettings {
     }
 
     /// The settings for a hop whose profile, and then the vended one, are `profiles`.
-    pub(super) fn for_hop(
-        &self,
-        profiles: &[&dyn StsKeys],
-        mistakes: &mut Mistakes,
-    ) -> (EndpointSettings, Option<PathBuf>) {
+    pub(super) fn for_hop(&self, profiles: &[&dyn StsKeys], mistakes: &mut Mistakes) -> HopSettings {
         let key = |name: &str| profiles.iter().find_map(|profile| profile.key(name));
-        let flag = |own: Option<bool>, name: &str, mistakes: &mut Mistakes| match own {
-            Some(own) => own,
-            None => key(name).and_then(|(text, place)| boolean(&place, &text, mistakes)).unwrap_or(false),
+        // What asks for it, where something does.
+        let flag = |own: Option<bool>, variable: &str, name: &str, mistakes: &mut Mistakes| match own {
+            Some(own) => own.then(|| variable.to_owned()),
+            None => {
+                key(name).filter(|(text, place)| boolean(place, text, mistakes) == Some(true)).map(|(_, place)| place)
+            }
         };
-        let fips = flag(self.fips, "use_fips_endpoint", mistakes);
-        let dual_stack = flag(self.dual_stack, "use_dualstack_endpoint", mistakes);
-        let ignored = self.ignore_configured_urls || flag(None, "ignore_configured_endpoint_urls", mistakes);
+        let fips = flag(self.fips, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", mistakes);
+        let dual_stack = flag(self.dual_stack, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", mistakes);
+        let ignored =
+            self.ignore_configured_urls || flag(None, "", "ignore_configured_endpoint_urls", mistakes).is_some();
         let legacy = self
             .legacy
             .or_else(|| key("sts_regional_endpoints").and_then(|(text, place)| legacy(&place, &text, mistakes)));
@@ -92,7 +100,13 @@ impl StsSettings {
                 .and_then(|(text, place)| endpoint_url(&place, text, mistakes))
         });
         let ca_bundle = self.ca_bundle.clone().or_else(|| key("ca_bundle").map(|(text, _)| text.into()));
-        (EndpointSettings { region, fips, dual_stack, legacy: legacy.unwrap_or(false), url }, ca_bundle)
+        let legacy = legacy.unwrap_or(false);
+        let (is_fips, is_dual_stack) = (fips.is_some(), dual_stack.is_some());
+        HopSettings {
+            endpoint: EndpointSettings { region, fips: is_fips, dual_stack: is_dual_stack, legacy, url },
+            variant_origin: fips.into_iter().chain(dual_stack).collect::<Vec<_>>().join(" and "),
+            ca_bundle,
+        }
     }
 }
 

@@ -80,7 +80,7 @@ pub(crate) fn raise_max_session_duration(role_arn: &RoleArn, seconds: u32) -> St
 }
 
 /// A word of a shell's command, whatever is in it: a token's claims are what its issuer wrote, not what a person chose.
-pub fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@=,+".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();

@@ -28,7 +28,7 @@ impl<'a> SectionUpdate<'a> {
         session_token: &'a str,
         expiry: &'a str,
     ) -> Result<Self, UpdateError> {
-        check_profile_name(profile)?;
+        check_section_name(profile)?;
         let values = [access_key_id, secret_access_key, session_token];
         for (key, value) in CREDENTIAL_KEYS.into_iter().zip(values) {
             check_value(key, value)?;
@@ -60,6 +60,12 @@ pub enum UpdateError {
         /// As given.
         name: String,
     },
+    /// The one section that is no profile to everybody.
+    #[error(
+        "a section DEFAULT cannot be written to an AWS credentials file: Python's parser, and so botocore and the AWS CLI, \
+         would take its keys for every profile's; name another, such as default"
+    )]
+    DefaultSection,
     /// A value that SDKs would misread; it is not shown.
     #[error("the {key} cannot stand in an AWS credentials file: it {problem}")]
     Value {
@@ -70,7 +76,13 @@ pub enum UpdateError {
     },
 }
 
-/// Whether a section of a credentials file can have that name.
+/// Whether a section that we write may have that name. One that is called so by somebody else is read all the same.
+pub fn check_section_name(name: &str) -> Result<(), UpdateError> {
+    check_profile_name(name)?;
+    if name == "DEFAULT" { Err(UpdateError::DefaultSection) } else { Ok(()) }
+}
+
+/// Whether a profile can have that name.
 pub fn check_profile_name(name: &str) -> Result<(), UpdateError> {
     if is_valid_name(name.as_bytes()) { Ok(()) } else { Err(UpdateError::ProfileName { name: name.to_owned() }) }
 }

@@ -10,22 +10,22 @@ use super::process;
 use crate::{
     arn::Region,
     credentials::Credentials,
-    shared_file::{SectionUpdate, splice},
+    shared_file::{SectionUpdate, UpdateError, splice},
 };
 
 /// A syntax.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// `export NAME='…'` lines, for a POSIX shell to evaluate.
+    /// `export NAME='…'` lines, for a POSIX shell to evaluate; before them `unset NAME` for what is inherited and stale.
     Env,
     /// `NAME='…'` lines: the env files of Kubernetes from 1.35 on
     /// ([KEP-3721](https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/3721-support-for-env-files)).
     Dotenv,
     /// Bare `NAME=…` lines, for `docker run --env-file` and the env files of Kubernetes 1.34.
     Docker,
-    /// `set -gx NAME '…'` lines, for fish to source.
+    /// `set -gx NAME '…'` lines, for fish to source; before them `set -e NAME` for what would be stale.
     Fish,
-    /// `$Env:NAME = '…'` lines, for PowerShell to evaluate.
+    /// `$Env:NAME = '…'` lines, for PowerShell to evaluate; before them `Remove-Item` for what would be stale.
     Powershell,
     /// The `credential_process` document.
     Json,
@@ -35,10 +35,16 @@ pub enum Format {
 
 /// Why a syntax cannot carry these credentials. Names the value, never shows it.
 #[derive(Debug, thiserror::Error)]
-#[error("the format {format} cannot carry a character of {what}; use --format json")]
+#[error("the format {format} cannot carry {what}; use --format json")]
 pub struct NotCarried {
-    what: &'static str,
+    what: String,
     format: Format,
+}
+
+impl NotCarried {
+    fn a_character_of(what: &str, format: Format) -> Self {
+        Self { what: format!("a character of {what}"), format }
+    }
 }
 
 /// What is exported.
@@ -50,6 +56,8 @@ pub struct Exported<'a> {
     pub region: Option<&'a Region>,
     /// The profile's name.
     pub profile: &'a str,
+    /// Whether the environment that the credentials are exported in holds this variable.
+    pub inherits: &'a dyn Fn(&str) -> bool,
 }
 
 impl Format {
@@ -84,13 +92,28 @@ impl Format {
             Self::Credentials => section(exported),
             _ => {
                 let mut text = Zeroizing::new(String::with_capacity(4096));
+                for line in stale(exported).filter_map(|name| self.unset_line(name, exported.inherits)) {
+                    text.push_str(&line);
+                    text.push('\n');
+                }
                 for (name, value) in variables(exported) {
-                    let line = self.line(name, &value).ok_or(NotCarried { what: name, format: self })?;
+                    let line = self.line(name, &value).ok_or_else(|| NotCarried::a_character_of(name, self))?;
                     text.push_str(&line);
                     text.push('\n');
                 }
                 Ok(text)
             }
+        }
+    }
+
+    /// The line that unsets a variable; `None` where the syntax has none, or where there is nothing to unset.
+    fn unset_line(self, name: &str, inherits: &dyn Fn(&str) -> bool) -> Option<String> {
+        match self {
+            // Whoever reads these lines without a shell finds no line of another kind in a clean environment.
+            Self::Env => inherits(name).then(|| format!("unset {name}")),
+            Self::Fish => Some(format!("set -e {name}")),
+            Self::Powershell => Some(format!("Remove-Item Env:{name} -ErrorAction Ignore")),
+            Self::Dotenv | Self::Docker | Self::Json | Self::Credentials => None,
         }
     }
 
@@ -120,6 +143,19 @@ impl fmt::Display for Format {
     }
 }
 
+/// Variables of other credentials that SDKs would go on reading beside these: botocore looks for the old
+/// `AWS_SECURITY_TOKEN` before `AWS_SESSION_TOKEN`.
+fn stale(exported: Exported<'_>) -> impl Iterator<Item = &'static str> {
+    let credentials = exported.credentials;
+    [
+        ("AWS_SECURITY_TOKEN", true),
+        ("AWS_SESSION_TOKEN", credentials.expose_session_token().is_empty()),
+        ("AWS_CREDENTIAL_EXPIRATION", credentials.expiry().is_none()),
+    ]
+    .into_iter()
+    .filter_map(|(name, is_stale)| is_stale.then_some(name))
+}
+
 /// The variables that SDKs read, without empty ones: Kubernetes takes an empty one for missing.
 fn variables(exported: Exported<'_>) -> impl Iterator<Item = (&'static str, Zeroizing<String>)> {
     let Exported { credentials, region, .. } = exported;
@@ -140,7 +176,7 @@ fn variables(exported: Exported<'_>) -> impl Iterator<Item = (&'static str, Zero
 }
 
 fn section(exported: Exported<'_>) -> Result<Zeroizing<String>, NotCarried> {
-    let not_carried = || NotCarried { what: "the profile's name or its credentials", format: Format::Credentials };
+    let not_carried = || NotCarried::a_character_of("the profile's name or its credentials", Format::Credentials);
     let Exported { credentials, profile, .. } = exported;
     let expiry = credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default();
     let update = SectionUpdate::new(
@@ -150,7 +186,14 @@ fn section(exported: Exported<'_>) -> Result<Zeroizing<String>, NotCarried> {
         credentials.expose_session_token(),
         &expiry,
     );
-    let bytes = splice(b"", &[update.map_err(|_| not_carried())?]);
+    let update = update.map_err(|error| match error {
+        UpdateError::DefaultSection => NotCarried {
+            what: "a section DEFAULT, which is every profile's to botocore".into(),
+            format: Format::Credentials,
+        },
+        _ => not_carried(),
+    })?;
+    let bytes = splice(b"", &[update]);
     String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| not_carried())
 }
 
@@ -162,7 +205,7 @@ mod tests {
     fn render(format: Format, secret: &str) -> Result<String, String> {
         let expiry = Expiry::parse("2026-11-21T10:00:00Z");
         let credentials = Credentials::of_source("AKIA".into(), secret.into(), Some("t/+=".into()), expiry, None);
-        let exported = Exported { credentials: &credentials, region: None, profile: "default" };
+        let exported = Exported { credentials: &credentials, region: None, profile: "default", inherits: &|_| false };
         format.render(exported).map(|text| text.to_string()).map_err(|error| error.to_string())
     }
 
@@ -180,6 +223,39 @@ mod tests {
             let text = render(format, "a/b+c").expect("carried");
             assert!(text.contains(line), "{text}");
             assert!(!text.contains("REGION"), "an unknown region is left out");
+        }
+    }
+
+    #[test]
+    fn what_would_be_stale_is_unset_first() {
+        use Format::{Docker, Dotenv, Env, Fish, Powershell};
+        let temporary = |expiry: &str| {
+            Credentials::of_source("AKIA".into(), "secret".into(), Some("token".into()), Expiry::parse(expiry), None)
+        };
+        let unset = |format: Format, expiry: &str, inherits: &dyn Fn(&str) -> bool| {
+            let exported = Exported { credentials: &temporary(expiry), region: None, profile: "default", inherits };
+            let text = format.render(exported).expect("carried").to_string();
+            let before = text.lines().take_while(|line| !line.contains("AWS_ACCESS_KEY_ID"));
+            before.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let dated = "2026-11-21T10:00:00Z";
+        for (format, lines) in [
+            (Env, ["unset AWS_SECURITY_TOKEN", "unset AWS_CREDENTIAL_EXPIRATION"]),
+            (Fish, ["set -e AWS_SECURITY_TOKEN", "set -e AWS_CREDENTIAL_EXPIRATION"]),
+            (
+                Powershell,
+                [
+                    "Remove-Item Env:AWS_SECURITY_TOKEN -ErrorAction Ignore",
+                    "Remove-Item Env:AWS_CREDENTIAL_EXPIRATION -ErrorAction Ignore",
+                ],
+            ),
+        ] {
+            assert_eq!(unset(format, dated, &|_| true), lines[..1]);
+            assert_eq!(unset(format, "", &|_| true), lines);
+        }
+        assert_eq!(unset(Env, "", &|_| false), [""; 0], "nothing is stale in a clean environment");
+        for format in [Dotenv, Docker] {
+            assert_eq!(unset(format, "", &|_| true), [""; 0], "{format} has no such line");
         }
     }
 

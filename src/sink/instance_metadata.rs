@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 
 use super::endpoint::{Rejection, authorization::random_token, guards, reject};
 use crate::{
+    arn::RoleArn,
     clock::{Clock, Moment},
     credentials::{Credentials, Expiry},
     metrics::Metrics,
@@ -173,9 +174,9 @@ impl Handler for InstanceMetadata {
     }
 }
 
-/// The last part of the role's ARN, which is what EC2 would show; the profile's name where there is no role.
+/// The role's name, which is what EC2 would show; the profile's where there is no role.
 fn role_name(profile: &Profile) -> &str {
-    profile.role_arn().and_then(|role_arn| role_arn.as_str().rsplit('/').next()).unwrap_or(profile.name())
+    profile.role_arn().map_or(profile.name(), RoleArn::name)
 }
 
 fn document(credentials: &Credentials, now: Moment) -> Bytes {
@@ -187,7 +188,7 @@ fn document(credentials: &Credentials, now: Moment) -> Bytes {
         secret_access_key: credentials.expose_secret_access_key(),
         token: credentials.expose_session_token(),
         expiration: credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default(),
-        account_id: credentials.role_arn().map(|role_arn| role_arn.account_id()),
+        account_id: credentials.account_id(),
     };
     // Strings always serialize.
     Bytes::from_owner(Zeroizing::new(serde_json::to_vec(&wire).unwrap_or_default()))
@@ -197,4 +198,18 @@ fn text(body: String) -> Response<Full<Bytes>> {
     let mut response = json(StatusCode::OK, body.into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_of_no_role_name_their_account_too() {
+        let credentials =
+            Credentials::of_source("ASIA".into(), "s".into(), Some("t".into()), None, Some("111111111111".into()));
+        let now = crate::clock::SystemClock::new().now();
+        let document: serde_json::Value = serde_json::from_slice(&document(&credentials, now)).expect("a document");
+        assert_eq!(document["AccountId"], "111111111111");
+    }
 }

@@ -1,11 +1,12 @@
 //! What a refusal means: its code, and where that has several meanings its text, sorted by who mends what.
 //!
-//! Codes are matched under both names in use, texts only where the code alone does not tell; AWS may word them anew, so an
-//! unknown text falls back to the code's commonest meaning.
+//! Codes are matched under both names in use, the wire's (`InvalidIdentityToken`) and the documentation's
+//! (`InvalidIdentityTokenException`); texts only where the code alone does not tell. AWS may word them anew, so an unknown
+//! text falls back to the code's commonest meaning. STS throttles with status 400, so the status counts last.
 //! [Errors of AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors),
 //! [errors common to all actions](https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html).
 
-use super::Refusal;
+use super::{Action, Refusal};
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub enum Cause {
     SessionExpired,
     /// The account makes too many calls.
     Throttled,
+    /// STS itself failed.
+    OutOfOrder,
     /// None of these.
     Other,
 }
@@ -79,8 +82,9 @@ impl Refusal {
             "InvalidIdentityToken" if says("verification key") => Cause::KeysNotFetched,
             "InvalidIdentityToken" if says("thumbprint") => Cause::Thumbprint,
             "InvalidIdentityToken" => Cause::NotAToken,
-            // Of the two expired tokens of STS the one with the suffix is the web identity's, the other the session's.
-            "ExpiredToken" if self.code == "ExpiredToken" => Cause::SessionExpired,
+            // AWS tells the web identity's expired token from the session's by a suffix. What was asked is surer, for
+            // whoever else speaks STS too: a call with a token has no signer, and one with a signer no token.
+            "ExpiredToken" if self.action != Action::AssumeRoleWithWebIdentity => Cause::SessionExpired,
             "ExpiredToken" if says("too old") => Cause::TokenTooOld,
             "ExpiredToken" => Cause::TokenExpired,
             "IDPRejectedClaim" => Cause::ClaimRejected,
@@ -97,12 +101,33 @@ impl Refusal {
             "Validation" | "ValidationError" if says("DurationSeconds") => Cause::LongerThanRoleAllows,
             "Validation" | "ValidationError" if says("ARN is invalid") => Cause::ArnInvalid,
             "Validation" | "ValidationError" | "InvalidParameterValue" => Cause::ParameterInvalid,
-            "SignatureDoesNotMatch" | "RequestExpired" if says("Signature expired") || says("not yet current") => {
+            "SignatureDoesNotMatch" | "RequestExpired"
+                if self.message.starts_with("Signature expired")
+                    || self.message.starts_with("Signature not yet current") =>
+            {
                 Cause::ClockWrong
             }
             "SignatureDoesNotMatch" => Cause::SignatureWrong,
             "InvalidClientTokenId" | "UnrecognizedClient" => Cause::KeyUnknown,
-            "Throttling" => Cause::Throttled,
+            "Throttling"
+            | "Throttled"
+            | "ThrottledRequest"
+            | "RequestThrottled"
+            | "RequestThrottling"
+            | "TooManyRequests"
+            | "RequestLimitExceeded"
+            | "BandwidthLimitExceeded"
+            | "LimitExceeded"
+            | "SlowDown"
+            | "PriorRequestNotComplete"
+            | "TransactionInProgress"
+            | "EC2Throttled"
+            | "ProvisionedThroughputExceeded" => Cause::Throttled,
+            "RequestTimeout" | "InternalFailure" | "InternalError" | "ServiceUnavailable" | "ServiceFailure" => {
+                Cause::OutOfOrder
+            }
+            _ if self.status == 429 => Cause::Throttled,
+            _ if self.status >= 500 => Cause::OutOfOrder,
             _ => Cause::Other,
         }
     }
@@ -115,42 +140,75 @@ mod tests {
     #[test]
     fn each_row_of_the_table_has_its_own_cause() {
         let mut seen = Vec::new();
-        for (code, message) in [
-            ("InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://issuer"),
-            ("InvalidIdentityToken", "Missing a required claim: aud"),
-            ("InvalidIdentityTokenException", "Incorrect token audience"),
-            ("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider,  please"),
-            ("InvalidIdentityToken", "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint"),
-            ("InvalidIdentityToken", "The ID Token provided is not a valid JWT."),
-            ("ExpiredTokenException", "Token expired: current date/time 2 must be before the expiration date/time 1"),
-            ("ExpiredTokenException", "Token too old"),
-            ("ExpiredToken", "The security token included in the request is expired"),
-            ("IDPRejectedClaim", ""),
-            ("IDPCommunicationErrorException", ""),
-            ("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
-            ("AccessDenied", "User: x is not authorized to perform: sts:AssumeRole on resource: y"),
-            ("AccessDenied", "User: x is not authorized to perform: sts:TagSession on resource: y"),
-            ("AccessDenied", "User: x is not authorized to perform: sts:SetSourceIdentity on resource: y"),
-            ("AccessDeniedException", "no"),
-            ("MalformedPolicyDocument", ""),
-            ("PackedPolicyTooLarge", ""),
-            ("RegionDisabledException", ""),
-            ("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."),
+        let by_token = Action::AssumeRoleWithWebIdentity;
+        for (action, code, message) in [
+            (by_token, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://issuer"),
+            (by_token, "InvalidIdentityToken", "Missing a required claim: aud"),
+            (by_token, "InvalidIdentityTokenException", "Incorrect token audience"),
             (
+                by_token,
+                "InvalidIdentityToken",
+                "Couldn't retrieve verification key from your identity provider,  please",
+            ),
+            (
+                by_token,
+                "InvalidIdentityToken",
+                "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint",
+            ),
+            (by_token, "InvalidIdentityToken", "The ID Token provided is not a valid JWT."),
+            (
+                by_token,
+                "ExpiredTokenException",
+                "Token expired: current date/time 2 must be before the expiration date/time 1",
+            ),
+            (by_token, "ExpiredTokenException", "Token too old"),
+            (Action::AssumeRole, "ExpiredToken", "The security token included in the request is expired"),
+            (by_token, "IDPRejectedClaim", ""),
+            (by_token, "IDPCommunicationErrorException", ""),
+            (by_token, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
+            (Action::AssumeRole, "AccessDenied", "User: x is not authorized to perform: sts:AssumeRole on resource: y"),
+            (Action::AssumeRole, "AccessDenied", "User: x is not authorized to perform: sts:TagSession on resource: y"),
+            (
+                Action::AssumeRole,
+                "AccessDenied",
+                "User: x is not authorized to perform: sts:SetSourceIdentity on resource: y",
+            ),
+            (Action::AssumeRole, "AccessDeniedException", "no"),
+            (Action::AssumeRole, "MalformedPolicyDocument", ""),
+            (Action::AssumeRole, "PackedPolicyTooLarge", ""),
+            (Action::AssumeRole, "RegionDisabledException", ""),
+            (
+                Action::AssumeRole,
+                "ValidationError",
+                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+            ),
+            (
+                Action::AssumeRole,
                 "ValidationError",
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
             ),
-            ("ValidationError", "Request ARN is invalid"),
-            ("ValidationError", "1 validation error detected: Value 'a:b' at 'roleSessionName' failed"),
-            ("SignatureDoesNotMatch", "Signature expired: 1 is now earlier than 2"),
-            ("SignatureDoesNotMatch", "The request signature we calculated does not match"),
-            ("InvalidClientTokenId", "The security token included in the request is invalid."),
-            ("Throttling", "Rate exceeded"),
-            ("SomethingNew", ""),
+            (Action::AssumeRole, "ValidationError", "Request ARN is invalid"),
+            (
+                Action::AssumeRole,
+                "ValidationError",
+                "1 validation error detected: Value 'a:b' at 'roleSessionName' failed",
+            ),
+            (Action::AssumeRole, "SignatureDoesNotMatch", "Signature expired: 1 is now earlier than 2"),
+            (Action::AssumeRole, "SignatureDoesNotMatch", "The request signature we calculated does not match"),
+            (Action::AssumeRole, "InvalidClientTokenId", "The security token included in the request is invalid."),
+            (Action::AssumeRole, "Throttling", "Rate exceeded"),
+            (Action::AssumeRole, "ServiceUnavailable", ""),
+            (Action::AssumeRole, "SomethingNew", ""),
         ] {
-            let cause =
-                Refusal { status: 400, code: code.into(), message: message.into(), request_id: None, date: None }
-                    .cause();
+            let cause = Refusal {
+                action,
+                status: 400,
+                code: code.into(),
+                message: message.into(),
+                request_id: None,
+                date: None,
+            }
+            .cause();
             assert!(!seen.contains(&cause), "{code} {message}: {cause:?}");
             seen.push(cause);
         }

@@ -152,17 +152,29 @@ impl Endpoint {
 }
 
 impl EndpointSettings {
+    /// Whether FIPS and dual-stack, where they are asked for, go with the rest.
+    ///
+    /// # Errors
+    /// Where they do not. One clause to go on from the names of one or both of the two settings.
+    pub fn check_variant(&self) -> Result<(), NotValid> {
+        if !(self.fips || self.dual_stack) {
+            return Ok(());
+        }
+        if self.url.is_some() {
+            return Err(NotValid::new("cannot go with an endpoint URL: choose one"));
+        }
+        if self.region.is_none() {
+            return Err(NotValid::new("cannot do without a region: set AWS_REGION"));
+        }
+        Ok(())
+    }
+
     /// The endpoint for calls about `role_arn`.
     ///
     /// # Errors
     /// Where the settings contradict each other or the role's partition. One clause that says what to change.
     pub fn resolve(&self, role_arn: &RoleArn) -> Result<Endpoint, NotValid> {
-        let variant = match (self.fips, self.dual_stack) {
-            (true, true) => "FIPS and dual-stack",
-            (true, false) => "FIPS",
-            (false, true) => "dual-stack",
-            (false, false) => "",
-        };
+        self.check_variant()?;
         let region = self.region.as_ref().map(Region::as_str);
         let signing_region = |partition: &Partition| match region {
             None | Some("aws-global") => partition.implicit_region.to_owned(),
@@ -170,9 +182,6 @@ impl EndpointSettings {
         };
 
         if let Some(url) = &self.url {
-            if !variant.is_empty() {
-                return Err(NotValid(format!("asks for a {variant} endpoint and for an endpoint URL: choose one")));
-            }
             return Ok(Endpoint {
                 url: url.clone(),
                 signing_region: signing_region(Partition::of_id(role_arn.partition())),
@@ -180,9 +189,6 @@ impl EndpointSettings {
         }
 
         let Some(region) = region else {
-            if !variant.is_empty() {
-                return Err(NotValid(format!("asks for a {variant} endpoint but for no region: set AWS_REGION")));
-            }
             return Ok(implicit(Partition::of_id(role_arn.partition())));
         };
         let partition = Partition::of_region(region);
@@ -194,7 +200,8 @@ impl EndpointSettings {
             )));
         }
         let global = region == "aws-global";
-        if variant.is_empty() && (global || (self.legacy && LEGACY_GLOBAL_REGIONS.contains(&region))) {
+        let is_plain = !(self.fips || self.dual_stack);
+        if is_plain && (global || (self.legacy && LEGACY_GLOBAL_REGIONS.contains(&region))) {
             return Ok(implicit(&AWS));
         }
         let region = if global { AWS.implicit_region } else { region };

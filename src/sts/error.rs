@@ -1,12 +1,10 @@
 //! What went wrong between credvend and STS, sorted by what the caller does about it.
 //!
-//! The codes are those of the action's reference pages, under both names that are in use: the wire's
-//! (`InvalidIdentityToken`) and the documentation's (`InvalidIdentityTokenException`). STS throttles with status 400, so
-//! it is the code that counts; the status only where there is none.
+//! What a refusal's code means is decided in one place, [`cause`](super::cause); here, what follows from it.
 
 use std::time::SystemTime;
 
-use super::Endpoint;
+use super::{Action, Endpoint, cause::Cause};
 
 /// Why a call brought no credentials.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -36,6 +34,8 @@ pub enum StsError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("STS answered {code}: {message} (HTTP {status}, request ID {})", request_id.as_deref().unwrap_or("none"))]
 pub struct Refusal {
+    /// What was asked.
+    pub action: Action,
     /// The HTTP status.
     pub status: u16,
     /// The error's code, as on the wire.
@@ -62,43 +62,16 @@ pub enum Remedy {
 }
 
 impl Refusal {
-    /// Sorts the refusal.
+    /// What the caller does about it: the one thing that its cause admits.
     pub fn remedy(&self) -> Remedy {
-        let code = self.code.strip_suffix("Exception").unwrap_or(&self.code);
-        match code {
-            "Throttling"
-            | "Throttled"
-            | "ThrottledRequest"
-            | "RequestThrottled"
-            | "RequestThrottling"
-            | "TooManyRequests"
-            | "RequestLimitExceeded"
-            | "BandwidthLimitExceeded"
-            | "LimitExceeded"
-            | "SlowDown"
-            | "PriorRequestNotComplete"
-            | "TransactionInProgress"
-            | "EC2Throttled"
-            | "ProvisionedThroughputExceeded" => Remedy::Wait,
-            "IDPCommunicationError"
-            | "RequestTimeout"
-            | "InternalFailure"
-            | "InternalError"
-            | "ServiceUnavailable"
-            | "ServiceFailure" => Remedy::Wait,
+        match self.cause() {
             // The identity provider's keys could not be fetched: an outage of it, or one fetch that took too long.
-            "InvalidIdentityToken" if self.message.contains("Couldn't retrieve verification key") => Remedy::Wait,
-            // The clock that signed was wrong; the answer's Date has set it right. The same text about the signature
-            // itself is final, and so is this one where the date is not to blame.
-            "SignatureDoesNotMatch" | "RequestExpired"
-                if self.message.starts_with("Signature expired")
-                    || self.message.starts_with("Signature not yet current") =>
-            {
-                Remedy::Wait
-            }
-            // Of the two expired tokens of STS the one with the suffix is the web identity's, the other the session's.
-            "ExpiredToken" if self.code == "ExpiredTokenException" => Remedy::ReadTokenAgain,
-            "ExpiredToken" => Remedy::RenewSource,
+            Cause::KeysNotFetched => Remedy::Wait,
+            // The clock that signed was wrong; the answer's Date has set it right.
+            Cause::ClockWrong => Remedy::Wait,
+            Cause::ProviderNotReached | Cause::Throttled | Cause::OutOfOrder => Remedy::Wait,
+            Cause::TokenExpired | Cause::TokenTooOld => Remedy::ReadTokenAgain,
+            Cause::SessionExpired => Remedy::RenewSource,
             _ if self.status >= 500 || self.status == 429 => Remedy::Wait,
             _ => Remedy::Mend,
         }
@@ -135,21 +108,43 @@ mod tests {
 
     #[test]
     fn refusals_are_sorted_by_code_not_by_status() {
-        let remedy = |status, code: &str, message: &str| {
-            Refusal { status, code: code.into(), message: message.into(), request_id: None, date: None }.remedy()
-        };
+        let remedy = |status, code: &str, message: &str| refusal(Action::AssumeRole, status, code, message).remedy();
         for code in ["Throttling", "ThrottlingException", "RequestLimitExceeded", "IDPCommunicationError"] {
             assert_eq!(remedy(400, code, "Rate exceeded"), Remedy::Wait, "{code}");
         }
         let key = "Couldn't retrieve verification key from your identity provider,  please reference";
         assert_eq!(remedy(400, "InvalidIdentityToken", key), Remedy::Wait);
         assert_eq!(remedy(400, "InvalidIdentityToken", "Incorrect token audience"), Remedy::Mend);
-        assert_eq!(remedy(400, "ExpiredTokenException", "Token expired"), Remedy::ReadTokenAgain);
-        assert_eq!(remedy(403, "ExpiredToken", "The security token"), Remedy::RenewSource);
         assert_eq!(remedy(403, "AccessDenied", "Not authorized"), Remedy::Mend);
         assert_eq!(remedy(403, "SignatureDoesNotMatch", "Signature expired: 1 is now earlier"), Remedy::Wait);
         assert_eq!(remedy(403, "SignatureDoesNotMatch", "The request signature we calculated"), Remedy::Mend);
         assert_eq!(remedy(503, "Anything", ""), Remedy::Wait);
+        assert_eq!(remedy(503, "AccessDenied", "a proxy's"), Remedy::Wait);
+    }
+
+    #[test]
+    fn an_expired_token_is_the_one_that_the_call_was_made_with() {
+        for code in ["ExpiredToken", "ExpiredTokenException"] {
+            let remedy = |action| refusal(action, 400, code, "expired").remedy();
+            assert_eq!(remedy(Action::AssumeRoleWithWebIdentity), Remedy::ReadTokenAgain, "{code}");
+            assert_eq!(remedy(Action::AssumeRole), Remedy::RenewSource, "{code}");
+        }
+    }
+
+    /// What the two sorters must not disagree on.
+    #[test]
+    fn whatever_is_waited_for_has_a_cause() {
+        for code in ["Throttling", "RequestLimitExceeded", "SlowDown", "EC2ThrottledException"] {
+            assert_eq!(refusal(Action::AssumeRole, 400, code, "").cause(), Cause::Throttled, "{code}");
+        }
+        for (status, code) in [(500, "InternalFailure"), (400, "RequestTimeout"), (502, "SomethingNew"), (503, "")] {
+            assert_eq!(refusal(Action::AssumeRole, status, code, "").cause(), Cause::OutOfOrder, "{status} {code}");
+        }
+        assert_eq!(refusal(Action::AssumeRole, 429, "SomethingNew", "").cause(), Cause::Throttled);
+    }
+
+    fn refusal(action: Action, status: u16, code: &str, message: &str) -> Refusal {
+        Refusal { action, status, code: code.into(), message: message.into(), request_id: None, date: None }
     }
 
     #[test]

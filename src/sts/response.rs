@@ -9,7 +9,7 @@ use quick_xml::{de::from_str, events::Event};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Endpoint, StsError, error::Refusal, transport::Received};
+use super::{Action, Endpoint, StsError, error::Refusal, transport::Received};
 use crate::{
     arn::RoleArn,
     credentials::{Credentials, Expiry},
@@ -49,7 +49,12 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Tells success from error documents, and both from what is neither.
-    pub(super) fn of(received: Received, endpoint: &Endpoint, scrubber: &Scrubber<'_>) -> Result<Self, StsError> {
+    pub(super) fn of(
+        received: Received,
+        endpoint: &Endpoint,
+        action: Action,
+        scrubber: &Scrubber<'_>,
+    ) -> Result<Self, StsError> {
         let text = String::from_utf8_lossy(&received.body);
         if received.status == 200 {
             // A proxy's page has a date, too, but not STS's.
@@ -64,6 +69,7 @@ impl Answer {
             ));
         };
         Err(StsError::Refused(Refusal {
+            action,
             status: received.status,
             code: scrubber.clean(&document.error.code),
             message: scrubber.clean(&document.error.message),
@@ -73,8 +79,8 @@ impl Answer {
     }
 
     /// The credentials in an answer to `action`, which was asked for `role_arn`.
-    pub(super) fn issued(self, action: &str, role_arn: &RoleArn, now: SystemTime) -> Result<Issued, String> {
-        let expected = format!("{action}Response");
+    pub(super) fn issued(self, action: Action, role_arn: &RoleArn, now: SystemTime) -> Result<Issued, String> {
+        let expected = format!("{}Response", action.as_str());
         let document: ActionResponse = self.document(&expected)?;
         let result = document.result;
         let Wire { access_key_id, secret_access_key, session_token, expiration } = result.credentials;
@@ -220,7 +226,11 @@ mod tests {
     fn issued(body: &str) -> Result<Issued, String> {
         let role = RoleArn::parse("arn:aws:iam::222222222222:role/b").expect("valid");
         let now = Expiry::parse("2026-11-21T09:00:00Z").expect("valid").as_time();
-        Answer { date: None, request_id: None, body: body.as_bytes().to_vec().into() }.issued("AssumeRole", &role, now)
+        Answer { date: None, request_id: None, body: body.as_bytes().to_vec().into() }.issued(
+            Action::AssumeRole,
+            &role,
+            now,
+        )
     }
 
     #[test]

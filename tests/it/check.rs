@@ -436,6 +436,8 @@ fn policies_durations_and_other_parameters() {
     fails(&stage, check(&[]), 4, "hop 1", &words);
     stage.fault(Fault::throttle().times(3));
     fails(&stage, check(&[]), 5, "hop 1", &["more calls to STS than its quota", "111111111111"]);
+    stage.fault(Fault::server_error(503).times(3));
+    fails(&stage, check(&[]), 5, "hop 1", &["itself failed", "Health Dashboard", "ServiceUnavailable"]);
     stage.fault(Fault::error("SomethingNew", 400, "nobody knows"));
     fails(&stage, check(&[]), 4, "hop 1", &["SomethingNew", ROLE_A, "API reference"]);
 }

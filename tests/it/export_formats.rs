@@ -46,11 +46,30 @@ fn env_by_sh() {
     assert_issued(&stage, &values.expect("every system has a sh"));
 }
 
+/// As botocore reads them, which looks for AWS_SECURITY_TOKEN first and for its presence alone.
+#[test]
+fn a_stale_security_token_is_gone_after_an_eval() {
+    let stage = Stage::new();
+    for stale in ["old", ""] {
+        let ended = stage.credvend(&["export"]).env("AWS_SECURITY_TOKEN", stale).end().succeeded();
+        let script = format!("set -eu; export AWS_SECURITY_TOKEN='{stale}'; {}\nenv", ended.stdout);
+        let variables = evaluated("sh", &["-c"], &script).expect("every system has a sh");
+        let named = |name: &str| variables.iter().filter(|line| line.starts_with(name)).count();
+        assert_eq!((named("AWS_SECURITY_TOKEN="), named("AWS_SESSION_TOKEN=")), (0, 1), "{stale:?}");
+    }
+    // As the interface lists them.
+    assert!(export(&stage, "env").lines().all(|line| line.starts_with("export AWS_")));
+}
+
 #[test]
 fn fish_by_fish() {
     let stage = Stage::new();
     let print: String = NAMES.map(|name| format!("echo ${name}\n")).concat();
-    if let Some(values) = evaluated("fish", &["--no-config", "-c"], &format!("{}{print}", export(&stage, "fish"))) {
+    let script = format!(
+        "set -gx AWS_SECURITY_TOKEN old\n{}env | string match 'AWS_SECURITY_TOKEN=*'\n{print}",
+        export(&stage, "fish")
+    );
+    if let Some(values) = evaluated("fish", &["--no-config", "-c"], &script) {
         assert_issued(&stage, &values);
     }
 }

@@ -24,6 +24,26 @@ fn the_copy_is_whole_executable_and_replaces_a_running_one() {
 }
 
 #[test]
+fn who_clears_temporary_files_away_is_waited_for() {
+    let stage = Stage::new();
+    let [shared, other] = ["shared", "other"].map(|name| stage.path(name));
+    for directory in [&shared, &other] {
+        std::fs::create_dir(directory).expect("made");
+    }
+    let lock = std::fs::File::open(&shared).expect("opened");
+    lock.lock().expect("locked");
+    let waiting = Credvend::new(&["install"]).arg(&shared).start();
+    // One that began later and waits for nobody is done; again and again, so that the first had its time.
+    for _ in 0..5 {
+        Credvend::new(&["install"]).arg(&other).end().succeeded();
+    }
+    assert!(std::fs::read_dir(&shared).expect("read").next().is_none());
+    drop(lock);
+    waiting.wait().succeeded();
+    assert!(shared.join("credvend").is_file());
+}
+
+#[test]
 fn what_cannot_be_installed_is_named() {
     let stage = Stage::new();
     Credvend::new(&["install"]).arg(stage.path("absent")).end().failed(6, &["absent/credvend", "create it"]);

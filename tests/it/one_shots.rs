@@ -142,3 +142,13 @@ fn a_variable_that_is_no_text_is_a_mistake_and_not_unset() {
     let run = run.env("CREDVEND_AUTH_TOKEN_FILE", std::ffi::OsStr::from_bytes(b"/d\xff/token"));
     run.end().failed(2, &["CREDVEND_AUTH_TOKEN_FILE must be UTF-8"]);
 }
+
+#[test]
+fn what_cannot_even_start_says_so() {
+    // A runtime takes more files than these: stdin, stdout, stderr and two.
+    let script = format!("ulimit -n 5; exec '{}' health", env!("CARGO_BIN_EXE_credvend"));
+    let output = std::process::Command::new("sh").args(["-c", &script]).env_clear().output().expect("sh");
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
+    assert!(stderr.starts_with("credvend: ") && stderr.contains("Too many open files"), "{stderr}");
+}

@@ -45,12 +45,52 @@ fn an_answer_that_comes_slowly_is_taken() {
 
 #[test]
 fn an_expired_source_is_renewed_within_the_attempt() {
-    let stage = Stage::new();
-    let message = "The security token included in the request is expired";
-    stage.fault(Fault::error("ExpiredToken", 403, message).for_action("AssumeRole"));
-    stage.credvend(&["export", "--chain-role-arn", ROLE_B]).end().succeeded();
-    let expected = ["AssumeRoleWithWebIdentity", "AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRole"];
-    assert_eq!(stage.actions(), expected);
+    // AWS calls it the one; the other is the web identity's name, and here there is none.
+    for code in ["ExpiredToken", "ExpiredTokenException"] {
+        let stage = Stage::new();
+        let message = "The security token included in the request is expired";
+        stage.fault(Fault::error(code, 403, message).for_action("AssumeRole"));
+        stage.credvend(&["export", "--chain-role-arn", ROLE_B]).end().succeeded();
+        let expected = ["AssumeRoleWithWebIdentity", "AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRole"];
+        assert_eq!(stage.actions(), expected, "{code}");
+    }
+}
+
+#[test]
+fn an_expired_token_is_read_again_whatever_the_code_s_suffix() {
+    std::thread::scope(|scope| {
+        for code in ["ExpiredToken", "ExpiredTokenException"] {
+            scope.spawn(move || {
+                let stage = Stage::new();
+                stage.fault(Fault::error(code, 400, "The token is expired"));
+                stage.credvend(&["export"]).end().succeeded();
+                assert_eq!(stage.sts.requests().len(), 2, "{code}");
+
+                stage.fault(Fault::error(code, 400, "The token is expired").forever());
+                stage.credvend(&["export"]).end().failed(3, &[code, "hop 1", "the kubelet renews the token"]);
+                assert_eq!(stage.sts.requests().len(), 5, "{code}");
+            });
+        }
+    });
+}
+
+#[test]
+fn what_sts_cannot_do_now_is_told_apart_from_what_it_does_not_know() {
+    std::thread::scope(|scope| {
+        for (code, status, mend) in [
+            ("RequestLimitExceeded", 400, "STS limits the account's calls"),
+            ("SomethingNew", 429, "STS limits the account's calls"),
+            ("ServiceUnavailable", 503, "STS itself failed"),
+            ("SomethingNew", 502, "STS itself failed"),
+        ] {
+            scope.spawn(move || {
+                let stage = Stage::new();
+                stage.fault(Fault::error(code, status, "not now").forever());
+                let ended = stage.credvend(&["export", "--timeout", "500ms"]).end();
+                ended.failed(5, &["gave up", code, mend]);
+            });
+        }
+    });
 }
 
 #[test]

@@ -87,8 +87,10 @@ pub(super) fn read(
         }
         _ => {}
     }
+    // What a script prints of a variable that is not set; SDKs take it for missing.
+    let given = |text: Option<String>| text.filter(|text| dialect != Dialect::Process || !text.is_empty());
     let (token, token_name) = match dialect {
-        Dialect::Process => (wire.session_token, "SessionToken"),
+        Dialect::Process => (given(wire.session_token), "SessionToken"),
         Dialect::Container | Dialect::InstanceMetadata => (wire.token, "Token"),
     };
     let expiry = match wire.expiration {
@@ -106,7 +108,7 @@ pub(super) fn read(
     if let Some(expiry) = expiry.filter(|expiry| expiry.as_time() <= now) {
         return Err(Unusable::Expired { expiry, now: now.into() });
     }
-    let account_id = wire.account_id.map(|id| value(Some(id), "AccountId")).transpose()?;
+    let account_id = given(wire.account_id).map(|id| value(Some(id), "AccountId")).transpose()?;
     Ok(Credentials::of_source(access_key_id, secret_access_key, token, expiry, account_id))
 }
 
@@ -141,6 +143,10 @@ mod tests {
         assert_eq!(good(Dialect::Process, format!(r#"{{"Version":1,{keys}}}"#)).expose_session_token(), "");
         let whole = format!(r#" {{"Version":1,{keys},"SessionToken":"t",{dated},"AccountId":"1"}}"#);
         assert_eq!(good(Dialect::Process, whole).account_id(), Some("1"));
+        let empty = good(Dialect::Process, format!(r#"{{"Version":1,{keys},"SessionToken":"","AccountId":""}}"#));
+        assert_eq!((empty.expose_session_token(), empty.account_id()), ("", None));
+        let offset = format!(r#"{{"Version":1,{keys},"Expiration":"2030-01-01T02:00:00+0200"}}"#);
+        assert_eq!(good(Dialect::Process, offset).expiry(), Expiry::parse("2030-01-01T00:00:00Z"));
         assert!(good(Dialect::Container, format!(r#"{{{keys},"Token":"t"}}"#)).expiry().is_none());
         let whole = format!(r#"{{"Code":"Success",{keys},"Token":"t",{dated},"Type":"AWS-HMAC"}}"#);
         assert!(good(Dialect::InstanceMetadata, whole).expiry().is_some());
@@ -148,7 +154,8 @@ mod tests {
             (Dialect::Process, format!("{{{keys}}}"), "Version"),
             (Dialect::Process, format!(r#"{{"Version":2,{keys}}}"#), "Version"),
             (Dialect::Process, r#"{"Version":1,"AccessKeyId":"AKIA"}"#.into(), "SecretAccessKey"),
-            (Dialect::Process, format!(r#"{{"Version":1,{keys},"SessionToken":""}}"#), "SessionToken is empty"),
+            (Dialect::Container, format!(r#"{{{keys},"Token":""}}"#), "Token is empty"),
+            (Dialect::Container, format!(r#"{{{keys},"Token":"t","AccountId":""}}"#), "AccountId is empty"),
             (Dialect::Container, format!("{{{keys}}}"), "Token"),
             (Dialect::Container, format!(r#"{{{keys},"Token":"t","Expiration":""}}"#), "Expiration"),
             (Dialect::InstanceMetadata, format!(r#"{{{keys},"Token":"t",{dated}}}"#), "Code"),

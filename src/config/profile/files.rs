@@ -22,9 +22,12 @@ pub(in crate::config) struct Wanted {
 
 impl Wanted {
     pub(in crate::config) fn of(args: &IdentityArgs, env: &dyn Environment) -> Self {
-        let names = super::super::pick_list(&args.profile, "--profile", env, "");
-        let variable = || env.text("AWS_PROFILE").map(|text| Given { text, origin: "AWS_PROFILE".into() });
-        let names = if names.is_empty() && !args.all_profiles { variable().into_iter().collect() } else { names };
+        let given = |text: &String, origin: &str| Given { text: text.clone(), origin: origin.to_owned() };
+        let names = if args.profile.is_empty() && !args.all_profiles {
+            env.text("AWS_PROFILE").iter().map(|name| given(name, "AWS_PROFILE")).collect()
+        } else {
+            args.profile.iter().map(|name| given(name, "--profile")).collect()
+        };
         Self {
             config: super::super::pick(args.config.as_ref(), "--config", env, &["AWS_CONFIG_FILE"]),
             names,

@@ -110,14 +110,14 @@ proptest! {
             prop_assert_eq!(CREDENTIAL_KEYS.map(|key| section.value(key)), VALUES.map(Some));
             prop_assert!(section.value("aws_security_token").is_none());
         }
-        for section in &before.profiles {
+        for section in before.profiles.iter() {
             let is_ours = NAMES.contains(&section.name.as_str());
             let still = after.profiles.named(&section.name).expect("the section");
-            for key in section.keys().filter(|key| !is_ours || !key.starts_with("aws_")) {
+            for key in section.properties.keys().filter(|key| !is_ours || !key.starts_with("aws_")) {
                 prop_assert_eq!(still.value(key), section.value(key));
                 prop_assert_eq!(still.nested(key), section.nested(key));
             }
-            prop_assert!(is_ours || still.keys().eq(section.keys()));
+            prop_assert!(is_ours || still.properties.keys().eq(section.properties.keys()));
         }
     }
 

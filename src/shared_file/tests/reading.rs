@@ -82,7 +82,7 @@ fn services_and_sso_sessions_are_no_profiles() {
     let file = config(
         "[sso-session s]\nsso_region = x\n[services s]\nsts =\n  endpoint_url = http://localhost # here\n  Other=1\n",
     );
-    assert!(file.profiles.is_empty());
+    assert!(file.profiles.sections.is_empty());
     assert!(file.warnings.is_empty());
     let nested = file.services.named("s").and_then(|section| section.nested("sts")).expect("nested properties");
     assert_eq!(nested.get("endpoint_url").map(String::as_str), Some("http://localhost"));
@@ -111,7 +111,7 @@ fn sections_merge_and_the_last_property_wins() {
     assert_eq!(names(&file), ["b", "a"]);
     let section = file.profiles.named("b").expect("the section");
     assert_eq!((section.line, section.value("x"), section.line_of("x")), (1, Some("3"), Some(6)));
-    assert_eq!(section.keys().collect::<Vec<_>>(), ["x", "y"]);
+    assert_eq!(section.properties.keys().collect::<Vec<_>>(), ["x", "y"]);
     assert!(file.profiles.named("B").is_none());
 }
 
@@ -135,8 +135,8 @@ fn blank_lines_comments_crlf_and_a_byte_order_mark() {
     assert_eq!(value(&file, "default", "region"), Some("x"));
     assert_eq!(value(&file, "default", "output"), Some("y"));
     assert_eq!(file.profiles.named("default").map(|section| section.line), Some(4));
-    assert!(config("").profiles.is_empty());
-    assert!(config("\u{feff}").profiles.is_empty());
+    assert!(config("").profiles.sections.is_empty());
+    assert!(config("\u{feff}").profiles.sections.is_empty());
 }
 
 #[test]
@@ -174,7 +174,10 @@ fn an_indented_comment_is_skipped_where_nothing_can_be_continued() {
 #[test]
 fn an_invalid_property_name_is_skipped_with_what_belongs_to_it() {
     let file = config("[default]\nin valid = 1\n  continued\na = 2\n[ignored]\nalso in valid = 3\n");
-    assert_eq!(file.profiles.named("default").map(|section| section.keys().collect::<Vec<_>>()), Some(vec!["a"]));
+    assert_eq!(
+        file.profiles.named("default").map(|section| section.properties.keys().collect::<Vec<_>>()),
+        Some(vec![&"a".to_owned()])
+    );
     assert_eq!(warned_lines(&file), [2, 5]);
 }
 

@@ -121,7 +121,7 @@ fn several_profiles_at_once_and_the_last_update_of_one_wins() {
     let file = read(FileKind::Credentials, &spliced).expect("readable");
     let names: Vec<_> = file.profiles.iter().map(|section| section.name.as_str()).collect();
     assert_eq!(names, ["b", "a", "c", "x"]);
-    for section in &file.profiles {
+    for section in file.profiles.iter() {
         assert!(section.written_by_us);
         assert_eq!(section.value("aws_access_key_id"), Some("ASIANEW"));
     }
@@ -136,6 +136,13 @@ fn what_the_file_cannot_carry_is_refused_unseen() {
         assert_eq!(SectionUpdate::new(name, "a", "b", "c", "d").expect_err(name), error);
     }
     check_profile_name("aA0_-/.%@:+").expect("a valid name");
+    // Read as any other, and written by nobody: Python's parser gives its keys to every section.
+    check_profile_name("DEFAULT").expect("a valid name");
+    assert_eq!(check_section_name("DEFAULT"), Err(UpdateError::DefaultSection));
+    assert!(SectionUpdate::new("DEFAULT", "AKIA", "secret", "token", "expiry").is_err());
+    for name in ["default", "Default", "DEFAULT-2"] {
+        check_section_name(name).expect(name);
+    }
     for value in [
         "",
         "se cret\n",

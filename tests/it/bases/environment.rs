@@ -1,5 +1,5 @@
 use super::{assert_chained, role_a, role_b_of, text};
-use crate::support::{Credvend, Stage};
+use crate::support::{Credvend, ROLE_A, Stage};
 
 fn with_role_a(run: Credvend, document: &serde_json::Value) -> Credvend {
     run.env("AWS_ACCESS_KEY_ID", text(document, "AccessKeyId"))
@@ -32,14 +32,23 @@ fn keys_that_have_expired_are_no_base() {
 }
 
 #[test]
-fn long_term_keys_may_ask_for_more_than_an_hour_and_a_role_s_session_may_not() {
+fn whether_keys_are_a_role_s_session_and_last_an_hour_at_most_is_for_sts_to_say() {
     let stage = Stage::new();
     let document = role_a(&stage);
     let config = format!("{}duration_seconds = 7200\n", role_b_of("Environment"));
-    let refused = with_role_a(stage.with_config(&["export"], &config), &document).end();
-    refused.failed(2, &["duration_seconds", "1 h"]);
-    // The same without a session token goes out to STS.
-    let keys = with_role_a(stage.with_config(&["export"], &config), &document).without("AWS_SESSION_TOKEN");
-    keys.end().failed(4, &["hop 2"]);
-    assert_eq!(stage.sts.requests().pop().expect("a call").parameters["DurationSeconds"], "7200");
+    let with_keys = || with_role_a(stage.with_config(&["export"], &config), &document);
+    let asked_for = || stage.sts.requests().pop().expect("a call").parameters["DurationSeconds"].clone();
+    // A user's session of GetSessionToken has a session token too.
+    with_keys().end().failed(4, &["hop 2", "role chaining", "lower the duration to 1h"]);
+    assert_eq!(asked_for(), "7200");
+    with_keys().without("AWS_SESSION_TOKEN").end().failed(4, &["hop 2"]);
+    assert_eq!(asked_for(), "7200");
+    // A second hop is chained whatever the first was signed with.
+    let further =
+        format!("{config}[profile c]\nrole_arn = {ROLE_A}\nsource_profile = default\nduration_seconds = 7200\n");
+    let calls = stage.sts.requests().len();
+    with_role_a(stage.with_config(&["export", "--profile", "c"], &further), &document)
+        .end()
+        .failed(2, &["profile c: duration_seconds", "1 h"]);
+    assert_eq!(stage.sts.requests().len(), calls);
 }

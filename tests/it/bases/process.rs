@@ -30,6 +30,8 @@ fn credvend_process_is_a_base() {
     assert_chained(&stage, &ended);
     assert_eq!(stage.actions(), ["AssumeRoleWithWebIdentity", "AssumeRole"]);
     assert!(ended.stderr.contains("source=\"process\""), "{}", ended.stderr);
+    // What a program prints need not be a role's session: STS says.
+    stage.with_config(&["export", "--duration", "2h"], &config).end().failed(4, &["hop 2", "role chaining"]);
 }
 
 #[test]
