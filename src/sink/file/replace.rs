@@ -8,9 +8,9 @@
 //! directory.
 //!
 //! The lock is an advisory [`flock`] on the *directory*: it leaves no lock file behind, and unlike a lock on the file
-//! itself it outlives the rename, after which that file is another one. It is waited for [`LOCK_TIMEOUT`] long, so callers
-//! run this on a thread that may block ([`super::super::off_thread`]). `edit` runs under the lock and sees what the last writer
-//! left; it should look up what it writes then, and not before. What it refuses changes nothing.
+//! itself it outlives the rename, after which that file is another one. It is waited for, ten seconds at most, so callers
+//! run this on a thread that may block. `edit` runs under the lock and sees what the last writer left; it should look up what
+//! it writes then, and not before. What it refuses changes nothing.
 //!
 //! [`rename`]: https://man7.org/linux/man-pages/man2/rename.2.html
 //! [`flock`]: https://man7.org/linux/man-pages/man2/flock.2.html
