@@ -13,13 +13,12 @@ use std::{
 use clap::ValueHint;
 
 use super::{Exit, Failed};
+use crate::sink::file::replace::{LOCK_TIMEOUT, lock, temporary_file};
 
 /// This binary, even where its own file was replaced or removed since it was started.
 const OWN_BINARY: &str = "/proc/self/exe";
 const NAME: &str = "credvend";
 const MODE: u32 = 0o755;
-/// As [`crate::sink::file::replace`] names its own.
-const TEMPORARY_RANDOM_LENGTH: usize = 12;
 
 /// What `install` takes.
 #[derive(Debug, clap::Args)]
@@ -66,22 +65,16 @@ fn copy(directory: &Path, path: &Path) -> io::Result<()> {
     }
     let mut binary = File::open(OWN_BINARY)?;
     let directory_file = File::open(directory)?;
-    // Held until the copy has its name: whoever clears temporary files away holds it too. Some file systems know no locks.
-    let _ = directory_file.lock();
-    let mut copy = temporary_file(directory)?;
+    // Held until the copy has its name: whoever clears temporary files away holds it too. Where it cannot be had, that is unlikely
+    // enough. One that a killed install leaves behind goes with the next `run` that writes a credentials file there.
+    let _ = lock(&directory_file, LOCK_TIMEOUT);
+    let mut copy = temporary_file().tempfile_in(directory)?;
     io::copy(&mut binary, copy.as_file_mut())?;
     // Whatever the umask.
     copy.as_file().set_permissions(Permissions::from_mode(MODE))?;
     copy.as_file().sync_all()?;
     copy.persist(path)?;
     directory_file.sync_all()
-}
-
-/// A file beside the copy's place; it is removed when dropped. One that a killed install leaves behind is removed by the next
-/// `run` that writes a credentials file into the directory: its name is such a file's.
-fn temporary_file(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let random = TEMPORARY_RANDOM_LENGTH;
-    tempfile::Builder::new().prefix(".credvend-").suffix(".tmp").rand_bytes(random).tempfile_in(directory)
 }
 
 #[cfg(test)]
@@ -92,7 +85,7 @@ mod tests {
     #[test]
     fn what_a_killed_install_leaves_behind_is_cleared() {
         let directory = tempfile::tempdir().expect("a directory");
-        let (_, left_behind) = temporary_file(directory.path()).expect("made").keep().expect("kept");
+        let (_, left_behind) = temporary_file().tempfile_in(directory.path()).expect("made").keep().expect("kept");
         probe(&directory.path().join("credentials"), 0o600).expect("can be written");
         assert!(!left_behind.exists());
     }

@@ -32,7 +32,7 @@ pub use error::ReplaceError;
 use error::explain;
 
 /// How long another writer's lock is waited for.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is looked at meanwhile. A blocking `flock` would keep its thread for as long as the other process likes.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -171,10 +171,7 @@ impl Target {
         mode: u32,
         replaces: Option<&Metadata>,
     ) -> Result<NamedTempFile, ReplaceError> {
-        let mut temporary = tempfile::Builder::new()
-            .prefix(TEMPORARY_PREFIX)
-            .suffix(TEMPORARY_SUFFIX)
-            .rand_bytes(TEMPORARY_RANDOM_LENGTH)
+        let mut temporary = temporary_file()
             .permissions(Permissions::from_mode(0o600))
             .tempfile_in(&self.directory_path)
             .map_err(|source| self.explain_beside("create a temporary file beside", source))?;
@@ -220,6 +217,13 @@ impl Target {
     }
 }
 
+/// Makes files of a name that [`is_temporary`] knows again.
+pub(crate) fn temporary_file() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX).rand_bytes(TEMPORARY_RANDOM_LENGTH);
+    builder
+}
+
 /// False where the kernel does not say.
 fn is_mount_point(path: &Path) -> bool {
     statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
@@ -261,7 +265,7 @@ fn directory_of(path: &Path) -> PathBuf {
 }
 
 /// Takes the lock; false where the file system knows no locks, since a rename is atomic all the same.
-fn lock(directory: &File, timeout: Duration) -> io::Result<bool> {
+pub(crate) fn lock(directory: &File, timeout: Duration) -> io::Result<bool> {
     for _ in 0..timeout.as_millis() / LOCK_PAUSE.as_millis() {
         match directory.try_lock() {
             Ok(()) => return Ok(true),
