@@ -179,8 +179,9 @@ impl Profile {
     /// As [`Self::servable`], but the first credentials are waited for a moment: a client that starts together with credvend
     /// may not ask twice.
     pub async fn servable_soon(&self, clock: &dyn Clock) -> Option<(Arc<Lease>, u64)> {
-        let mut state = self.state.subscribe();
-        if self.state.borrow().lease.is_none() {
+        let has_begun = self.state.borrow().lease.is_some();
+        if !has_begun {
+            let mut state = self.state.subscribe();
             // The sender lives as long as `self`, so the wait ends only with credentials.
             tokio::select! {
                 _ = state.wait_for(|state| state.lease.is_some()) => {}
