@@ -90,7 +90,9 @@ pub fn sinks(args: &SinkArgs, once: bool, chains: &[Chain], env: &dyn Environmen
     let binary = path(&args.config_file_binary, "--config-file-binary", "CREDVEND_CONFIG_FILE_BINARY");
     let imds = pick(args.imds_listen.as_ref(), "--imds-listen", env, &["CREDVEND_IMDS_LISTEN"]);
     let drain = pick(args.drain.as_ref(), "--drain", env, &["CREDVEND_DRAIN"]);
+    let before = mistakes.0.len();
     let listeners = read_listeners(&args.listeners, env, &mut mistakes);
+    let listeners_are_understood = mistakes.0.len() == before;
 
     if auth_token_file.is_some() && auth_token_dir.is_some() {
         mistakes.add(
@@ -108,7 +110,8 @@ pub fn sinks(args: &SinkArgs, once: bool, chains: &[Chain], env: &dyn Environmen
     if once && credentials_file.is_none() {
         mistakes.add("--once fills files alone: name one with --credentials-file");
     }
-    if !once && credentials_file.is_none() && imds.is_none() && listeners.credentials.is_empty() {
+    let has_nowhere = credentials_file.is_none() && imds.is_none() && listeners.credentials.is_empty();
+    if !once && has_nowhere && listeners_are_understood {
         mistakes.add("there is nowhere to put credentials: give --listen or --credentials-file");
     }
     if config_file.is_some() && listeners.credentials.is_empty() {
