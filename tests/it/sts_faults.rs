@@ -115,7 +115,9 @@ fn what_is_not_from_sts_does_not_tell_its_time() {
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
     run.line(&["exchange failed"]);
     stage.sts.set_clock_shift(0);
-    run.line(&["exchanged"]);
+    // At once, and not only after the clock has been doubted.
+    let line = run.line(&["exchanged"]);
+    assert!(line.contains("attempt=2"), "{line}");
 }
 
 #[test]
