@@ -164,8 +164,8 @@ impl Profile {
         self.state.borrow().clone()
     }
 
-    /// It is in its file.
-    pub fn is_written(&self) {
+    /// Its credentials are in their file.
+    pub fn mark_written(&self) {
         self.awaits_file.store(false, Ordering::Relaxed);
     }
 

@@ -12,12 +12,11 @@ use crate::{
     clock::{Clock as _, SystemClock},
     config::{Mistakes, env::Environment, pick, sinks},
     loopback,
+    sink::endpoint::authorization::LONGEST_TOKEN,
     status::{ProfileStatus, Status},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Longer than any token that is sent in a header.
-const LONGEST_TOKEN: u64 = 8 * 1024;
 
 /// What `status` takes.
 #[derive(Debug, clap::Args)]

@@ -78,7 +78,7 @@ impl CredentialsFile {
                 match self.write(&store).await {
                     Ok(replaced) => {
                         for (profile, _) in profiles.iter().zip(&current).filter(|(_, generation)| **generation > 0) {
-                            profile.is_written();
+                            profile.mark_written();
                         }
                         written = current;
                         // Last, so that who waits for this line finds the rest done.

@@ -27,8 +27,8 @@ use crate::{
 const OVERLAP: Duration = Duration::from_secs(60);
 /// How long after a look at a token's file the next wrong token gets another: guessing must not keep the disk busy.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Longer than any token that is sent in a header.
-const LONGEST: u64 = 8 * 1024;
+/// Longer than any token of ours that is sent in a header.
+pub const LONGEST_TOKEN: u64 = 8 * 1024;
 
 /// Who may read credentials.
 pub struct Authorization {
@@ -213,7 +213,7 @@ impl Authorization {
 
 /// The token in a file, where there is one.
 fn read(path: &Path) -> Option<SecretString> {
-    let text = bounded_file::read(path, LONGEST).ok()?;
+    let text = bounded_file::read(path, LONGEST_TOKEN).ok()?;
     let token = text.trim();
     (!token.is_empty()).then(|| token.into())
 }

@@ -1,6 +1,5 @@
 """podman, with storage and networks of its own."""
 
-import os
 import subprocess
 
 from support.checks import CheckFailed
@@ -10,13 +9,13 @@ class Engine:
     def __init__(self, program):
         self.program = program
 
-    def may_fail(self, *arguments, seconds=60, env=None):
+    def may_fail(self, *arguments, seconds=60):
         """What podman was asked, done or not; its output is text."""
         command = [str(word) for word in (self.program, *arguments)]
         try:
             return subprocess.run(
                 # podman leaves a file where it is when memory runs out.
-                command, env={**os.environ, **(env or {})}, cwd=self.program.parent, stdin=subprocess.DEVNULL,
+                command, cwd=self.program.parent, stdin=subprocess.DEVNULL,
                 capture_output=True, text=True, timeout=seconds,
             )
         except subprocess.TimeoutExpired as error:

@@ -28,7 +28,6 @@ class Pod:
         self.name = f"{name}-{cluster.number()}"
         self.group = cluster.group
         self.directory = cluster.directory(self.name)
-        self._containers = []
         self._vending = []
 
     def __enter__(self):
@@ -51,11 +50,10 @@ class Pod:
         return volumes.empty_dir(self.directory / name, group=self.group, **more)
 
     def credvend(self, *arguments, name="credvend", token=True, variables=None, mounts=None, options=()):
-        """A container of the image, with what the EKS webhook injects and the token volume; `token` may be another one."""
+        """A container of the image, with what the EKS webhook injects and, where `token` says so, the token volume."""
         mounts = dict(mounts or {})
         if token:
-            volume = self.sts.token_volume if token is True else token
-            mounts[f"{TOKEN_DIRECTORY}:ro"] = volume
+            mounts[f"{TOKEN_DIRECTORY}:ro"] = self.sts.token_volume
         container = self.container(
             name, *self._options(self.pod_variables(), variables, mounts), *options, self._cluster.image, *arguments
         )
@@ -96,12 +94,10 @@ class Pod:
             words += ["--volume", f"{source}:{place}"]
         return words
 
-    def container(self, name, *words, env=None):
+    def container(self, name, *words):
         name = f"{self.name}-{name}"
-        self._engine("run", "--detach", "--name", name, "--pod", self.name, *words, env=env)
-        container = Container(self._engine, name)
-        self._containers.append(container)
-        return container
+        self._engine("run", "--detach", "--name", name, "--pod", self.name, *words)
+        return Container(self._engine, name)
 
     @property
     def _infrastructure(self):

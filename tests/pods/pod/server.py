@@ -41,6 +41,6 @@ class Server:
         """Runs a program of this machine in its network namespace."""
         return in_network_of(self.pid, *command, **more)
 
-    def execute(self, *command):
-        """Runs a program in the container."""
+    def says(self, *command):
+        """As `kubectl exec`: what a program in it prints."""
         return self._engine("exec", self.name, *command)

@@ -67,7 +67,7 @@ class Story:
             if self.name == "beside-pod-identity":
                 pod_identity.start_agent(self.cluster, pod)
             if any("/aws-cli:" in container["image"] for container in self.applications):
-                self.cluster.moto.execute("python3", "-B", "-c", MAKE_BUCKETS)
+                self.cluster.moto.says("python3", "-B", "-c", MAKE_BUCKETS)
             pod.start()
             for container in rendered.containers_of(pod.spec):
                 if not rendered.is_credvend(container):
