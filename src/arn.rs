@@ -10,7 +10,7 @@ use std::{fmt, time::Duration};
 /// Why a text is not one of these names. One clause, to be put after the name of the flag, variable or key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct NotValid(pub(crate) String);
+pub(crate) struct NotValid(pub(crate) String);
 
 impl NotValid {
     pub(crate) fn new(why: impl Into<String>) -> Self {
@@ -20,7 +20,7 @@ impl NotValid {
 
 /// `arn:PARTITION:iam::ACCOUNT:role/[PATH/]NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RoleArn {
+pub(crate) struct RoleArn {
     text: String,
     partition: std::ops::Range<usize>,
     account_id: std::ops::Range<usize>,
@@ -31,7 +31,7 @@ impl RoleArn {
     ///
     /// # Errors
     /// Says which part is not as IAM writes it.
-    pub fn parse(text: &str) -> Result<Self, NotValid> {
+    pub(crate) fn parse(text: &str) -> Result<Self, NotValid> {
         let wrong = |why: &str| Err(NotValid(format!("is not a role ARN (arn:aws:iam::ACCOUNT:role/NAME): {why}")));
         if !(20..=2048).contains(&text.len()) {
             return wrong("it must have 20 to 2048 characters");
@@ -69,28 +69,28 @@ impl RoleArn {
     }
 
     /// The whole ARN.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The partition's ID, such as `aws` or `aws-cn`.
-    pub fn partition(&self) -> &str {
+    pub(crate) fn partition(&self) -> &str {
         &self.text[self.partition.clone()]
     }
 
     /// The 12 digits of the account that owns the role.
-    pub fn account_id(&self) -> &str {
+    pub(crate) fn account_id(&self) -> &str {
         &self.text[self.account_id.clone()]
     }
 
     /// The role's path, between slashes; a slash where it has none.
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         let resource = &self.text[self.account_id.end + ":role".len()..];
         &resource[..=resource.rfind('/').unwrap_or_default()]
     }
 
     /// The role's name, without its path.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.text.rsplit('/').next().unwrap_or_default()
     }
 }
@@ -103,60 +103,60 @@ impl fmt::Display for RoleArn {
 
 /// A role session name: what CloudTrail shows of who held the credentials. 2 to 64 of `[\w+=,.@-]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SessionName(String);
+pub(crate) struct SessionName(String);
 
 impl SessionName {
     /// Parses a name that somebody chose.
     ///
     /// # Errors
     /// Where STS would refuse it.
-    pub fn parse(text: &str) -> Result<Self, NotValid> {
+    pub(crate) fn parse(text: &str) -> Result<Self, NotValid> {
         in_alphabet("a role session name", text, 2..=64, is_session_name_character)?;
         Ok(Self(text.to_owned()))
     }
 
     /// Makes a valid name of any text: other characters become `-`, and it is cut to 64.
-    pub fn mapped_from(text: &str) -> Self {
+    pub(crate) fn mapped_from(text: &str) -> Self {
         let name: String = text.chars().take(64).map(|c| if is_session_name_character(c) { c } else { '-' }).collect();
         if name.len() < 2 { Self("credvend".to_owned()) } else { Self(name) }
     }
 
     /// The name.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 /// An external ID, the shared word that a role's owner may demand of a third party. 2 to 1224 of `[\w+=,.@:/-]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ExternalId(String);
+pub(crate) struct ExternalId(String);
 
 impl ExternalId {
     /// Parses an external ID.
     ///
     /// # Errors
     /// Where STS would refuse it.
-    pub fn parse(text: &str) -> Result<Self, NotValid> {
+    pub(crate) fn parse(text: &str) -> Result<Self, NotValid> {
         in_alphabet("an external ID", text, 2..=1224, |c| is_session_name_character(c) || c == ':' || c == '/')?;
         Ok(Self(text.to_owned()))
     }
 
     /// The external ID.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 /// A region's name, such as `eu-central-1`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Region(String);
+pub(crate) struct Region(String);
 
 impl Region {
     /// Parses a region's name, which becomes part of a host's.
     ///
     /// # Errors
     /// Where it is no host label.
-    pub fn parse(text: &str) -> Result<Self, NotValid> {
+    pub(crate) fn parse(text: &str) -> Result<Self, NotValid> {
         let label = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if text.is_empty()
             || text.len() > 63
@@ -170,28 +170,28 @@ impl Region {
     }
 
     /// The name.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 /// How long a session is asked to last: 15 minutes to 12 hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionDuration(u32);
+pub(crate) struct SessionDuration(u32);
 
 impl SessionDuration {
     /// The longest session of a role that another role assumes:
     /// [role chaining](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining).
-    pub const LONGEST_CHAINED: Self = Self(3600);
+    pub(crate) const LONGEST_CHAINED: Self = Self(3600);
 
     /// The shortest in which a client that renews 15 minutes before the end still has something to keep.
-    pub const SHORTEST_KEPT: Self = Self(1800);
+    pub(crate) const SHORTEST_KEPT: Self = Self(1800);
 
     /// Parses seconds (`3600`) or a duration with units (`15m`, `1h`, `1h 30m`).
     ///
     /// # Errors
     /// Where it is neither, or outside 900 s to 43,200 s.
-    pub fn parse(text: &str) -> Result<Self, NotValid> {
+    pub(crate) fn parse(text: &str) -> Result<Self, NotValid> {
         let length = parse_duration(text)?;
         match u32::try_from(length.as_secs()) {
             Ok(seconds @ 900..=43_200) if length.subsec_nanos() == 0 => Ok(Self(seconds)),
@@ -200,7 +200,7 @@ impl SessionDuration {
     }
 
     /// The length in seconds, as `DurationSeconds` takes it.
-    pub fn as_secs(self) -> u32 {
+    pub(crate) fn as_secs(self) -> u32 {
         self.0
     }
 }
@@ -209,7 +209,7 @@ impl SessionDuration {
 ///
 /// # Errors
 /// Where it is neither.
-pub fn parse_duration(text: &str) -> Result<Duration, NotValid> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, NotValid> {
     if let Ok(seconds) = text.parse::<u32>() {
         return Ok(Duration::from_secs(seconds.into()));
     }

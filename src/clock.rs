@@ -14,21 +14,21 @@ use std::{
 
 /// A reading of both clocks.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// The time of day; can jump.
-    pub wall: SystemTime,
+    pub(crate) wall: SystemTime,
     /// Since some fixed point; never goes back.
-    pub monotonic: Duration,
+    pub(crate) monotonic: Duration,
 }
 
 impl Moment {
     /// How much time has passed since `earlier`, by the clock that saw more of it.
-    pub fn since(self, earlier: Moment) -> Duration {
+    pub(crate) fn since(self, earlier: Moment) -> Duration {
         self.wall_since(earlier).max(self.monotonic.saturating_sub(earlier.monotonic))
     }
 
     /// How much time has passed since `earlier` for certain, by the clock that saw less of it.
-    pub fn at_least_since(self, earlier: Moment) -> Duration {
+    pub(crate) fn at_least_since(self, earlier: Moment) -> Duration {
         self.wall_since(earlier).min(self.monotonic.saturating_sub(earlier.monotonic))
     }
 
@@ -38,7 +38,7 @@ impl Moment {
 }
 
 /// Where time comes from.
-pub trait Clock: Send + Sync {
+pub(crate) trait Clock: Send + Sync {
     /// Both clocks, now.
     fn now(&self) -> Moment;
 
@@ -48,14 +48,14 @@ pub trait Clock: Send + Sync {
 
 /// The system's clocks.
 #[derive(Debug)]
-pub struct SystemClock {
+pub(crate) struct SystemClock {
     start: std::time::Instant,
 }
 
 impl SystemClock {
     /// Starts at zero, now.
     #[expect(clippy::disallowed_methods, reason = "the one place where the system's clock enters")]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { start: std::time::Instant::now() }
     }
 }
@@ -80,39 +80,39 @@ impl Clock for SystemClock {
 
 /// STS's clock, as its last answer told it.
 #[derive(Debug, Default)]
-pub struct StsClock {
-    last_told: Mutex<Option<Told>>,
+pub(crate) struct StsClock {
+    last_told: Mutex<Option<TimeSample>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct TimeSample {
     sts_time: SystemTime,
     at: Moment,
 }
 
 impl StsClock {
     /// Keeps what an answer's `Date` header said.
-    pub fn learn(&self, sts_time: SystemTime, at: Moment) {
-        *self.lock() = Some(Told { sts_time, at });
+    pub(crate) fn learn(&self, sts_time: SystemTime, at: Moment) {
+        *self.lock() = Some(TimeSample { sts_time, at });
     }
 
     /// Whether any answer told it yet.
-    pub fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         self.lock().is_some()
     }
 
     /// STS's time at `now`; the wall clock where STS never told.
-    pub fn time(&self, now: Moment) -> SystemTime {
+    pub(crate) fn time(&self, now: Moment) -> SystemTime {
         self.lock().map_or(now.wall, |told| told.sts_time + now.since(told.at))
     }
 
     /// The earliest that STS's time can be at `now`: what may be held against a token.
-    pub fn earliest(&self, now: Moment) -> SystemTime {
+    pub(crate) fn earliest(&self, now: Moment) -> SystemTime {
         self.lock().map_or(now.wall, |told| told.sts_time + now.at_least_since(told.at))
     }
 
     /// By how many seconds this machine's clock is ahead of STS's; negative where it is behind.
-    pub fn difference(&self, now: Moment) -> Option<i64> {
+    pub(crate) fn difference(&self, now: Moment) -> Option<i64> {
         if !self.is_known() {
             return None;
         }
@@ -124,7 +124,7 @@ impl StsClock {
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Told>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<TimeSample>> {
         self.last_told.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -12,7 +12,7 @@ use crate::arn::RoleArn;
 
 /// An access key pair with its session token, for one role.
 #[derive(Clone)]
-pub struct Credentials(Arc<Inner>);
+pub(crate) struct Credentials(Arc<Inner>);
 
 struct Inner {
     access_key_id: String,
@@ -26,7 +26,7 @@ struct Inner {
 
 impl Credentials {
     /// What STS answered for `role_arn`.
-    pub fn of_role(
+    pub(crate) fn of_role(
         access_key_id: String,
         secret_access_key: SecretString,
         session_token: SecretString,
@@ -44,7 +44,7 @@ impl Credentials {
     }
 
     /// Credentials from somewhere else than an exchange, for the base of a chain.
-    pub fn of_source(
+    pub(crate) fn of_source(
         access_key_id: String,
         secret_access_key: SecretString,
         session_token: Option<SecretString>,
@@ -56,32 +56,32 @@ impl Credentials {
     }
 
     /// The access key's ID.
-    pub fn access_key_id(&self) -> &str {
+    pub(crate) fn access_key_id(&self) -> &str {
         &self.0.access_key_id
     }
 
     /// The secret access key, exposed.
-    pub fn expose_secret_access_key(&self) -> &str {
+    pub(crate) fn expose_secret_access_key(&self) -> &str {
         self.0.secret_access_key.expose_secret()
     }
 
     /// The session token, exposed; empty for long-term keys.
-    pub fn expose_session_token(&self) -> &str {
+    pub(crate) fn expose_session_token(&self) -> &str {
         self.0.session_token.as_ref().map_or("", |token| token.expose_secret())
     }
 
     /// When they expire, by STS's clock; `None` for long-term keys.
-    pub fn expiry(&self) -> Option<Expiry> {
+    pub(crate) fn expiry(&self) -> Option<Expiry> {
         self.0.expiry
     }
 
     /// The account they belong to, where it is known.
-    pub fn account_id(&self) -> Option<&str> {
+    pub(crate) fn account_id(&self) -> Option<&str> {
         self.role_arn().map(RoleArn::account_id).or(self.0.account_id.as_deref())
     }
 
     /// The role they belong to; `None` for what no exchange gave.
-    pub fn role_arn(&self) -> Option<&RoleArn> {
+    pub(crate) fn role_arn(&self) -> Option<&RoleArn> {
         self.0.role_arn.as_ref()
     }
 }
@@ -97,14 +97,14 @@ impl fmt::Debug for Credentials {
 
 /// A moment by STS's clock, written `YYYY-MM-DDTHH:MM:SSZ`: the Rust and JavaScript SDKs take no other form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Expiry(SystemTime);
+pub(crate) struct Expiry(SystemTime);
 
 impl Expiry {
     /// Reads an RFC 3339 date, also one whose offset lacks the colon (`+0000`), as `date +%z` writes it and botocore takes it.
     ///
     /// # Errors
     /// `None` where it is not one.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let read =
             |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok().map(|date| Self::from(SystemTime::from(date)));
         read(text).or_else(|| {
@@ -114,7 +114,7 @@ impl Expiry {
     }
 
     /// The moment.
-    pub fn as_time(self) -> SystemTime {
+    pub(crate) fn as_time(self) -> SystemTime {
         self.0
     }
 }

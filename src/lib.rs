@@ -11,7 +11,7 @@
 //!     └─────────┴────────────┴── refresh      └─► sink::export, sink::process (one-shots)
 //! ```
 //!
-//! [`refresh`] is the only loop: it asks a [`chain::link`] for credentials, publishes them in the [`store`], and sleeps until
+//! [`refresh`] is the only loop: it asks a [`chain::provider`] for credentials, publishes them in the [`store`], and sleeps until
 //! they are due. Whoever reads the store never meets STS; a sink never asks for anything. One-shot commands ask the same links
 //! once and render what they get.
 //!
@@ -34,47 +34,31 @@
 //! [`diagnosis`] what was missing where STS refused. A test reads the `use` lines and holds the direction of dependencies
 //! (`tests/it/architecture.rs`).
 
-// The pipeline, in order
-pub mod token;
-
-pub mod exchange;
-
-pub mod chain;
-
-pub mod refresh;
-
-pub mod store;
-
-pub mod sink;
-
-// Vocabulary and protocol
-pub mod arn;
+// From top to bottom: each module uses only modules below it. `tests/it/architecture.rs` enforces the order.
+mod command;
+mod config;
+mod app;
+mod sink;
+mod advice;
+mod observe;
+mod refresh;
+mod store;
+mod chain;
+mod plan;
+mod lease;
+mod schedule;
+mod sts;
+mod token;
+mod http;
+mod process;
+mod cli;
+mod shared_file;
+mod atomic_file;
 mod bounded_file;
-pub mod clock;
-pub mod credentials;
-mod http_client;
-pub mod provider;
 mod scrubber;
-pub mod shared_file;
-pub mod sts;
-pub mod tls;
+mod credentials;
+mod arn;
+mod clock;
 
-// Advice to people
-pub mod diagnosis;
-pub mod iam;
-
-// The process
-pub mod admin;
-pub mod app;
-pub mod child;
-pub mod cli;
-pub mod command;
-pub mod config;
-pub mod hardening;
-pub mod health;
-pub mod loopback;
-pub mod metrics;
-pub mod server;
-pub mod shutdown;
-pub mod status;
-pub mod telemetry;
+pub use command::{Cli, execute, main, parse};
+pub use config::env::Environment;

@@ -3,18 +3,15 @@
 //! Nothing is polled: it sleeps until the next thing is due. Sleeps are cut into pieces, since a runtime's timer stands
 //! still in a suspended node while the wall clock goes on: after each piece both clocks are asked again.
 
-pub mod backoff;
-pub mod window;
-
 use std::{sync::Arc, time::Duration};
 
-use crate::{clock::Clock, provider::ProvideCredentials, store::Publisher};
+use crate::{chain::provider::ProvideCredentials, clock::Clock, store::Publisher};
 
 /// The longest piece of a sleep.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+const MAX_SLEEP: Duration = Duration::from_secs(30);
 
 /// Keeps one profile's credentials fresh until the task is dropped.
-pub async fn keep_fresh(provider: Arc<dyn ProvideCredentials>, publisher: Publisher, clock: Arc<dyn Clock>) {
+pub(crate) async fn keep_fresh(provider: Arc<dyn ProvideCredentials>, publisher: Publisher, clock: Arc<dyn Clock>) {
     loop {
         match provider.provide().await {
             Ok(lease) => {
@@ -37,7 +34,7 @@ async fn sleep_while(clock: &dyn Clock, remaining: impl Fn() -> Duration) {
         if left.is_zero() {
             return;
         }
-        clock.sleep(left.min(LONGEST_SLEEP)).await;
+        clock.sleep(left.min(MAX_SLEEP)).await;
     }
 }
 
@@ -51,12 +48,14 @@ mod tests {
         time::{Duration, SystemTime},
     };
 
-    use super::{window::Window, *};
+    use super::*;
+    use crate::schedule::window::Window;
     use crate::{
         arn::SessionName,
+        chain::error::{Failure, ProviderError},
         clock::Moment,
         credentials::{Credentials, Expiry},
-        provider::{Failure, Lease, ProviderError},
+        lease::Lease,
         store::Store,
         token::TokenFile,
     };
@@ -81,7 +80,7 @@ mod tests {
         }
 
         fn sleep(&self, length: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-            assert!(length <= LONGEST_SLEEP, "{length:?}");
+            assert!(length <= MAX_SLEEP, "{length:?}");
             let step = self.steps.lock().expect("unpoisoned").pop_front().unwrap_or(0);
             let mut now = self.now.lock().expect("unpoisoned");
             now.monotonic += length;
@@ -122,7 +121,7 @@ mod tests {
                         window: Window::new(now, lifetime, 0.0),
                         session_name: SessionName::mapped_from("test"),
                         claims: None,
-                        receipt: crate::provider::Receipt::default(),
+                        receipt: crate::lease::Receipt::default(),
                     }),
                     Some(false) => Err(Failure {
                         error: ProviderError::Token(TokenFile::new("/absent").read().expect_err("no such file")),
@@ -144,7 +143,7 @@ mod tests {
             asked: Mutex::default(),
         });
         let store = Store::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        let publisher = store.set_profiles(&[crate::chain::tests::chain("app")]).pop().expect("one");
+        let publisher = store.set_profiles(&[crate::plan::tests::chain("app")]).pop().expect("one");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
             tokio::select! {

@@ -35,21 +35,22 @@ mod read;
 mod splice;
 #[cfg(test)]
 mod tests;
+mod syntax_error;
 mod update;
 
-pub use read::{Problem, SyntaxError, read};
-pub use splice::splice;
-pub use update::{SectionUpdate, UpdateError, check_profile_name, check_section_name};
+pub(crate) use read::read;
+pub(crate) use splice::splice;
+pub(crate) use update::{SectionUpdate, UpdateError, check_profile_name, check_section_name};
 
 /// How a comment line of ours begins; one directly above a header marks the section as written by us.
-pub const COMMENT_PREFIX: &str = "# credvend: ";
+pub(crate) const COMMENT_PREFIX: &str = "# credvend: ";
 
 /// The properties that hold the credentials of a profile, in the order in which we write them.
-pub const CREDENTIAL_KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
+pub(crate) const CREDENTIAL_KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
 
 /// Which of the two files: their sections are named differently.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum FileKind {
+pub(crate) enum FileKind {
     /// `~/.aws/config`.
     Config,
     /// `~/.aws/credentials`.
@@ -67,24 +68,24 @@ impl fmt::Display for FileKind {
 
 /// What a shared file, or the two of them merged, says.
 #[derive(Clone, Debug, Default)]
-pub struct SharedFile {
+pub(crate) struct SharedFile {
     /// The profiles.
-    pub profiles: Sections,
+    pub(crate) profiles: Sections,
     /// The `[services NAME]` sections of a config file.
-    pub services: Sections,
+    pub(crate) services: Sections,
     /// What was skipped, and why.
-    pub warnings: Vec<Warning>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// Something in a file that SDKs skip.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Warning {
+pub(crate) struct Warning {
     /// The file it is in.
-    pub file: FileKind,
+    pub(crate) file: FileKind,
     /// The line it is on, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// What it is; never a value.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl fmt::Display for Warning {
@@ -95,19 +96,19 @@ impl fmt::Display for Warning {
 
 /// Sections by name, in the order in which the names first appear.
 #[derive(Clone, Debug, Default)]
-pub struct Sections {
+pub(crate) struct Sections {
     sections: Vec<Section>,
     positions: HashMap<String, usize>,
 }
 
 impl Sections {
     /// The section of that name, which is case-sensitive.
-    pub fn named(&self, name: &str) -> Option<&Section> {
+    pub(crate) fn named(&self, name: &str) -> Option<&Section> {
         self.positions.get(name).map(|&position| &self.sections[position])
     }
 
     /// All sections.
-    pub fn iter(&self) -> std::slice::Iter<'_, Section> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Section> {
         self.sections.iter()
     }
 
@@ -124,16 +125,16 @@ impl Sections {
 
 /// One profile, or one set of services.
 #[derive(Clone)]
-pub struct Section {
+pub(crate) struct Section {
     /// Its name, without `profile` or `services`.
-    pub name: String,
+    pub(crate) name: String,
     /// The file of its first header.
-    pub file: FileKind,
+    pub(crate) file: FileKind,
     /// The line of its first header, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// A comment of ours stands directly above a header of this section: its credentials are what `splice` wrote, and
     /// taking them for static keys would feed our own output back to us.
-    pub written_by_us: bool,
+    pub(crate) written_by_us: bool,
     properties: BTreeMap<String, Property>,
 }
 
@@ -151,22 +152,22 @@ impl Section {
     }
 
     /// The value of a property, its continuation lines joined by newlines; `key` is in lower case.
-    pub fn value(&self, key: &str) -> Option<&str> {
+    pub(crate) fn value(&self, key: &str) -> Option<&str> {
         self.properties.get(key).map(|property| property.value.as_str())
     }
 
     /// The properties nested in a property whose own value is empty, by names in lower case.
-    pub fn nested(&self, key: &str) -> Option<&BTreeMap<String, String>> {
+    pub(crate) fn nested(&self, key: &str) -> Option<&BTreeMap<String, String>> {
         self.properties.get(key).map(|property| &property.nested).filter(|nested| !nested.is_empty())
     }
 
     /// The line of a property, from 1.
-    pub fn line_of(&self, key: &str) -> Option<usize> {
+    pub(crate) fn line_of(&self, key: &str) -> Option<usize> {
         self.properties.get(key).map(|property| property.line)
     }
 
     /// The file of a property, which tells the two apart after a [`merge`].
-    pub fn file_of(&self, key: &str) -> Option<FileKind> {
+    pub(crate) fn file_of(&self, key: &str) -> Option<FileKind> {
         self.properties.get(key).map(|property| property.file)
     }
 }
@@ -189,7 +190,7 @@ impl fmt::Debug for Section {
 ///
 /// The credentials in a section that we wrote are left out. They are output; what the config file says about how the
 /// profile comes by its credentials stands.
-pub fn merge(config: SharedFile, credentials: SharedFile) -> SharedFile {
+pub(crate) fn merge(config: SharedFile, credentials: SharedFile) -> SharedFile {
     let mut merged = config;
     for section in credentials.profiles.sections {
         let position = merged.profiles.position(&section.name, section.file, section.line);

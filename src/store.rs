@@ -12,13 +12,14 @@ use tokio::sync::watch;
 
 use crate::{
     arn::{Region, RoleArn},
-    chain::Chain,
+    chain::error::Failure,
     clock::{Clock, Moment},
-    provider::{Failure, Lease},
+    lease::Lease,
+    plan::ChainPlan,
 };
 
 /// Every profile's state.
-pub struct Store {
+pub(crate) struct Store {
     profiles: watch::Sender<Arc<[Arc<Profile>]>>,
     changes: watch::Sender<u64>,
     /// Whether there is a file that profiles have to be written into.
@@ -27,11 +28,11 @@ pub struct Store {
 }
 
 /// One profile in the store.
-pub struct Profile {
+pub(crate) struct Profile {
     name: String,
     role_arn: Option<RoleArn>,
     region: Option<Region>,
-    state: watch::Sender<State>,
+    state: watch::Sender<ProfileState>,
     /// Whether its first write into the file is still to come.
     awaits_file: AtomicBool,
 }
@@ -41,33 +42,33 @@ const FIRST_CREDENTIALS: Duration = Duration::from_millis(800);
 
 /// What is known of a profile.
 #[derive(Clone, Default)]
-pub struct State {
+pub(crate) struct ProfileState {
     /// The last credentials; perhaps no longer servable.
-    pub lease: Option<Arc<Lease>>,
+    pub(crate) lease: Option<Arc<Lease>>,
     /// Grows with each lease: what is made of one can be kept until it differs.
-    pub generation: u64,
+    pub(crate) generation: u64,
     /// Why the last attempt failed; `None` after a success.
-    pub failure: Option<Arc<Failure>>,
+    pub(crate) failure: Option<Arc<Failure>>,
 }
 
 /// What keeps profiles from being ready: nothing, where both are empty.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Readiness {
+pub(crate) struct Readiness {
     /// The names of those that hold no servable credentials.
-    pub without_credentials: Vec<String>,
+    pub(crate) without_credentials: Vec<String>,
     /// The names of those that are not yet in their file.
-    pub unwritten: Vec<String>,
+    pub(crate) unwritten: Vec<String>,
 }
 
 /// The writing end of one profile.
-pub struct Publisher {
+pub(crate) struct Publisher {
     profile: Arc<Profile>,
     store: Arc<Store>,
 }
 
 impl Store {
     /// A store without profiles.
-    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
             profiles: watch::Sender::new(Arc::from([])),
             changes: watch::Sender::new(0),
@@ -77,7 +78,7 @@ impl Store {
     }
 
     /// Takes over a new list of profiles; one that was here before keeps what it holds. Gives the writing ends in order.
-    pub fn set_profiles(self: &Arc<Self>, chains: &[Chain]) -> Vec<Publisher> {
+    pub(crate) fn set_profiles(self: &Arc<Self>, chains: &[ChainPlan]) -> Vec<Publisher> {
         let before = self.profiles();
         let profiles: Arc<[Arc<Profile>]> = chains
             .iter()
@@ -100,24 +101,24 @@ impl Store {
     }
 
     /// The profiles, the first of them the default one.
-    pub fn profiles(&self) -> Arc<[Arc<Profile>]> {
+    pub(crate) fn profiles(&self) -> Arc<[Arc<Profile>]> {
         Arc::clone(&self.profiles.borrow())
     }
 
     /// Tells of every change to any profile, or to their list.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
     /// The clock that leases are measured by.
-    pub fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         self.clock.now()
     }
 
     /// What keeps the profiles, all or the one asked for, from being ready.
     ///
     /// `None` where there is no such profile.
-    pub fn readiness(&self, only: Option<&str>) -> Option<Readiness> {
+    pub(crate) fn readiness(&self, only: Option<&str>) -> Option<Readiness> {
         let now = self.now();
         let profiles = self.profiles();
         let asked: Vec<_> = profiles.iter().filter(|profile| only.is_none_or(|name| name == profile.name)).collect();
@@ -134,7 +135,7 @@ impl Store {
     }
 
     /// Of a profile that comes from now on nobody is told that it is ready before it has been written into a file.
-    pub fn await_file(&self) {
+    pub(crate) fn await_file(&self) {
         self.has_file.store(true, Ordering::Relaxed);
     }
 
@@ -145,32 +146,32 @@ impl Store {
 
 impl Profile {
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// The role that its credentials belong to.
-    pub fn role_arn(&self) -> Option<&RoleArn> {
+    pub(crate) fn role_arn(&self) -> Option<&RoleArn> {
         self.role_arn.as_ref()
     }
 
     /// The region that applications are told, where one is known.
-    pub fn region(&self) -> Option<&Region> {
+    pub(crate) fn region(&self) -> Option<&Region> {
         self.region.as_ref()
     }
 
     /// What is known of it now.
-    pub fn state(&self) -> State {
+    pub(crate) fn state(&self) -> ProfileState {
         self.state.borrow().clone()
     }
 
     /// Its credentials are in their file.
-    pub fn mark_written(&self) {
+    pub(crate) fn mark_written(&self) {
         self.awaits_file.store(false, Ordering::Relaxed);
     }
 
     /// Its credentials with their generation, as long as they may be served.
-    pub fn servable(&self, now: Moment) -> Option<(Arc<Lease>, u64)> {
+    pub(crate) fn servable(&self, now: Moment) -> Option<(Arc<Lease>, u64)> {
         let state = self.state.borrow();
         let lease = state.lease.as_ref().filter(|lease| lease.window.is_servable(now))?;
         Some((Arc::clone(lease), state.generation))
@@ -178,7 +179,7 @@ impl Profile {
 
     /// As [`Self::servable`], but the first credentials are waited for a moment: a client that starts together with credvend
     /// may not ask twice.
-    pub async fn servable_soon(&self, clock: &dyn Clock) -> Option<(Arc<Lease>, u64)> {
+    pub(crate) async fn servable_soon(&self, clock: &dyn Clock) -> Option<(Arc<Lease>, u64)> {
         let has_begun = self.state.borrow().lease.is_some();
         if !has_begun {
             let mut state = self.state.subscribe();
@@ -194,7 +195,7 @@ impl Profile {
 
 impl Publisher {
     /// Hands new credentials to every reader.
-    pub fn publish(&self, lease: Lease) {
+    pub(crate) fn publish(&self, lease: Lease) {
         self.profile.state.send_modify(|state| {
             state.lease = Some(Arc::new(lease));
             state.generation = next_generation();
@@ -204,7 +205,7 @@ impl Publisher {
     }
 
     /// Keeps why an attempt failed; what was published before stays.
-    pub fn failed(&self, failure: Failure) {
+    pub(crate) fn failed(&self, failure: Failure) {
         self.profile.state.send_modify(|state| state.failure = Some(Arc::new(failure)));
         self.store.touch();
     }

@@ -5,10 +5,12 @@
 //! A token goes into a form body, never into a URL.
 //! [API reference](https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html).
 
-pub mod cause;
-pub mod endpoint;
-pub mod error;
-pub mod reach;
+pub(crate) mod cause;
+pub(crate) mod endpoint;
+pub(crate) mod error;
+pub(crate) mod reach;
+pub(crate) mod recovery;
+mod refusal;
 mod request;
 mod response;
 mod sign;
@@ -16,22 +18,23 @@ mod transport;
 
 use std::sync::Arc;
 
-pub use endpoint::Endpoint;
-pub use error::{Refusal, StsError};
-pub use request::{AssumeRole, AssumeRoleWithWebIdentity, SessionParameters, Tag};
-pub use response::{CallerIdentity, Issued};
-pub use transport::Proxies;
+pub(crate) use endpoint::Endpoint;
+pub(crate) use error::StsError;
+pub(crate) use refusal::Refusal;
+pub(crate) use request::{AssumeRole, AssumeRoleWithWebIdentity, SessionParameters, Tag};
+pub(crate) use response::{CallerIdentity, Issued};
+pub(crate) use transport::Proxies;
 
 use crate::{
     clock::{Clock, StsClock},
     credentials::Credentials,
     scrubber::Scrubber,
-    sts::{request::Form, response::Answer, transport::Transport},
+    sts::{request::Form, response::StsResponse, transport::Transport},
 };
 
 /// What is asked of STS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// A web identity token for a role's credentials; nothing signs the call.
     AssumeRoleWithWebIdentity,
     /// Credentials for those of another role.
@@ -42,7 +45,7 @@ pub enum Action {
 
 impl Action {
     /// Its name on the wire.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::AssumeRoleWithWebIdentity => "AssumeRoleWithWebIdentity",
             Self::AssumeRole => "AssumeRole",
@@ -52,7 +55,7 @@ impl Action {
 }
 
 /// A client for one set of roots and proxies; its connections are shared by every endpoint.
-pub struct Client {
+pub(crate) struct Client {
     transport: Transport,
     clock: Arc<dyn Clock>,
     sts_clock: Arc<StsClock>,
@@ -63,7 +66,7 @@ impl Client {
     ///
     /// # Errors
     /// Where a proxy's URL is none.
-    pub fn new(
+    pub(crate) fn new(
         tls: rustls::ClientConfig,
         proxies: &Proxies,
         clock: Arc<dyn Clock>,
@@ -73,7 +76,7 @@ impl Client {
     }
 
     /// STS's time, as far as its answers told it.
-    pub fn sts_clock(&self) -> &StsClock {
+    pub(crate) fn sts_clock(&self) -> &StsClock {
         &self.sts_clock
     }
 
@@ -82,7 +85,7 @@ impl Client {
     ///
     /// # Errors
     /// Where STS was not reached, refused, or answered with something else.
-    pub async fn assume_role_with_web_identity(
+    pub(crate) async fn assume_role_with_web_identity(
         &self,
         endpoint: &Endpoint,
         request: &AssumeRoleWithWebIdentity<'_>,
@@ -97,7 +100,7 @@ impl Client {
     ///
     /// # Errors
     /// Where STS was not reached, refused, or answered with something else.
-    pub async fn assume_role(
+    pub(crate) async fn assume_role(
         &self,
         endpoint: &Endpoint,
         signer: &Credentials,
@@ -113,7 +116,11 @@ impl Client {
     ///
     /// # Errors
     /// Where STS was not reached, refused, or answered with something else.
-    pub async fn caller_identity(&self, endpoint: &Endpoint, signer: &Credentials) -> Result<CallerIdentity, StsError> {
+    pub(crate) async fn caller_identity(
+        &self,
+        endpoint: &Endpoint,
+        signer: &Credentials,
+    ) -> Result<CallerIdentity, StsError> {
         let scrubber = Scrubber::new([signer.expose_secret_access_key(), signer.expose_session_token()]);
         let form = request::caller_identity();
         let answer = self.post(endpoint, Action::GetCallerIdentity, form, Some(signer), &scrubber).await?;
@@ -121,7 +128,7 @@ impl Client {
     }
 
     /// Learns STS's time: whatever it answers to an unsigned question, it says when.
-    pub async fn ask_time(&self, endpoint: &Endpoint) {
+    pub(crate) async fn ask_time(&self, endpoint: &Endpoint) {
         let form = request::caller_identity();
         let _ = self.post(endpoint, Action::GetCallerIdentity, form, None, &Scrubber::new([])).await;
     }
@@ -134,13 +141,13 @@ impl Client {
         form: Form,
         signer: Option<&Credentials>,
         scrubber: &Scrubber<'_>,
-    ) -> Result<Answer, StsError> {
+    ) -> Result<StsResponse, StsError> {
         let headers = match signer {
             None => Vec::new(),
             Some(signer) => sign::headers(endpoint, &form, signer, self.sts_clock.time(self.clock.now())),
         };
         let received = self.transport.post(endpoint, form, headers).await?;
-        let answer = Answer::of(received, endpoint, action, scrubber);
+        let answer = StsResponse::of(received, endpoint, action, scrubber);
         if let Some(date) = answer.as_ref().map_or_else(StsError::date, |answer| answer.date) {
             self.sts_clock.learn(date, self.clock.now());
         }
@@ -150,7 +157,7 @@ impl Client {
     fn issued(
         &self,
         endpoint: &Endpoint,
-        answer: Answer,
+        answer: StsResponse,
         action: Action,
         role_arn: &crate::arn::RoleArn,
     ) -> Result<Issued, StsError> {

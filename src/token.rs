@@ -16,7 +16,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 
-pub use claims::{Audience, Bound, Claims, Kubernetes};
+pub(crate) use claims::Claims;
 
 use crate::{bounded_file, credentials::Expiry};
 
@@ -25,19 +25,19 @@ const LONGEST: u64 = 20_000;
 
 /// A web identity token as it stands in its file, without surrounding white space.
 #[derive(Debug)]
-pub struct WebIdentityToken {
+pub(crate) struct WebIdentityToken {
     text: SecretString,
     claims: Claims,
 }
 
 impl WebIdentityToken {
     /// The token, exposed.
-    pub fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         self.text.expose_secret()
     }
 
     /// What it says of itself.
-    pub fn claims(&self) -> &Claims {
+    pub(crate) fn claims(&self) -> &Claims {
         &self.claims
     }
 
@@ -57,16 +57,16 @@ impl WebIdentityToken {
 
 /// Where a token is found. Nothing is kept of its content between two uses: the kubelet replaces it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TokenFile(PathBuf);
+pub(crate) struct TokenFile(PathBuf);
 
 impl TokenFile {
     /// A token file at `path`.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
@@ -74,16 +74,16 @@ impl TokenFile {
     ///
     /// # Errors
     /// Where the file cannot be read or holds no JWT.
-    pub fn read(&self) -> Result<WebIdentityToken, TokenError> {
+    pub(crate) fn read(&self) -> Result<WebIdentityToken, TokenError> {
         let text = match bounded_file::read(&self.0, LONGEST) {
             // The kubelet swaps `..data`; a path resolved just before can lose its directory once.
             Err(error) if error.kind() == io::ErrorKind::NotFound => bounded_file::read(&self.0, LONGEST),
             other => other,
         };
-        let text = text.map_err(|error| self.error(Problem::of_io(&error)))?;
+        let text = text.map_err(|error| self.error(TokenProblem::of_io(&error)))?;
         match text.trim() {
-            "" => Err(self.error(Problem::Empty)),
-            token => WebIdentityToken::parse(token).map_err(|why| self.error(Problem::Malformed(why))),
+            "" => Err(self.error(TokenProblem::Empty)),
+            token => WebIdentityToken::parse(token).map_err(|why| self.error(TokenProblem::Malformed(why))),
         }
     }
 
@@ -91,30 +91,30 @@ impl TokenFile {
     ///
     /// # Errors
     /// Where it had.
-    pub fn refuse_expired(&self, token: &WebIdentityToken, now: SystemTime) -> Result<(), TokenError> {
+    pub(crate) fn refuse_expired(&self, token: &WebIdentityToken, now: SystemTime) -> Result<(), TokenError> {
         match token.claims.expiry() {
             Some(expiry) if expiry <= now => {
-                Err(self.error(Problem::Expired { expiry: expiry.into(), now: now.into() }))
+                Err(self.error(TokenProblem::Expired { expiry: expiry.into(), now: now.into() }))
             }
             _ => Ok(()),
         }
     }
 
-    fn error(&self, problem: Problem) -> TokenError {
+    fn error(&self, problem: TokenProblem) -> TokenError {
         TokenError { path: self.0.clone(), problem }
     }
 }
 
 /// Why there is no token to exchange.
 #[derive(Clone, Debug)]
-pub struct TokenError {
+pub(crate) struct TokenError {
     path: PathBuf,
-    problem: Problem,
+    problem: TokenProblem,
 }
 
 /// What is wrong with a token or its file.
 #[derive(Clone, Debug)]
-enum Problem {
+enum TokenProblem {
     Missing,
     PermissionDenied { uid: u32 },
     NotAFile,
@@ -126,7 +126,7 @@ enum Problem {
     Expired { expiry: Expiry, now: Expiry },
 }
 
-impl Problem {
+impl TokenProblem {
     fn of_io(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Missing,
@@ -143,25 +143,25 @@ impl std::error::Error for TokenError {}
 
 impl TokenError {
     /// What is wrong, with the file's path.
-    pub fn what(&self) -> String {
+    pub(crate) fn what(&self) -> String {
         format!("web identity token file {}: {}", self.path.display(), self.problem)
     }
 
     /// What to do about it.
-    pub fn mend(&self) -> &'static str {
+    pub(crate) fn help(&self) -> &'static str {
         match &self.problem {
-            Problem::Missing => {
+            TokenProblem::Missing => {
                 "mount a projected serviceAccountToken volume there, or name its path with --web-identity-token-file"
             }
-            Problem::PermissionDenied { .. } => {
+            TokenProblem::PermissionDenied { .. } => {
                 "set fsGroup in the pod's securityContext and leave the volume's defaultMode alone"
             }
-            Problem::NotAFile => "name the token's file, not its directory",
-            Problem::TooLarge | Problem::NotText => "name the token's file",
-            Problem::Unreadable(_) => "see that the volume is mounted and readable",
-            Problem::Empty => "the kubelet writes the token: see the pod's events, and that no subPath mounts it",
-            Problem::Malformed(_) => "name the file that the kubelet projects",
-            Problem::Expired { .. } => {
+            TokenProblem::NotAFile => "name the token's file, not its directory",
+            TokenProblem::TooLarge | TokenProblem::NotText => "name the token's file",
+            TokenProblem::Unreadable(_) => "see that the volume is mounted and readable",
+            TokenProblem::Empty => "the kubelet writes the token: see the pod's events, and that no subPath mounts it",
+            TokenProblem::Malformed(_) => "name the file that the kubelet projects",
+            TokenProblem::Expired { .. } => {
                 "the kubelet renews it: mount the directory rather than a subPath, and check the node's clock"
             }
         }
@@ -170,11 +170,11 @@ impl TokenError {
 
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.what(), self.mend())
+        write!(f, "{}; {}", self.what(), self.help())
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for TokenProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("no such file"),

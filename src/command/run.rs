@@ -15,26 +15,30 @@ use tokio::{
 pub(super) use self::servers::bind;
 
 use self::servers::Servers;
-use super::{Exit, Failed, oneshot, read_identity};
+use crate::cli::SinkArgs;
 use crate::{
     app::App,
-    chain::Chain,
-    cli::{IdentityArgs, ListenArgs},
+    cli::IdentityArgs,
+    command::{CommandError, Exit, oneshot, read_identity},
     config::{
-        self, Identity, Mistakes,
+        self, Identity,
         env::Environment,
+        errors::ConfigErrors,
         sinks::{self, Sinks},
     },
-    loopback,
-    shutdown::{Asked, Signals},
+    http::{
+        authorization::{Authorization, TokenLocation},
+        loopback,
+    },
+    plan::ChainPlan,
+    process::{
+        blocking::spawn_blocking,
+        shutdown::{ShutdownSignal, ShutdownSignals},
+    },
     sink::{
         config_file::{ConfigFile, Token},
-        endpoint::{
-            CREDENTIALS_PATH,
-            authorization::{Authorization, Source},
-        },
+        endpoint::CREDENTIALS_PATH,
         file::CredentialsFile,
-        off_thread,
     },
 };
 
@@ -54,7 +58,7 @@ use crate::{
   credvend run --once --credentials-file /aws/credentials
 
 Signals: SIGTERM and SIGINT end it, after --drain; SIGHUP reads the configuration again and refreshes now.")]
-pub struct Args {
+pub(crate) struct Args {
     /// Fill the file sinks once and exit; never listen
     #[arg(long)]
     pub(super) once: bool,
@@ -70,59 +74,10 @@ pub struct Args {
     sinks: SinkArgs,
 }
 
-/// Where credentials go.
-#[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "Sinks")]
-pub struct SinkArgs {
-    /// Make an authorization token at start (or keep the file's own) and require it [env: CREDVEND_AUTH_TOKEN_FILE]
-    #[arg(long, value_name = "FILE")]
-    pub auth_token_file: Option<String>,
-
-    /// One authorization token a profile, in `DIR/<profile>`, that opens its path alone [env: CREDVEND_AUTH_TOKEN_DIR]
-    #[arg(long, value_name = "DIR")]
-    pub auth_token_dir: Option<String>,
-
-    /// Allow --listen on an address that other machines reach; needs an authorization token
-    #[arg(long)]
-    pub allow_remote: bool,
-
-    /// Shared credentials file to keep up to date [env: CREDVEND_CREDENTIALS_FILE]
-    #[arg(long, value_name = "FILE")]
-    pub credentials_file: Option<String>,
-
-    /// Section in that file [env: CREDVEND_CREDENTIALS_PROFILE] [default: default, or each profile's own name]
-    #[arg(long, value_name = "NAME")]
-    pub credentials_profile: Option<String>,
-
-    /// AWS config file whose profiles ask this process by credential_process [env: CREDVEND_CONFIG_FILE]
-    #[arg(long, value_name = "FILE")]
-    pub config_file: Option<String>,
-
-    /// The credvend binary as that file's readers find it [env: CREDVEND_CONFIG_FILE_BINARY] [default: this one]
-    #[arg(long, value_name = "FILE")]
-    pub config_file_binary: Option<String>,
-
-    /// Address of an instance metadata service (IMDSv2 alone) for the first profile [env: CREDVEND_IMDS_LISTEN]
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub imds_listen: Option<String>,
-
-    /// Mode of written files [env: CREDVEND_FILE_MODE] [default: 0600]
-    #[arg(long, value_name = "OCTAL")]
-    pub file_mode: Option<String>,
-
-    /// How long to go on serving after SIGTERM [env: CREDVEND_DRAIN] [default: 0s]
-    #[arg(long, value_name = "DURATION")]
-    pub drain: Option<String>,
-
-    /// Where to listen.
-    #[command(flatten)]
-    pub listeners: ListenArgs,
-}
-
 /// Runs until a signal ends it, or with `--once` until the files are filled.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     if args.timeout.is_some() && !args.once {
-        return Err(Mistakes::one("--timeout bounds --once: a run without it goes on until a signal").into());
+        return Err(ConfigErrors::one("--timeout bounds --once: a run without it goes on until a signal").into());
     }
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     // Before anything that takes time: a signal that comes meanwhile waits.
@@ -139,33 +94,34 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
     }
 }
 
-fn signals() -> Result<Signals, Failed> {
-    Signals::new().map_err(|error| Failed::new(Exit::Other, format!("signals cannot be handled: {error}")))
+fn signals() -> Result<ShutdownSignals, CommandError> {
+    ShutdownSignals::new()
+        .map_err(|error| CommandError::new(Exit::Other, format!("signals cannot be handled: {error}")))
 }
 
 /// Fills the files.
-async fn once(app: &App, identity: &Identity, sinks: &Sinks, timeout: Duration) -> Result<(), Failed> {
+async fn once(app: &App, identity: &Identity, sinks: &Sinks, timeout: Duration) -> Result<(), CommandError> {
     let clock = &**app.clock();
     let begun = clock.now();
-    let links = app.links(identity)?;
+    let providers = app.providers(&identity.chains, &identity.proxies)?;
     let file = oneshot::written_within(clock, begun, timeout, probed_file(sinks)).await??;
     let publishers = app.store().set_profiles(&identity.chains);
     write_config_file(&identity.chains, config_file(sinks, None)?.as_ref()).await?;
     let mut asked = JoinSet::new();
-    for (link, publisher) in links.into_iter().zip(publishers) {
+    for (provider, publisher) in providers.into_iter().zip(publishers) {
         let clock = Arc::clone(app.clock());
         asked.spawn(async move {
-            publisher.publish(oneshot::provide_within(&*link, &*clock, timeout).await?);
-            Ok::<_, Failed>(())
+            publisher.publish(oneshot::provide_within(&*provider, &*clock, timeout).await?);
+            Ok::<_, CommandError>(())
         });
     }
     while let Some(done) = asked.join_next().await {
-        done.unwrap_or_else(|_| Err(Failed::new(Exit::Other, "an exchange was cut off")))?;
+        done.unwrap_or_else(|_| Err(CommandError::new(Exit::Other, "an exchange was cut off")))?;
     }
     match file {
         Some(file) => {
             let written = oneshot::written_within(clock, begun, timeout, file.write(app.store())).await?;
-            file.log(written.map_err(|error| Failed::new(Exit::Sink, error))?);
+            file.log(written.map_err(|error| CommandError::new(Exit::Sink, error))?);
             Ok(())
         }
         None => Ok(()),
@@ -178,9 +134,9 @@ async fn keep(
     sinks: &Sinks,
     args: &Args,
     env: &dyn Environment,
-    mut signals: Signals,
-) -> Result<(), Failed> {
-    let links = app.links(&identity)?;
+    mut signals: ShutdownSignals,
+) -> Result<(), CommandError> {
+    let providers = app.providers(&identity.chains, &identity.proxies)?;
     let file = probed_file(sinks).await?;
     if file.is_some() {
         app.store().await_file();
@@ -193,13 +149,13 @@ async fn keep(
 
     // Before the first credentials, so that whoever waits for those finds the file.
     write_config_file(&identity.chains, config_file.as_ref()).await?;
-    app.keep_fresh(&identity.chains, links);
+    app.keep_fresh(&identity.chains, providers);
     let writing = file.map(|file| {
         let (store, clock, metrics) = (app.store(), app.clock(), app.metrics());
         tokio::spawn(file.keep_written(Arc::clone(store), Arc::clone(clock), Arc::clone(metrics)))
     });
 
-    while signals.next().await == Asked::Reload {
+    while signals.next().await == ShutdownSignal::Reload {
         reload(app, &authorization, args, sinks, config_file.as_ref(), env).await;
     }
     tracing::info!(drain = ?sinks.drain, "ending");
@@ -223,36 +179,36 @@ async fn reload(
         let identity = read_identity(&args.identity, env)?;
         sinks::sinks(&args.sinks, false, &identity.chains, env)?;
         config::refuse_own_endpoint(&identity, sinks)?;
-        let links = app.links(&identity)?;
+        let providers = app.providers(&identity.chains, &identity.proxies)?;
         load_authorization(app, authorization, &identity, sinks.auth_token_dir.is_some()).await?;
-        Ok::<_, Failed>((identity, links))
+        Ok::<_, CommandError>((identity, providers))
     };
     match reloaded.await {
-        Ok((identity, links)) => {
+        Ok((identity, providers)) => {
             tracing::info!(profiles = identity.chains.len(), "configuration read again");
-            if let Err(Failed { line, .. }) = write_config_file(&identity.chains, config_file).await {
+            if let Err(CommandError { line, .. }) = write_config_file(&identity.chains, config_file).await {
                 tracing::error!(error = line, "config file not written");
             }
-            app.keep_fresh(&identity.chains, links);
+            app.keep_fresh(&identity.chains, providers);
         }
-        Err(Failed { line, .. }) => {
+        Err(CommandError { line, .. }) => {
             tracing::error!(error = line, "configuration not usable: the one before stays");
         }
     }
 }
 
-async fn probed_file(sinks: &Sinks) -> Result<Option<CredentialsFile>, Failed> {
+async fn probed_file(sinks: &Sinks) -> Result<Option<CredentialsFile>, CommandError> {
     let Some(path) = sinks.credentials_file.clone() else { return Ok(None) };
     let file = CredentialsFile { path, mode: sinks.file_mode, section: sinks.credentials_profile.clone() };
-    file.probe().await.map_err(|error| Failed::new(Exit::Sink, error))?;
+    file.probe().await.map_err(|error| CommandError::new(Exit::Sink, error))?;
     Ok(Some(file))
 }
 
-async fn authorization(app: &App, identity: &Identity, sinks: &Sinks) -> Result<Arc<Authorization>, Failed> {
+async fn authorization(app: &App, identity: &Identity, sinks: &Sinks) -> Result<Arc<Authorization>, CommandError> {
     let source = match (&sinks.auth_token_file, &sinks.auth_token_dir) {
-        (Some(path), _) => Source::File(path.clone()),
-        (None, Some(directory)) => Source::Directory(directory.clone()),
-        (None, None) => Source::Open,
+        (Some(path), _) => TokenLocation::File(path.clone()),
+        (None, Some(directory)) => TokenLocation::Directory(directory.clone()),
+        (None, None) => TokenLocation::Open,
     };
     let authorization = Arc::new(Authorization::new(source, sinks.file_mode));
     load_authorization(app, &authorization, identity, false).await?;
@@ -264,15 +220,15 @@ async fn load_authorization(
     authorization: &Arc<Authorization>,
     identity: &Identity,
     rotate: bool,
-) -> Result<(), Failed> {
+) -> Result<(), CommandError> {
     let profiles: Vec<String> = identity.chains.iter().map(|chain| chain.profile.clone()).collect();
     let (authorization, now) = (Arc::clone(authorization), app.clock().now());
-    let loaded = off_thread(move || authorization.load(&profiles, rotate, now)).await;
-    loaded.map_err(|error| Failed::new(Exit::Sink, error))
+    let loaded = spawn_blocking(move || authorization.load(&profiles, rotate, now)).await;
+    loaded.map_err(|error| CommandError::new(Exit::Sink, error))
 }
 
 /// The config file to write, with the endpoint that was bound in it.
-fn config_file(sinks: &Sinks, bound: Option<SocketAddr>) -> Result<Option<ConfigFile>, Failed> {
+fn config_file(sinks: &Sinks, bound: Option<SocketAddr>) -> Result<Option<ConfigFile>, CommandError> {
     let Some(settings) = &sinks.config_file else { return Ok(None) };
     let address = bound.or(sinks.listeners.credentials.first().copied()).map(loopback::reachable);
     // Its readers work in other directories.
@@ -280,7 +236,10 @@ fn config_file(sinks: &Sinks, bound: Option<SocketAddr>) -> Result<Option<Config
     let binary = match &settings.binary {
         Some(binary) => absolute(binary),
         None => std::env::current_exe().map_err(|error| {
-            Failed::new(Exit::Other, format!("this binary's path: {}; name it with --config-file-binary", error.kind()))
+            CommandError::new(
+                Exit::Other,
+                format!("this binary's path: {}; name it with --config-file-binary", error.kind()),
+            )
         })?,
     };
     let token = match (&sinks.auth_token_file, &sinks.auth_token_dir) {
@@ -291,8 +250,8 @@ fn config_file(sinks: &Sinks, bound: Option<SocketAddr>) -> Result<Option<Config
     Ok(Some(ConfigFile { path: settings.path.clone(), mode: sinks.file_mode, binary, url, token }))
 }
 
-async fn write_config_file(chains: &[Chain], file: Option<&ConfigFile>) -> Result<(), Failed> {
+async fn write_config_file(chains: &[ChainPlan], file: Option<&ConfigFile>) -> Result<(), CommandError> {
     let Some(file) = file else { return Ok(()) };
     let profiles = chains.iter().map(|chain| (chain.profile.as_str(), chain.region.as_ref()));
-    file.write(profiles).await.map_err(|error| Failed::new(Exit::Sink, error))
+    file.write(profiles).await.map_err(|error| CommandError::new(Exit::Sink, error))
 }

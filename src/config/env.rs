@@ -24,7 +24,7 @@ pub trait Environment {
 
 /// The process's own environment.
 #[derive(Clone, Copy, Debug)]
-pub struct ProcessEnvironment;
+pub(crate) struct ProcessEnvironment;
 
 impl Environment for ProcessEnvironment {
     #[expect(clippy::disallowed_methods, reason = "the one place where the environment enters")]

@@ -2,7 +2,7 @@
 //!
 //! In: a file's bytes. Out: its lines, each cut into content and line ending, and what a line's content is to an SDK.
 
-use super::read::Problem;
+use super::syntax_error::Problem;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 

@@ -3,49 +3,14 @@
 //! In: the kind of the file and its bytes. Out: a [`SharedFile`], or the first line for which an SDK refuses the file.
 //! A section or a property that is skipped is still held to the syntax, as SDKs hold it.
 
-use thiserror::Error;
-
 use super::line::{
     Document, Line, Shape, is_comment_start, is_valid_name, is_white_space, name_and_value, trim, without_comment,
 };
+use super::syntax_error::{Problem, SyntaxError};
 use super::{COMMENT_PREFIX, FileKind, Property, Section, SharedFile, Warning};
 
-/// The line for which a file is refused.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error("line {line}: {problem}")]
-pub struct SyntaxError {
-    /// From 1.
-    pub line: usize,
-    /// What is wrong with it.
-    pub problem: Problem,
-}
-
-/// What can be wrong with a line. The line itself is never shown: it may hold a secret key.
-#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[non_exhaustive]
-pub enum Problem {
-    /// A property above the first header.
-    #[error("a property stands before any section header")]
-    OutsideSection,
-    /// An indented line with nothing above it to belong to.
-    #[error("an indented line has no property above it that it could continue; remove the white space in front")]
-    NothingToContinue,
-    /// `[name`, or something other than a comment behind `]`.
-    #[error("a section header must end with `]`")]
-    UnclosedHeader,
-    /// A line that is not `name = value`.
-    #[error("a property is written `name = value`, and there is no `=`")]
-    MissingEquals,
-    /// `= value`.
-    #[error("there is no name before the `=`")]
-    EmptyName,
-    /// A value that cannot be text.
-    #[error("a value is not UTF-8")]
-    NotUtf8,
-}
-
 /// Reads a file as an SDK does.
-pub fn read(kind: FileKind, bytes: &[u8]) -> Result<SharedFile, SyntaxError> {
+pub(crate) fn read(kind: FileKind, bytes: &[u8]) -> Result<SharedFile, SyntaxError> {
     let mut reader = Reader::new(kind);
     let mut line_above: &[u8] = b"";
     for line in Document::new(bytes).lines {

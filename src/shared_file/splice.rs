@@ -16,7 +16,7 @@ use super::{COMMENT_PREFIX, CREDENTIAL_KEYS, SectionUpdate};
 const LEGACY_SESSION_TOKEN_KEY: &[u8] = b"aws_security_token";
 
 /// Puts the updates into an existing file; an empty file gives just their sections.
-pub fn splice(existing: &[u8], updates: &[SectionUpdate<'_>]) -> Vec<u8> {
+pub(crate) fn splice(existing: &[u8], updates: &[SectionUpdate<'_>]) -> Vec<u8> {
     let document = Document::new(existing);
     let mut output = Output::new(&document, existing.len());
     let mut wanted: HashMap<&[u8], Wanted<'_>> = HashMap::new();

@@ -12,7 +12,7 @@ use super::line::is_valid_name;
 
 /// The credentials of one profile, in a form that the file can carry.
 #[derive(Clone, Copy)]
-pub struct SectionUpdate<'a> {
+pub(crate) struct SectionUpdate<'a> {
     pub(super) profile: &'a str,
     /// In the order of [`CREDENTIAL_KEYS`].
     pub(super) values: [&'a str; CREDENTIAL_KEYS.len()],
@@ -21,7 +21,7 @@ pub struct SectionUpdate<'a> {
 
 impl<'a> SectionUpdate<'a> {
     /// Refuses a profile name or a value that SDKs would not read back as it is.
-    pub fn new(
+    pub(crate) fn new(
         profile: &'a str,
         access_key_id: &'a str,
         secret_access_key: &'a str,
@@ -51,7 +51,7 @@ impl fmt::Debug for SectionUpdate<'_> {
 /// Why something cannot be written to a credentials file.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
-pub enum UpdateError {
+pub(crate) enum UpdateError {
     /// A profile that needs another name.
     #[error(
         "profile name {name:?} cannot stand in an AWS credentials file: it may hold letters, digits and _-/.%@:+ only"
@@ -77,13 +77,13 @@ pub enum UpdateError {
 }
 
 /// Whether a section that we write may have that name. One that is called so by somebody else is read all the same.
-pub fn check_section_name(name: &str) -> Result<(), UpdateError> {
+pub(crate) fn check_section_name(name: &str) -> Result<(), UpdateError> {
     check_profile_name(name)?;
     if name == "DEFAULT" { Err(UpdateError::DefaultSection) } else { Ok(()) }
 }
 
 /// Whether a profile can have that name.
-pub fn check_profile_name(name: &str) -> Result<(), UpdateError> {
+pub(crate) fn check_profile_name(name: &str) -> Result<(), UpdateError> {
     if is_valid_name(name.as_bytes()) { Ok(()) } else { Err(UpdateError::ProfileName { name: name.to_owned() }) }
 }
 

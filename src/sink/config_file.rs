@@ -9,11 +9,11 @@ use std::path::PathBuf;
 
 use ini::{Ini, LineSeparator, WriteOption};
 
-use super::{
-    file::replace::{ReplaceError, replace},
-    off_thread,
+use crate::{
+    arn::Region,
+    atomic_file::{ReplaceError, replace},
+    process::blocking::spawn_blocking,
 };
-use crate::arn::Region;
 
 /// The first line of every file of ours.
 const MARK: &str = "# Written by credvend run, which replaces it as a whole.";
@@ -24,22 +24,22 @@ const TIMEOUT: &str = "20s";
 
 /// A config file that is kept up to date.
 #[derive(Clone, Debug)]
-pub struct ConfigFile {
+pub(crate) struct ConfigFile {
     /// Where it is.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its mode.
-    pub mode: u32,
+    pub(crate) mode: u32,
     /// The binary as its readers find it.
-    pub binary: PathBuf,
+    pub(crate) binary: PathBuf,
     /// The URL of the endpoint, up to the profile's name.
-    pub url: String,
+    pub(crate) url: String,
     /// Where readers find the authorization token, where one is required.
-    pub token: Option<Token>,
+    pub(crate) token: Option<Token>,
 }
 
 /// An authorization token's place.
 #[derive(Clone, Debug)]
-pub enum Token {
+pub(crate) enum Token {
     /// One file for every profile.
     File(PathBuf),
     /// A file named like the profile in this directory.
@@ -48,7 +48,7 @@ pub enum Token {
 
 /// Why the file is not written.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigFileError {
+pub(crate) enum ConfigFileError {
     /// It cannot be replaced.
     #[error("config file not written: {0}")]
     Replace(#[from] ReplaceError),
@@ -65,7 +65,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// Where that is not possible.
-    pub async fn write<'a>(
+    pub(crate) async fn write<'a>(
         &self,
         profiles: impl Iterator<Item = (&'a str, Option<&'a Region>)>,
     ) -> Result<(), ConfigFileError> {
@@ -102,7 +102,7 @@ impl ConfigFile {
         let _ = file.write_to_opt(&mut text, options);
 
         let file = self.clone();
-        off_thread(move || {
+        spawn_blocking(move || {
             replace(&file.path, file.mode, |existing| {
                 let is_ours = existing.is_empty() || existing.starts_with(MARK.as_bytes());
                 is_ours.then_some(text).ok_or_else(|| ConfigFileError::NotOurs(file.path.display().to_string()))

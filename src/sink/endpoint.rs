@@ -5,38 +5,36 @@
 //! for up to 0.8 s: some SDKs give up after one second and then go without credentials.
 //! [Container credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
 
-pub mod authorization;
-mod document;
-pub(crate) mod guards;
+mod rendered;
 
-use std::{borrow::Cow, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{
-    Request, Response, StatusCode,
-    body::Incoming,
-    header::{self, HeaderValue},
-};
+use hyper::{Request, Response, StatusCode, body::Incoming, header};
 
-use self::{authorization::Authorization, document::Documents};
 use crate::{
     clock::Clock,
-    health,
-    metrics::Metrics,
-    server::{Handler, json},
-    status::Status,
+    http::{
+        authorization::Authorization,
+        guards,
+        rejection::{Rejection, reject},
+        server::{Handler, json},
+    },
+    observe::{
+        health,
+        metrics::Metrics,
+        status::{self, STATUS_PATH},
+    },
+    sink::endpoint::rendered::Documents,
     store::{Profile, Store},
 };
 
 /// Where the credentials of the first profile are; those of others stand under it.
-pub const CREDENTIALS_PATH: &str = "/v1/credentials";
-
-/// Where the profiles' state is.
-pub(crate) const STATUS_PATH: &str = "/v1/status";
+pub(crate) const CREDENTIALS_PATH: &str = "/v1/credentials";
 
 /// What answers on `--listen`.
-pub struct Endpoint {
+pub(crate) struct CredentialsEndpoint {
     store: Arc<Store>,
     authorization: Arc<Authorization>,
     metrics: Arc<Metrics>,
@@ -46,21 +44,9 @@ pub struct Endpoint {
     bound: SocketAddr,
 }
 
-/// An answer other than credentials.
-pub(crate) struct Rejection {
-    pub(crate) status: StatusCode,
-    pub(crate) message: Cow<'static, str>,
-}
-
-impl Rejection {
-    pub(crate) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, message: message.into() }
-    }
-}
-
-impl Endpoint {
+impl CredentialsEndpoint {
     /// An endpoint for what `store` holds, bound to `bound`.
-    pub fn new(
+    pub(crate) fn new(
         store: &Arc<Store>,
         authorization: &Arc<Authorization>,
         metrics: &Arc<Metrics>,
@@ -88,7 +74,7 @@ impl Endpoint {
             return Ok(response);
         }
         if path == STATUS_PATH {
-            return status(request, &self.store, &self.authorization);
+            return status::respond(request, &self.store, &self.authorization);
         }
         let Some(rest) = path.strip_prefix(CREDENTIALS_PATH) else {
             return Err(Rejection::new(StatusCode::NOT_FOUND, "no such path; credentials are at /v1/credentials"));
@@ -105,7 +91,7 @@ impl Endpoint {
         // Who may not know hears nothing of which profiles there are.
         let offered = request.headers().get_all(header::AUTHORIZATION).iter();
         if !self.authorization.allows(offered, profile.as_deref().map(Profile::name), self.clock.now()) {
-            return Err(unauthorized());
+            return Err(Rejection::unauthorized());
         }
         let profile = profile.ok_or_else(|| Rejection::new(StatusCode::NOT_FOUND, "no such profile is vended here"))?;
         self.credentials(&profile).await
@@ -123,7 +109,7 @@ impl Endpoint {
     }
 }
 
-impl Handler for Endpoint {
+impl Handler for CredentialsEndpoint {
     async fn answer(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
         let response = match self.respond(&request, local).await {
             Ok(response) => response,
@@ -135,53 +121,4 @@ impl Handler for Endpoint {
         self.metrics.answered(response.status().as_u16());
         response
     }
-}
-
-/// The state of the profiles that the request's token opens.
-pub(crate) fn status(
-    request: &Request<Incoming>,
-    store: &Store,
-    authorization: &Authorization,
-) -> Result<Response<Full<Bytes>>, Rejection> {
-    let opened = |profile: Option<&str>| {
-        authorization.allows(request.headers().get_all(header::AUTHORIZATION).iter(), profile, store.now())
-    };
-    if !opened(None) {
-        return Err(unauthorized());
-    }
-    let status = Status::of(store, |profile| opened(Some(profile.name())));
-    // Strings and numbers always serialize.
-    Ok(json(StatusCode::OK, serde_json::to_vec(&status).unwrap_or_default().into()))
-}
-
-fn unauthorized() -> Rejection {
-    Rejection::new(
-        StatusCode::UNAUTHORIZED,
-        "the authorization token is missing or wrong; set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    )
-}
-
-/// An error document. Some SDKs read one spelling of its keys, some the other.
-pub(crate) fn reject(rejection: &Rejection) -> Response<Full<Bytes>> {
-    let Rejection { status, message } = rejection;
-    let code = match *status {
-        StatusCode::BAD_REQUEST => "BadRequest",
-        StatusCode::UNAUTHORIZED => "Unauthorized",
-        StatusCode::FORBIDDEN => "Forbidden",
-        StatusCode::NOT_FOUND => "NotFound",
-        StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowed",
-        _ => "CredentialsUnavailable",
-    };
-    let body = serde_json::json!({ "code": code, "message": message, "Code": code, "Message": message });
-    let mut response = json(*status, body.to_string().into());
-    match *status {
-        StatusCode::METHOD_NOT_ALLOWED => {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
-        }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        _ => {}
-    }
-    response
 }

@@ -6,16 +6,16 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::process;
 use crate::{
     arn::Region,
     credentials::Credentials,
     shared_file::{SectionUpdate, UpdateError, splice},
+    sink::credential_process,
 };
 
 /// A syntax.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// `export NAME='…'` lines, for a POSIX shell to evaluate; before them `unset NAME` for what is inherited and stale.
     Env,
     /// `NAME='…'` lines: the env files of Kubernetes from 1.35 on
@@ -36,7 +36,7 @@ pub enum Format {
 /// Why a syntax cannot carry these credentials. Names the value, never shows it.
 #[derive(Debug, thiserror::Error)]
 #[error("the format {format} cannot carry {what}; use --format json")]
-pub struct NotCarried {
+pub(crate) struct NotCarried {
     what: String,
     format: Format,
 }
@@ -49,24 +49,24 @@ impl NotCarried {
 
 /// What is exported.
 #[derive(Clone, Copy)]
-pub struct Exported<'a> {
+pub(crate) struct Exported<'a> {
     /// The credentials.
-    pub credentials: &'a Credentials,
+    pub(crate) credentials: &'a Credentials,
     /// The region that applications are told.
-    pub region: Option<&'a Region>,
+    pub(crate) region: Option<&'a Region>,
     /// The profile's name.
-    pub profile: &'a str,
+    pub(crate) profile: &'a str,
     /// Whether the environment that the credentials are exported in holds this variable.
-    pub inherits: &'a dyn Fn(&str) -> bool,
+    pub(crate) inherits: &'a dyn Fn(&str) -> bool,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 7] =
+    pub(crate) const ALL: [Self; 7] =
         [Self::Env, Self::Dotenv, Self::Docker, Self::Fish, Self::Powershell, Self::Json, Self::Credentials];
 
     /// The format of this name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
@@ -86,9 +86,9 @@ impl Format {
     ///
     /// # Errors
     /// Where a value holds what the format cannot carry.
-    pub fn render(self, exported: Exported<'_>) -> Result<Zeroizing<String>, NotCarried> {
+    pub(crate) fn render(self, exported: Exported<'_>) -> Result<Zeroizing<String>, NotCarried> {
         match self {
-            Self::Json => Ok(process::document(exported.credentials)),
+            Self::Json => Ok(credential_process::document(exported.credentials)),
             Self::Credentials => section(exported),
             _ => {
                 let mut text = Zeroizing::new(String::with_capacity(4096));

@@ -3,16 +3,14 @@
 //! For CLIs and for SDKs that read the file anew; most read it once a process, so long-lived applications do better with
 //! the endpoint. [Shared files](https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html).
 
-pub mod replace;
-
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use self::replace::{ReplaceError, Replaced};
 use crate::{
+    atomic_file::{self, ReplaceError, Replaced},
     clock::Clock,
-    metrics::Metrics,
+    observe::metrics::Metrics,
+    process::blocking::spawn_blocking,
     shared_file::{SectionUpdate, UpdateError, splice},
-    sink::off_thread,
     store::{Profile, Store},
 };
 
@@ -21,18 +19,18 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A credentials file that is kept up to date.
 #[derive(Clone)]
-pub struct CredentialsFile {
+pub(crate) struct CredentialsFile {
     /// Where it is.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its mode.
-    pub mode: u32,
+    pub(crate) mode: u32,
     /// The section, where it is not the profile's name.
-    pub section: Option<String>,
+    pub(crate) section: Option<String>,
 }
 
 /// Why the file does not hold the credentials.
 #[derive(Debug, thiserror::Error)]
-pub enum FileSinkError {
+pub(crate) enum FileSinkError {
     /// It cannot be replaced.
     #[error("credentials file not written: {0}")]
     Replace(#[from] ReplaceError),
@@ -51,22 +49,22 @@ impl CredentialsFile {
     ///
     /// # Errors
     /// Where it cannot.
-    pub async fn probe(&self) -> Result<(), FileSinkError> {
+    pub(crate) async fn probe(&self) -> Result<(), FileSinkError> {
         let Self { path, mode, .. } = self.clone();
-        Ok(off_thread(move || replace::probe(&path, mode)).await?)
+        Ok(spawn_blocking(move || atomic_file::probe(&path, mode)).await?)
     }
 
     /// Writes the store's credentials, but for those that have expired.
     ///
     /// # Errors
     /// Where they cannot be written.
-    pub async fn write(&self, store: &Arc<Store>) -> Result<Replaced, FileSinkError> {
+    pub(crate) async fn write(&self, store: &Arc<Store>) -> Result<Replaced, FileSinkError> {
         let (file, store) = (self.clone(), Arc::clone(store));
-        off_thread(move || file.write_blocking(&store)).await
+        spawn_blocking(move || file.write_blocking(&store)).await
     }
 
     /// Writes after every change, and again after a failure, until the task is dropped. Profiles are told once they are in it.
-    pub async fn keep_written(self, store: Arc<Store>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) {
+    pub(crate) async fn keep_written(self, store: Arc<Store>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) {
         let mut changes = store.changes();
         let mut written = Vec::new();
         loop {
@@ -100,7 +98,7 @@ impl CredentialsFile {
     }
 
     /// Says so where the file changed.
-    pub fn log(&self, replaced: Replaced) {
+    pub(crate) fn log(&self, replaced: Replaced) {
         if matches!(replaced, Replaced::Written) {
             tracing::info!(path = %self.path.display(), "credentials file written");
         }
@@ -109,7 +107,7 @@ impl CredentialsFile {
     fn write_blocking(&self, store: &Store) -> Result<Replaced, FileSinkError> {
         let mut refused = None;
         // What is written is looked up under the lock: a writer that waited must not put back what it held before.
-        let replaced = replace::replace(&self.path, self.mode, |existing| {
+        let replaced = atomic_file::replace(&self.path, self.mode, |existing| {
             let now = store.now();
             let profiles = store.profiles();
             let leases: Vec<_> = profiles

@@ -23,13 +23,17 @@ use serde::Serialize;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::endpoint::{Rejection, authorization::random_token, guards, reject};
 use crate::{
     arn::RoleArn,
     clock::{Clock, Moment},
     credentials::{Credentials, Expiry},
-    metrics::Metrics,
-    server::{Handler, json},
+    http::{
+        authorization::random_token,
+        guards,
+        rejection::{Rejection, reject},
+        server::{Handler, json},
+    },
+    observe::metrics::Metrics,
     store::{Profile, Store},
 };
 
@@ -37,12 +41,12 @@ const TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
 const TOKEN_TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 
 /// EC2's longest session, six hours.
-const LONGEST_SESSION: u64 = 21_600;
+const MAX_SESSION_SECONDS: u64 = 21_600;
 /// How many sessions there can be; the oldest makes room.
-const MOST_SESSIONS: usize = 256;
+const MAX_SESSIONS: usize = 256;
 
 /// What answers on `--imds-listen`.
-pub struct InstanceMetadata {
+pub(crate) struct InstanceMetadataService {
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
@@ -72,9 +76,14 @@ struct Wire<'a> {
     account_id: Option<&'a str>,
 }
 
-impl InstanceMetadata {
+impl InstanceMetadataService {
     /// The first profile of `store`, on the listener bound to `bound`.
-    pub fn new(store: &Arc<Store>, metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>, bound: SocketAddr) -> Arc<Self> {
+    pub(crate) fn new(
+        store: &Arc<Store>,
+        metrics: &Arc<Metrics>,
+        clock: &Arc<dyn Clock>,
+        bound: SocketAddr,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store: Arc::clone(store),
             metrics: Arc::clone(metrics),
@@ -128,7 +137,7 @@ impl InstanceMetadata {
             return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "PUT is the only method here"));
         }
         let seconds = request.headers().get(TOKEN_TTL).and_then(|value| value.to_str().ok()?.parse().ok());
-        let Some(seconds @ 1..=LONGEST_SESSION) = seconds else {
+        let Some(seconds @ 1..=MAX_SESSION_SECONDS) = seconds else {
             let message = "X-aws-ec2-metadata-token-ttl-seconds must be 1 to 21600";
             return Err(Rejection::new(StatusCode::BAD_REQUEST, message));
         };
@@ -138,7 +147,7 @@ impl InstanceMetadata {
         let now = self.clock.now();
         let mut sessions = self.lock();
         sessions.retain(|session| now.since(session.begun) < session.length);
-        if sessions.len() == MOST_SESSIONS {
+        if sessions.len() == MAX_SESSIONS {
             sessions.pop_front();
         }
         sessions.push_back(Session { token, begun: now, length: Duration::from_secs(seconds) });
@@ -166,7 +175,7 @@ impl InstanceMetadata {
     }
 }
 
-impl Handler for InstanceMetadata {
+impl Handler for InstanceMetadataService {
     async fn answer(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
         let response = self.respond(&request, local).await.unwrap_or_else(|rejection| reject(&rejection));
         self.metrics.answered(response.status().as_u16());

@@ -6,11 +6,11 @@
 //! [Errors of AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors),
 //! [errors common to all actions](https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html).
 
-use super::{Action, Refusal};
+use super::{Action, refusal::Refusal};
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// The role's account has no identity provider for the token's issuer.
     ProviderMissing,
     /// The identity provider does not list the token's audience.
@@ -72,8 +72,17 @@ pub enum Cause {
 }
 
 impl Refusal {
+    /// Returns the cause. A bare AccessDenied is attributed to the trust policy that the action depends on.
+    pub(crate) fn specific_cause(&self) -> Cause {
+        match self.cause() {
+            Cause::Denied if self.action == Action::AssumeRoleWithWebIdentity => Cause::TokenNotTrusted,
+            Cause::Denied => Cause::CallerNotTrusted,
+            cause => cause,
+        }
+    }
+
     /// What it means.
-    pub fn cause(&self) -> Cause {
+    pub(crate) fn cause(&self) -> Cause {
         let says = |words: &str| self.message.contains(words);
         match self.code.strip_suffix("Exception").unwrap_or(&self.code) {
             "InvalidIdentityToken" if says("No OpenIDConnect provider") => Cause::ProviderMissing,

@@ -8,9 +8,9 @@ use crate::arn::{NotValid, Region, RoleArn};
 
 /// An AWS partition: a set of regions with names and hosts of its own.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Partition {
+pub(crate) struct Partition {
     /// Its ID, the second part of every ARN in it.
-    pub id: &'static str,
+    pub(crate) id: &'static str,
     dns_suffix: &'static str,
     dual_stack_dns_suffix: &'static str,
     /// The region that signs where none is known.
@@ -115,31 +115,31 @@ impl Partition {
 
 /// What picks an endpoint.
 #[derive(Clone, Debug, Default)]
-pub struct EndpointSettings {
+pub(crate) struct EndpointSettings {
     /// The region, where one is known.
-    pub region: Option<Region>,
+    pub(crate) region: Option<Region>,
     /// `AWS_USE_FIPS_ENDPOINT`.
-    pub fips: bool,
+    pub(crate) fips: bool,
     /// `AWS_USE_DUALSTACK_ENDPOINT`.
-    pub dual_stack: bool,
+    pub(crate) dual_stack: bool,
     /// `AWS_STS_REGIONAL_ENDPOINTS=legacy`.
-    pub legacy: bool,
+    pub(crate) legacy: bool,
     /// A URL that replaces the table's.
-    pub url: Option<String>,
+    pub(crate) url: Option<String>,
 }
 
 /// Where one call goes and for which region it is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// The URL that is posted to.
-    pub url: String,
+    pub(crate) url: String,
     /// The region in the signature's scope.
-    pub signing_region: String,
+    pub(crate) signing_region: String,
 }
 
 impl Endpoint {
     /// The URL for people: without a slash at its end, and without a user's name and password that it may hold.
-    pub fn url_without_secrets(&self) -> String {
+    pub(crate) fn url_without_secrets(&self) -> String {
         match self.url.split_once("://") {
             Some((scheme, rest)) => {
                 let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -156,7 +156,7 @@ impl EndpointSettings {
     ///
     /// # Errors
     /// Where they do not. One clause to go on from the names of one or both of the two settings.
-    pub fn check_variant(&self) -> Result<(), NotValid> {
+    pub(crate) fn check_variant(&self) -> Result<(), NotValid> {
         if !(self.fips || self.dual_stack) {
             return Ok(());
         }
@@ -173,7 +173,7 @@ impl EndpointSettings {
     ///
     /// # Errors
     /// Where the settings contradict each other or the role's partition. One clause that says what to change.
-    pub fn resolve(&self, role_arn: &RoleArn) -> Result<Endpoint, NotValid> {
+    pub(crate) fn resolve(&self, role_arn: &RoleArn) -> Result<Endpoint, NotValid> {
         self.check_variant()?;
         let region = self.region.as_ref().map(Region::as_str);
         let signing_region = |partition: &Partition| match region {

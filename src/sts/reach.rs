@@ -13,20 +13,20 @@ use super::{Endpoint, Proxies};
 
 /// How far it went.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Reached {
+pub(crate) struct Reached {
     /// Host and port that were connected to.
-    pub host: String,
+    pub(crate) host: String,
     /// Its address.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Whether it is a proxy.
-    pub is_proxy: bool,
+    pub(crate) is_proxy: bool,
     /// The TLS version, where it came to TLS.
-    pub tls: Option<&'static str>,
+    pub(crate) tls: Option<&'static str>,
 }
 
 /// The step that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum ReachStep {
     /// The endpoint's URL, or the proxy's, is none.
     Url,
     /// Its name does not resolve.
@@ -39,11 +39,11 @@ pub enum Step {
 
 /// Why it was not reached.
 #[derive(Debug)]
-pub struct NotReached {
+pub(crate) struct NotReached {
     /// The step that failed.
-    pub step: Step,
+    pub(crate) step: ReachStep,
     /// Host, and where it came to one the port, that was tried.
-    pub host: String,
+    pub(crate) host: String,
     why: String,
 }
 
@@ -51,10 +51,10 @@ impl fmt::Display for NotReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { step, host, why } = self;
         match step {
-            Step::Url => write!(f, "{host}: {why}"),
-            Step::Name => write!(f, "the name {host} does not resolve: {why}"),
-            Step::Connection => write!(f, "no connection to {host}: {why}"),
-            Step::Tls => write!(f, "no TLS with {host}: {why}"),
+            ReachStep::Url => write!(f, "{host}: {why}"),
+            ReachStep::Name => write!(f, "the name {host} does not resolve: {why}"),
+            ReachStep::Connection => write!(f, "no connection to {host}: {why}"),
+            ReachStep::Tls => write!(f, "no TLS with {host}: {why}"),
         }
     }
 }
@@ -63,17 +63,17 @@ impl fmt::Display for NotReached {
 ///
 /// # Errors
 /// The step that failed.
-pub async fn reach(
+pub(crate) async fn reach(
     endpoint: &Endpoint,
     proxies: &Proxies,
     tls: Arc<rustls::ClientConfig>,
 ) -> Result<Reached, NotReached> {
-    let url: http::Uri = endpoint.url.parse().map_err(|_| not_reached(Step::Url, "STS", "its URL is none"))?;
+    let url: http::Uri = endpoint.url.parse().map_err(|_| not_reached(ReachStep::Url, "STS", "its URL is none"))?;
     let proxy = matcher(proxies).intercept(&url);
     let is_proxy = proxy.is_some();
     let target = proxy.map_or_else(|| url.clone(), |proxy| proxy.uri().clone());
     let Some(name) = target.host().map(str::to_owned) else {
-        return Err(not_reached(Step::Url, "STS", "its URL names no host"));
+        return Err(not_reached(ReachStep::Url, "STS", "its URL names no host"));
     };
     let is_https = target.scheme_str() == Some("https");
     let port = target.port_u16().unwrap_or(if is_https { 443 } else { 80 });
@@ -82,21 +82,21 @@ pub async fn reach(
     let bare = name.trim_matches(['[', ']']);
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((bare, port))
         .await
-        .map_err(|error| not_reached(Step::Name, bare, resolver_says(&error)))?
+        .map_err(|error| not_reached(ReachStep::Name, bare, resolver_says(&error)))?
         .collect();
-    let mut last = not_reached(Step::Name, bare, "it has no address");
+    let mut last = not_reached(ReachStep::Name, bare, "it has no address");
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 let tls = match is_https && !is_proxy {
-                    true => {
-                        Some(shake_hands(stream, bare, tls).await.map_err(|why| not_reached(Step::Tls, &host, why))?)
-                    }
+                    true => Some(
+                        shake_hands(stream, bare, tls).await.map_err(|why| not_reached(ReachStep::Tls, &host, why))?,
+                    ),
                     false => None,
                 };
                 return Ok(Reached { host, address, is_proxy, tls });
             }
-            Err(error) => last = not_reached(Step::Connection, &host, format!("{address}: {}", error.kind())),
+            Err(error) => last = not_reached(ReachStep::Connection, &host, format!("{address}: {}", error.kind())),
         }
     }
     Err(last)
@@ -124,6 +124,6 @@ fn resolver_says(error: &std::io::Error) -> String {
     text.rsplit(": ").next().unwrap_or_default().to_owned()
 }
 
-fn not_reached(step: Step, host: &str, why: impl Into<String>) -> NotReached {
+fn not_reached(step: ReachStep, host: &str, why: impl Into<String>) -> NotReached {
     NotReached { step, host: host.to_owned(), why: why.into() }
 }

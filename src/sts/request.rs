@@ -9,50 +9,50 @@ use crate::{
 
 /// What both actions take.
 #[derive(Clone, Copy, Debug)]
-pub struct SessionParameters<'a> {
+pub(crate) struct SessionParameters<'a> {
     /// The role to assume.
-    pub role_arn: &'a RoleArn,
+    pub(crate) role_arn: &'a RoleArn,
     /// What CloudTrail shows.
-    pub session_name: &'a SessionName,
+    pub(crate) session_name: &'a SessionName,
     /// How long the session lasts; STS's own hour where none is given.
-    pub duration: Option<SessionDuration>,
+    pub(crate) duration: Option<SessionDuration>,
     /// A session policy, JSON, that narrows what the session may do.
-    pub policy: Option<&'a str>,
+    pub(crate) policy: Option<&'a str>,
     /// ARNs of managed policies that narrow it likewise.
-    pub policy_arns: &'a [String],
+    pub(crate) policy_arns: &'a [String],
 }
 
 /// AssumeRoleWithWebIdentity's parameters.
 #[derive(Debug)]
-pub struct AssumeRoleWithWebIdentity<'a> {
+pub(crate) struct AssumeRoleWithWebIdentity<'a> {
     /// Role, name, duration and policies.
-    pub session: SessionParameters<'a>,
+    pub(crate) session: SessionParameters<'a>,
     /// The proof.
-    pub token: &'a WebIdentityToken,
+    pub(crate) token: &'a WebIdentityToken,
 }
 
 /// AssumeRole's parameters.
 #[derive(Debug)]
-pub struct AssumeRole<'a> {
+pub(crate) struct AssumeRole<'a> {
     /// Role, name, duration and policies.
-    pub session: SessionParameters<'a>,
+    pub(crate) session: SessionParameters<'a>,
     /// The word that the role's owner demands.
-    pub external_id: Option<&'a ExternalId>,
+    pub(crate) external_id: Option<&'a ExternalId>,
     /// Session tags.
-    pub tags: &'a [Tag],
+    pub(crate) tags: &'a [Tag],
     /// Keys of the tags that go on to further hops.
-    pub transitive_tag_keys: &'a [String],
+    pub(crate) transitive_tag_keys: &'a [String],
     /// Who is behind the session; stays for the whole chain.
-    pub source_identity: Option<&'a str>,
+    pub(crate) source_identity: Option<&'a str>,
 }
 
 /// A [session tag](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Tag {
+pub(crate) struct Tag {
     /// 1 to 128 characters.
-    pub key: String,
+    pub(crate) key: String,
     /// Up to 256 characters.
-    pub value: String,
+    pub(crate) value: String,
 }
 
 /// A form body; wiped when it is dropped, since it can hold a token.

@@ -9,7 +9,7 @@ use quick_xml::{de::from_str, events::Event};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Action, Endpoint, StsError, error::Refusal, transport::Received};
+use super::{Action, Endpoint, StsError, refusal::Refusal, transport::Received};
 use crate::{
     arn::RoleArn,
     credentials::{Credentials, Expiry},
@@ -18,36 +18,36 @@ use crate::{
 
 /// What an exchange gave.
 #[derive(Debug)]
-pub struct Issued {
+pub(crate) struct Issued {
     /// The credentials.
-    pub credentials: Credentials,
+    pub(crate) credentials: Credentials,
     /// When they expire.
-    pub expiry: Expiry,
+    pub(crate) expiry: Expiry,
     /// STS's time when it answered, as far as it is known.
-    pub issued_at: SystemTime,
+    pub(crate) issued_at: SystemTime,
     /// STS's name for the call.
-    pub request_id: Option<String>,
+    pub(crate) request_id: Option<String>,
     /// How much of the space for policies and tags was used, in per cent.
-    pub packed_policy_size: Option<u32>,
+    pub(crate) packed_policy_size: Option<u32>,
 }
 
 /// Whom STS takes a caller for.
 #[derive(Debug, PartialEq, Eq)]
-pub struct CallerIdentity {
+pub(crate) struct CallerIdentity {
     /// The ARN of a user or of a role's session.
-    pub arn: String,
+    pub(crate) arn: String,
     /// STS's name for the call.
-    pub request_id: Option<String>,
+    pub(crate) request_id: Option<String>,
 }
 
 /// A success document, not yet taken apart.
-pub(super) struct Answer {
+pub(super) struct StsResponse {
     pub(super) date: Option<SystemTime>,
     request_id: Option<String>,
     body: zeroize::Zeroizing<Vec<u8>>,
 }
 
-impl Answer {
+impl StsResponse {
     /// Tells success from error documents, and both from what is neither.
     pub(super) fn of(
         received: Received,
@@ -226,7 +226,7 @@ mod tests {
     fn issued(body: &str) -> Result<Issued, String> {
         let role = RoleArn::parse("arn:aws:iam::222222222222:role/b").expect("valid");
         let now = Expiry::parse("2026-11-21T09:00:00Z").expect("valid").as_time();
-        Answer { date: None, request_id: None, body: body.as_bytes().to_vec().into() }.issued(
+        StsResponse { date: None, request_id: None, body: body.as_bytes().to_vec().into() }.issued(
             Action::AssumeRole,
             &role,
             now,
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn an_identity_is_read_by_name() {
         let identity = |body: &str| {
-            Answer { date: None, request_id: None, body: body.as_bytes().to_vec().into() }.caller_identity()
+            StsResponse { date: None, request_id: None, body: body.as_bytes().to_vec().into() }.caller_identity()
         };
         let arn = "arn:aws:sts::222222222222:assumed-role/b/shop-checkout";
         let good = format!(

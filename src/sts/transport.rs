@@ -7,24 +7,24 @@ use reqwest::{NoProxy, Proxy, header};
 use super::{Endpoint, StsError, request::Form};
 use crate::{
     arn::NotValid,
-    http_client::{Bounds, Broken},
+    http::client::{BodyError, CallLimits},
 };
 
 pub(super) const FORM_CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// STS's answers have some 3 KiB.
-const BOUNDS: Bounds =
-    Bounds { connect: Duration::from_secs(2), attempt: Duration::from_secs(10), largest_answer: 256 * 1024 };
+const LIMITS: CallLimits =
+    CallLimits { connect: Duration::from_secs(2), attempt: Duration::from_secs(10), max_body: 256 * 1024 };
 
 /// The proxies that calls go through, as `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Proxies {
+pub(crate) struct Proxies {
     /// For `https` endpoints.
-    pub https: Option<String>,
+    pub(crate) https: Option<String>,
     /// For `http` endpoints.
-    pub http: Option<String>,
+    pub(crate) http: Option<String>,
     /// Hosts, domains and networks that are reached directly.
-    pub no_proxy: Option<String>,
+    pub(crate) no_proxy: Option<String>,
 }
 
 /// What came back.
@@ -39,7 +39,7 @@ pub(super) struct Transport(reqwest::Client);
 
 impl Transport {
     pub(super) fn new(tls: rustls::ClientConfig, proxies: &Proxies) -> Result<Self, NotValid> {
-        let mut builder = BOUNDS
+        let mut builder = LIMITS
             .client(tls)
             // Serves the hops of one chain; the next refresh is half an hour away.
             .pool_idle_timeout(Duration::from_secs(5))
@@ -72,14 +72,14 @@ impl Transport {
             .body(form.into_body())
             .send()
             .await
-            .map_err(|error| StsError::not_reached(endpoint, BOUNDS.describe(&error)))?;
+            .map_err(|error| StsError::not_reached(endpoint, LIMITS.describe(&error)))?;
 
         let text = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
         let request_id = text("x-amzn-requestid");
         let date = text("date").and_then(|date| httpdate::parse_http_date(&date).ok());
-        let body = BOUNDS.read(&mut response).await.map_err(|broken| match broken {
-            Broken::Cut(why) => StsError::not_reached(endpoint, why),
-            Broken::TooLarge(most) => StsError::not_an_answer(endpoint, format!("its answer exceeds {most} bytes")),
+        let body = LIMITS.read(&mut response).await.map_err(|broken| match broken {
+            BodyError::Cut(why) => StsError::not_reached(endpoint, why),
+            BodyError::TooLarge(most) => StsError::not_an_answer(endpoint, format!("its answer exceeds {most} bytes")),
         })?;
         Ok(Received { status: response.status().as_u16(), request_id, date, body })
     }

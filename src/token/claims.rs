@@ -11,29 +11,29 @@ use crate::arn::SessionName;
 
 /// The claims that credvend reads.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Claims {
+pub(crate) struct Claims {
     /// Who issued it: the cluster's OIDC issuer URL.
     #[serde(rename = "iss", default)]
-    pub issuer: String,
+    pub(crate) issuer: String,
     /// Whom it names: `system:serviceaccount:NAMESPACE:NAME`.
     #[serde(rename = "sub", default)]
-    pub subject: String,
+    pub(crate) subject: String,
     /// For whom it is meant.
     #[serde(rename = "aud", default)]
-    pub audience: Audience,
+    pub(crate) audience: Audience,
     #[serde(rename = "exp")]
     expiry: Option<f64>,
     #[serde(rename = "iat")]
     issued_at: Option<f64>,
     /// Where in the cluster it is used.
     #[serde(rename = "kubernetes.io")]
-    pub kubernetes: Option<Kubernetes>,
+    pub(crate) kubernetes: Option<Kubernetes>,
 }
 
 /// One audience or several.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
-pub enum Audience {
+pub(crate) enum Audience {
     /// `"aud": "…"`
     One(String),
     /// `"aud": ["…"]`
@@ -48,7 +48,7 @@ impl Default for Audience {
 
 impl Audience {
     /// The audiences as a list.
-    pub fn as_slice(&self) -> &[String] {
+    pub(crate) fn as_slice(&self) -> &[String] {
         match self {
             Self::One(one) => std::slice::from_ref(one),
             Self::Several(several) => several,
@@ -58,45 +58,43 @@ impl Audience {
 
 /// The claim `kubernetes.io` of a bound service account token.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Kubernetes {
+pub(crate) struct Kubernetes {
     /// The pod's namespace.
-    pub namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// The pod that the token is bound to.
-    pub pod: Option<Bound>,
+    pub(crate) pod: Option<Bound>,
     /// The service account that it names.
     #[serde(rename = "serviceaccount")]
-    pub service_account: Option<Bound>,
-    /// The node that the pod runs on.
-    pub node: Option<Bound>,
+    pub(crate) service_account: Option<Bound>,
 }
 
 /// An object that a token is bound to.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Bound {
+pub(crate) struct Bound {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its UID.
-    pub uid: Option<String>,
+    pub(crate) uid: Option<String>,
 }
 
 impl Claims {
     /// When the token expires.
-    pub fn expiry(&self) -> Option<SystemTime> {
+    pub(crate) fn expiry(&self) -> Option<SystemTime> {
         time_of(self.expiry)
     }
 
     /// When it was issued.
-    pub fn issued_at(&self) -> Option<SystemTime> {
+    pub(crate) fn issued_at(&self) -> Option<SystemTime> {
         time_of(self.issued_at)
     }
 
     /// The namespace and name of the service account that the subject names.
-    pub fn service_account(&self) -> Option<(&str, &str)> {
+    pub(crate) fn service_account(&self) -> Option<(&str, &str)> {
         self.subject.strip_prefix("system:serviceaccount:")?.split_once(':')
     }
 
     /// The session name that fits: `<namespace>-<pod>`, else the subject, mapped to STS's alphabet.
-    pub fn session_name(&self) -> SessionName {
+    pub(crate) fn session_name(&self) -> SessionName {
         let kubernetes = self.kubernetes.as_ref();
         let namespace = kubernetes.and_then(|claim| claim.namespace.as_deref());
         let pod = kubernetes.and_then(|claim| claim.pod.as_ref());

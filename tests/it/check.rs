@@ -136,7 +136,7 @@ fn a_failure_skips_what_follows_and_no_other_profile() {
     let document = report(&end(&stage, json));
     let checks = document["profiles"][0]["checks"].as_array().expect("checks");
     assert_eq!(checks.last().expect("one")["result"], "fail");
-    assert!(checks.last().expect("one")["mend"].as_str().expect("a mend").contains(r#""Action":"sts:AssumeRole""#));
+    assert!(checks.last().expect("one")["help"].as_str().expect("a mend").contains(r#""Action":"sts:AssumeRole""#));
     assert!(checks.iter().all(|check| check["name"] != "hop 3"));
 }
 

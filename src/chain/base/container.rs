@@ -5,76 +5,39 @@
 //! replaces it. Output: temporary credentials.
 //! [Container credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
 
-use std::{
-    path::PathBuf,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-use reqwest::{
-    Url,
-    header::{self, HeaderValue},
-};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::header::{self, HeaderValue};
+use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use super::{
-    document::{self, Dialect},
-    http::{Answer, Server},
-    same,
-};
+use crate::plan::base::{Container, ContainerAuthorization};
 use crate::{
     bounded_file,
+    chain::{
+        base::{
+            credentials_document::{self, Dialect},
+            http_base::{BaseResponse, HttpBase},
+        },
+        error::{BaseError, BaseFault},
+    },
     credentials::Credentials,
-    http_client::Bounds,
-    provider::{BaseError, BaseFault},
+    http::client::CallLimits,
     scrubber::Scrubber,
 };
 
-const BOUNDS: Bounds =
-    Bounds { connect: Duration::from_secs(2), attempt: Duration::from_secs(5), largest_answer: 64 * 1024 };
+const LIMITS: CallLimits =
+    CallLimits { connect: Duration::from_secs(2), attempt: Duration::from_secs(5), max_body: 64 * 1024 };
 
 /// Longer than any token that is sent in a header.
-const LONGEST_TOKEN: u64 = 64 * 1024;
-
-/// An endpoint and how to ask it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Container {
-    /// The whole URL.
-    pub url: Url,
-    /// What is sent to be let in.
-    pub authorization: Authorization,
-    /// Which roots to trust in place of the built-in ones.
-    pub ca_bundle: Option<PathBuf>,
-}
-
-/// What a request shows.
-#[derive(Clone, Debug)]
-pub enum Authorization {
-    /// Nothing.
-    None,
-    /// A token for the whole life of the process.
-    Fixed(SecretString),
-    /// The token that is in this file then.
-    File(PathBuf),
-}
-
-impl PartialEq for Authorization {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::None, Self::None) => true,
-            (Self::Fixed(one), Self::Fixed(other)) => same(Some(one), Some(other)),
-            (Self::File(one), Self::File(other)) => one == other,
-            _ => false,
-        }
-    }
-}
+const MAX_TOKEN_LENGTH: u64 = 64 * 1024;
 
 impl Container {
     /// Asks the endpoint.
-    pub(in crate::chain) async fn fetch(&self, now: SystemTime) -> Result<Credentials, BaseError> {
+    pub(crate) async fn fetch(&self, now: SystemTime) -> Result<Credentials, BaseError> {
         let name = format!("container credentials endpoint {}", self.url.authority());
-        let mend = "check AWS_CONTAINER_CREDENTIALS_FULL_URI or …_RELATIVE_URI, and that what serves it is running";
-        let server = Server::new(name, mend, BOUNDS, self.ca_bundle.as_deref())?;
+        let help = "check AWS_CONTAINER_CREDENTIALS_FULL_URI or …_RELATIVE_URI, and that what serves it is running";
+        let server = HttpBase::new(name, help, LIMITS, self.ca_bundle.as_deref())?;
         let token = self.authorization.token()?;
         let mut request = server.client().get(self.url.clone()).header(header::ACCEPT, "application/json");
         if let Some(token) = &token {
@@ -93,29 +56,29 @@ impl Container {
 
 /// What an endpoint's document holds, or a clause that says why it holds nothing.
 pub(crate) fn credentials(document: &[u8], now: SystemTime, scrubber: &Scrubber<'_>) -> Result<Credentials, String> {
-    document::read(Dialect::Container, document, now, scrubber).map_err(|why| why.to_string())
+    credentials_document::read(Dialect::Container, document, now, scrubber).map_err(|why| why.to_string())
 }
 
-fn refusal(server: &Server, answer: &Answer, scrubber: &Scrubber<'_>) -> BaseError {
-    let mend = match answer.status {
+fn refusal(server: &HttpBase, answer: &BaseResponse, scrubber: &Scrubber<'_>) -> BaseError {
+    let help = match answer.status {
         401 | 403 => "check AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE (or …_TOKEN), and whom the endpoint lets in",
         404 => "check the path in AWS_CONTAINER_CREDENTIALS_FULL_URI or …_RELATIVE_URI",
         _ => "check that the URL is a container credentials endpoint's",
     };
     let described = answer.described(scrubber);
-    server.error(BaseFault::Refused, format!("answered {described}"), mend)
+    server.error(BaseFault::Refused, format!("answered {described}"), help)
 }
 
-impl Authorization {
+impl ContainerAuthorization {
     /// The token as it is now, without line breaks at its end.
     pub(crate) fn token(&self) -> Result<Option<Zeroizing<String>>, BaseError> {
         match self {
             Self::None => Ok(None),
             Self::Fixed(token) => Ok(Some(Zeroizing::new(token.expose_secret().to_owned()))),
             Self::File(path) => {
-                let mut text = bounded_file::read(path, LONGEST_TOKEN).map_err(|error| BaseError {
+                let mut text = bounded_file::read(path, MAX_TOKEN_LENGTH).map_err(|error| BaseError {
                     what: format!("container authorization token file {}: {}", path.display(), error.kind()),
-                    mend: "mount the token there, or correct AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+                    help: "mount the token there, or correct AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
                     fault: BaseFault::Token,
                 })?;
                 let end = text.trim_end_matches(['\r', '\n']).len();
@@ -132,7 +95,7 @@ impl Authorization {
         };
         BaseError {
             what: format!("{origin} holds no token: it is empty, or holds a line break or another control character"),
-            mend: "name the file or the token that the endpoint's owner gave",
+            help: "name the file or the token that the endpoint's owner gave",
             fault: BaseFault::Token,
         }
     }
@@ -146,7 +109,7 @@ mod tests {
     fn a_token_file_is_read_anew_and_only_its_end_is_trimmed() {
         let directory = tempfile::tempdir().expect("a scratch directory");
         let path = directory.path().join("token");
-        let authorization = Authorization::File(path.clone());
+        let authorization = ContainerAuthorization::File(path.clone());
         assert_eq!(authorization.token().expect_err("absent").fault, BaseFault::Token);
         for (content, token) in [("one\r\n", "one"), ("two", "two"), (" x ", " x ")] {
             std::fs::write(&path, content).expect("written");
@@ -154,6 +117,6 @@ mod tests {
         }
         std::fs::write(&path, "\n").expect("written");
         assert!(authorization.token().expect_err("empty").to_string().contains("holds no token"));
-        assert!(Authorization::File(directory.path().to_owned()).token().is_err(), "a directory");
+        assert!(ContainerAuthorization::File(directory.path().to_owned()).token().is_err(), "a directory");
     }
 }

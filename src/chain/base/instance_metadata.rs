@@ -8,20 +8,23 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::{Url, header::HeaderValue};
 
-use super::{
-    document::Dialect,
-    http::{Answer, Server},
-};
+use crate::plan::base::InstanceMetadata;
 use crate::{
+    chain::{
+        base::{
+            credentials_document::Dialect,
+            http_base::{BaseResponse, HttpBase},
+        },
+        error::{BaseError, BaseFault},
+    },
     credentials::Credentials,
-    http_client::Bounds,
-    provider::{BaseError, BaseFault},
+    http::client::CallLimits,
     scrubber::Scrubber,
 };
 
 /// It is one hop away, or not there.
-const BOUNDS: Bounds =
-    Bounds { connect: Duration::from_secs(1), attempt: Duration::from_secs(2), largest_answer: 64 * 1024 };
+const LIMITS: CallLimits =
+    CallLimits { connect: Duration::from_secs(1), attempt: Duration::from_secs(2), max_body: 64 * 1024 };
 
 const TOKEN_PATH: &str = "/latest/api/token";
 const ROLE_PATH: &str = "/latest/meta-data/iam/security-credentials/";
@@ -30,48 +33,42 @@ const ROLE_PATH: &str = "/latest/meta-data/iam/security-credentials/";
 const TOKEN_TTL: &str = "60";
 
 /// Why the service does not answer, most often: its answer to the first question may not take another network hop.
-const MEND: &str = "see that this is an EC2 instance whose metadata service is on, with an http-put-response-hop-limit of 2 \
+const HELP: &str = "see that this is an EC2 instance whose metadata service is on, with an http-put-response-hop-limit of 2 \
                     where credvend runs in a container";
-
-/// An instance metadata service.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InstanceMetadata {
-    /// The URL that its paths stand under, without a slash at its end.
-    pub endpoint: String,
-}
 
 impl InstanceMetadata {
     /// Asks for the instance profile's role and its credentials.
-    pub(in crate::chain) async fn fetch(&self, now: SystemTime) -> Result<Credentials, BaseError> {
+    pub(crate) async fn fetch(&self, now: SystemTime) -> Result<Credentials, BaseError> {
         let host = self.endpoint.parse::<Url>().map(|url| url.authority().to_owned()).unwrap_or_default();
-        let server = Server::new(format!("instance metadata service {host}"), MEND, BOUNDS, None)?;
-        let mut session = Session { endpoint: &self.endpoint, token: token(&server, &self.endpoint).await?, server };
-        let role = session.get(ROLE_PATH).await?;
+        let server = HttpBase::new(format!("instance metadata service {host}"), HELP, LIMITS, None)?;
+        let mut client =
+            MetadataClient { endpoint: &self.endpoint, token: token(&server, &self.endpoint).await?, server };
+        let role = client.get(ROLE_PATH).await?;
         let role = String::from_utf8_lossy(&role.body);
         let role = role.lines().next().unwrap_or_default().trim();
         // What stands in a role's name; everything else could lead to another path.
         if role.is_empty() || !role.chars().all(|c| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c)) {
-            return Err(session.server.error(
+            return Err(client.server.error(
                 BaseFault::Unavailable,
                 "named no role",
                 "see that this is EC2's instance metadata service, and that the instance has an instance profile",
             ));
         }
-        let document = session.get(&format!("{ROLE_PATH}{role}")).await?;
-        session.server.credentials(Dialect::InstanceMetadata, &document.body, now, &session.scrubber())
+        let document = client.get(&format!("{ROLE_PATH}{role}")).await?;
+        client.server.credentials(Dialect::InstanceMetadata, &document.body, now, &client.scrubber())
     }
 }
 
 /// The questions of one fetch.
-struct Session<'a> {
-    server: Server,
+struct MetadataClient<'a> {
+    server: HttpBase,
     endpoint: &'a str,
     token: HeaderValue,
 }
 
-impl Session<'_> {
+impl MetadataClient<'_> {
     /// Asks for a path, with another token where this one is no longer taken.
-    async fn get(&mut self, path: &str) -> Result<Answer, BaseError> {
+    async fn get(&mut self, path: &str) -> Result<BaseResponse, BaseError> {
         let mut answer = self.ask(path).await?;
         if answer.status == 401 {
             self.token = token(&self.server, self.endpoint).await?;
@@ -84,7 +81,7 @@ impl Session<'_> {
         }
     }
 
-    async fn ask(&self, path: &str) -> Result<Answer, BaseError> {
+    async fn ask(&self, path: &str) -> Result<BaseResponse, BaseError> {
         let request = self.server.client().get(format!("{}{path}", self.endpoint));
         self.server.send(request.header("x-aws-ec2-metadata-token", self.token.clone()), &self.scrubber()).await
     }
@@ -93,13 +90,13 @@ impl Session<'_> {
         Scrubber::new(self.token.to_str())
     }
 
-    fn refused(&self, answer: &Answer, mend: &'static str) -> BaseError {
-        self.server.error(BaseFault::Refused, format!("answered {}", answer.described(&self.scrubber())), mend)
+    fn refused(&self, answer: &BaseResponse, help: &'static str) -> BaseError {
+        self.server.error(BaseFault::Refused, format!("answered {}", answer.described(&self.scrubber())), help)
     }
 }
 
 /// Makes a token.
-async fn token(server: &Server, endpoint: &str) -> Result<HeaderValue, BaseError> {
+async fn token(server: &HttpBase, endpoint: &str) -> Result<HeaderValue, BaseError> {
     let request = server.client().put(format!("{endpoint}{TOKEN_PATH}"));
     let nothing = Scrubber::new([]);
     let answer = server.send(request.header("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_TTL), &nothing).await?;
@@ -113,6 +110,6 @@ async fn token(server: &Server, endpoint: &str) -> Result<HeaderValue, BaseError
             token.set_sensitive(true);
             Ok(token)
         }
-        _ => Err(server.error(BaseFault::Unavailable, "gave a token that no header can carry", MEND)),
+        _ => Err(server.error(BaseFault::Unavailable, "gave a token that no header can carry", HELP)),
     }
 }

@@ -6,15 +6,15 @@ use rustix::net::sockopt;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
-    admin::Admin,
     app::App,
     clock::Clock,
-    command::{Exit, Failed},
+    command::{CommandError, Exit},
     config::sinks::Sinks,
-    server,
+    http::{authorization::Authorization, server},
+    observe::admin::Admin,
     sink::{
-        endpoint::{CREDENTIALS_PATH, Endpoint, authorization::Authorization},
-        instance_metadata::InstanceMetadata,
+        endpoint::{CREDENTIALS_PATH, CredentialsEndpoint},
+        instance_metadata::InstanceMetadataService,
     },
 };
 
@@ -32,13 +32,13 @@ impl Servers {
         app: &App,
         sinks: &Sinks,
         authorization: &Arc<Authorization>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), CommandError> {
         let (store, metrics, clock) = (app.store(), app.metrics(), app.clock());
         for address in &sinks.listeners.credentials {
             let (listener, bound) = bind(*address, "--listen").await?;
             self.first.get_or_insert(bound);
             tracing::info!(url = %format_args!("http://{bound}{CREDENTIALS_PATH}"), "listening");
-            self.serve(listener, Endpoint::new(store, authorization, metrics, clock, bound), clock);
+            self.serve(listener, CredentialsEndpoint::new(store, authorization, metrics, clock, bound), clock);
         }
         if let Some(address) = sinks.listeners.admin {
             let (listener, bound) = bind(address, "--admin-listen").await?;
@@ -53,9 +53,10 @@ impl Servers {
                 SocketAddr::V4(_) => sockopt::set_ip_ttl(&listener, 1),
                 SocketAddr::V6(_) => sockopt::set_ipv6_unicast_hops(&listener, Some(1)),
             };
-            one_hop.map_err(|error| Failed::new(Exit::Sink, format!("--imds-listen {bound}: hop limit: {error}")))?;
+            one_hop
+                .map_err(|error| CommandError::new(Exit::Sink, format!("--imds-listen {bound}: hop limit: {error}")))?;
             tracing::info!(url = %format_args!("http://{bound}"), "listening as instance metadata service");
-            self.serve(listener, InstanceMetadata::new(store, metrics, clock, bound), clock);
+            self.serve(listener, InstanceMetadataService::new(store, metrics, clock, bound), clock);
         }
         Ok(())
     }
@@ -66,19 +67,19 @@ impl Servers {
 }
 
 /// Takes an address.
-pub(crate) async fn bind(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr), Failed> {
+pub(crate) async fn bind(address: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr), CommandError> {
     let bound = async {
         let listener = TcpListener::bind(address).await?;
         let bound = listener.local_addr()?;
         Ok((listener, bound))
     };
     bound.await.map_err(|error: std::io::Error| {
-        let mend = match error.kind() {
+        let help = match error.kind() {
             std::io::ErrorKind::AddrInUse => "another process listens there: choose another port",
             std::io::ErrorKind::AddrNotAvailable => "this machine has no such address: listen on 127.0.0.1",
             std::io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: choose a higher one",
             _ => "choose another address",
         };
-        Failed::new(Exit::Sink, format!("cannot listen on {address} ({flag}): {}; {mend}", error.kind()))
+        CommandError::new(Exit::Sink, format!("cannot listen on {address} ({flag}): {}; {help}", error.kind()))
     })
 }

@@ -1,6 +1,9 @@
 //! One test a rule of the dialect.
 
-use super::super::*;
+use super::super::{
+    syntax_error::{Problem, SyntaxError},
+    *,
+};
 
 fn config(text: &str) -> SharedFile {
     read(FileKind::Config, text.as_bytes()).expect("a readable config file")

@@ -1,0 +1,9 @@
+//! HTTP: the server and its guards, the clients, TLS.
+
+pub(crate) mod authorization;
+pub(crate) mod client;
+pub(crate) mod guards;
+pub(crate) mod loopback;
+pub(crate) mod rejection;
+pub(crate) mod server;
+pub(crate) mod tls;

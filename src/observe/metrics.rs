@@ -1,0 +1,144 @@
+//! Metrics for Prometheus, on `--admin-listen` alone: when credentials expire, how exchanges and sinks fare.
+//!
+//! Names and units follow [Prometheus's conventions](https://prometheus.io/docs/practices/naming/); the text is
+//! [OpenMetrics](https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md).
+
+use std::time::{Duration, SystemTime};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::{Registry, Unit},
+};
+
+use crate::{chain::provider::ObserveExchanges, store::Store};
+
+/// The content type of the text.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Everything that is counted.
+pub(crate) struct Metrics {
+    registry: Registry,
+    exchanges: Family<ExchangeLabels, Counter>,
+    exchange_durations: Family<HopLabels, Histogram, fn() -> Histogram>,
+    sink_failures: Family<SinkLabels, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    ready: Family<ProfileLabels, Gauge>,
+    expiry: Family<ProfileLabels, Gauge>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ExchangeLabels {
+    hop: u64,
+    role_arn: String,
+    result: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct HopLabels {
+    hop: u64,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SinkLabels {
+    sink: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    status: u32,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ProfileLabels {
+    profile: String,
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("credvend");
+        let metrics = Self {
+            exchanges: Family::default(),
+            exchange_durations: Family::new_with_constructor(|| {
+                Histogram::new([0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0])
+            }),
+            sink_failures: Family::default(),
+            requests: Family::default(),
+            ready: Family::default(),
+            expiry: Family::default(),
+            registry: Registry::default(),
+        };
+        registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register(
+            "exchanges",
+            "Attempts to get credentials of a hop's role, by result: ok or the error's code",
+            metrics.exchanges.clone(),
+        );
+        registry.register_with_unit(
+            "exchange_duration",
+            "How long such an attempt took",
+            Unit::Seconds,
+            metrics.exchange_durations.clone(),
+        );
+        registry.register("sink_failures", "Failed attempts to write a file", metrics.sink_failures.clone());
+        registry.register(
+            "requests",
+            "Answers of the credentials endpoint and of the instance metadata service, by HTTP status",
+            metrics.requests.clone(),
+        );
+        registry.register("profile_ready", "Whether a profile's credentials are served", metrics.ready.clone());
+        registry.register_with_unit(
+            "credentials_expiry_timestamp",
+            "When a profile's credentials expire, since 1970",
+            Unit::Seconds,
+            metrics.expiry.clone(),
+        );
+        Self { registry, ..metrics }
+    }
+
+    /// Counts a sink that could not be written.
+    pub(crate) fn sink_failed(&self, sink: &'static str) {
+        self.sink_failures.get_or_create(&SinkLabels { sink }).inc();
+    }
+
+    /// Counts an answer of the credentials endpoint or of the instance metadata service.
+    pub(crate) fn answered(&self, status: u16) {
+        self.requests.get_or_create(&RequestLabels { status: status.into() }).inc();
+    }
+
+    /// The text, with what `store` holds now.
+    pub(crate) fn text(&self, store: &Store) -> String {
+        let now = store.now();
+        self.ready.clear();
+        self.expiry.clear();
+        for profile in store.profiles().iter() {
+            let labels = ProfileLabels { profile: profile.name().to_owned() };
+            self.ready.get_or_create(&labels).set(profile.servable(now).is_some().into());
+            let expiry = profile.state().lease.and_then(|lease| lease.credentials.expiry());
+            if let Some(since) = expiry.and_then(|expiry| expiry.as_time().duration_since(SystemTime::UNIX_EPOCH).ok())
+            {
+                self.expiry.get_or_create(&labels).set(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+            }
+        }
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+impl ObserveExchanges for Metrics {
+    fn exchanged(&self, hop: usize, role_arn: &str, result: &str, took: Duration) {
+        let hop = hop as u64;
+        let labels = ExchangeLabels { hop, role_arn: role_arn.to_owned(), result: result.to_owned() };
+        self.exchanges.get_or_create(&labels).inc();
+        self.exchange_durations.get_or_create(&HopLabels { hop }).observe(took.as_secs_f64());
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
