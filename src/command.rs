@@ -26,13 +26,13 @@ use crate::{
     app::SetupError,
     chain::error::{BaseFault, ProviderError},
     cli::{IdentityArgs, LogArgs},
-    config::{
-        self, Identity,
-        env::{Environment, ProcessEnvironment},
-        errors::ConfigErrors,
-    },
+    config::{self, Identity},
     observe::telemetry::{self, LogFormat},
     process::{hardening, shutdown},
+    settings::{
+        environment::{Environment, ProcessEnvironment},
+        errors::ConfigErrors,
+    },
     sts::recovery::Recovery,
 };
 

@@ -4,14 +4,11 @@
 //! way). Every mistake is reported, at once, by the name of what holds it and never by its value.
 
 pub(crate) mod endpoint_client;
-pub(crate) mod env;
-pub(crate) mod errors;
 mod identity;
 pub(crate) mod logging;
 mod parameters;
 mod profile;
 mod session;
-pub(crate) mod setting;
 pub(crate) mod shadowing;
 pub(crate) mod sinks;
 mod sts_settings;
@@ -20,7 +17,8 @@ pub(crate) use identity::Identity;
 
 use crate::{
     cli::IdentityArgs,
-    config::{env::Environment, errors::ConfigErrors, sinks::Sinks},
+    config::sinks::Sinks,
+    settings::{environment::Environment, errors::ConfigErrors},
 };
 
 /// Reads everything that says whose credentials are vended, and how STS is reached.

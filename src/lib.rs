@@ -51,6 +51,7 @@ mod sts;
 mod token;
 mod http;
 mod process;
+mod settings;
 mod cli;
 mod shared_file;
 mod atomic_file;
@@ -61,4 +62,4 @@ mod arn;
 mod clock;
 
 pub use command::{Cli, execute, main, parse};
-pub use config::env::Environment;
+pub use settings::environment::Environment;

@@ -25,8 +25,9 @@ use crate::{
         oneshot,
         process::print,
     },
-    config::{self, Identity, env::Environment, errors::ConfigErrors},
+    config::{self, Identity},
     plan::ChainPlan,
+    settings::{environment::Environment, errors::ConfigErrors},
     token::TokenFile,
 };
 

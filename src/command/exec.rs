@@ -25,12 +25,13 @@ use crate::{
     chain::base::credential_process::credential_process_runs,
     cli::IdentityArgs,
     command::{CommandError, Exit, oneshot, read_identity, run::bind},
-    config::{Identity, env::Environment},
+    config::Identity,
     http::{authorization::Authorization, server},
     process::{
         child::{Child, forwarded_signals::ForwardedSignals},
         hardening::CoreLimit,
     },
+    settings::environment::Environment,
     sink::endpoint::{CREDENTIALS_PATH, CredentialsEndpoint},
 };
 

@@ -7,8 +7,9 @@ use crate::{
     cli::IdentityArgs,
     clock::{Clock as _, SystemClock},
     command::{CommandError, Exit, oneshot, process::print},
-    config::{env::Environment, errors::ConfigErrors, sinks},
+    config::sinks,
     process::blocking::spawn_blocking,
+    settings::{environment::Environment, errors::ConfigErrors},
     sink::export::{Exported, Format},
 };
 

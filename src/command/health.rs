@@ -9,12 +9,9 @@ use crate::{
     cli::ListenArgs,
     clock::{Clock as _, SystemClock},
     command::{CommandError, Exit},
-    config::{
-        env::Environment,
-        errors::ConfigErrors,
-        sinks::{self, Listeners},
-    },
+    config::sinks::{self, Listeners},
     http::loopback,
+    settings::{environment::Environment, errors::ConfigErrors},
 };
 
 /// A kubelet kills a probe after a second where nobody allows more.

@@ -11,9 +11,9 @@ use crate::{
     },
     clock::{Clock, Moment},
     command::{CommandError, Exit, read_identity},
-    config::{env::Environment, errors::ConfigErrors},
     lease::Lease,
     plan::ChainPlan,
+    settings::{environment::Environment, errors::ConfigErrors},
     sts::recovery::Recovery,
 };
 

@@ -8,7 +8,8 @@ use crate::{
     cli::IdentityArgs,
     clock::SystemClock,
     command::{CommandError, Exit, oneshot},
-    config::{endpoint_client, env::Environment, errors::ConfigErrors},
+    config::endpoint_client,
+    settings::{environment::Environment, errors::ConfigErrors},
     sink::credential_process::document,
 };
 

@@ -22,8 +22,6 @@ use crate::{
     command::{CommandError, Exit, oneshot, read_identity},
     config::{
         self, Identity,
-        env::Environment,
-        errors::ConfigErrors,
         sinks::{self, Sinks},
     },
     http::{
@@ -35,6 +33,7 @@ use crate::{
         blocking::spawn_blocking,
         shutdown::{ShutdownSignal, ShutdownSignals},
     },
+    settings::{environment::Environment, errors::ConfigErrors},
     sink::{
         config_file::{ConfigFile, Token},
         endpoint::CREDENTIALS_PATH,

@@ -10,9 +10,10 @@ use crate::{
     cli::ListenArgs,
     clock::{Clock as _, SystemClock},
     command::{CommandError, Exit, health::asked, process::print},
-    config::{env::Environment, errors::ConfigErrors, setting::pick, sinks},
+    config::sinks,
     http::{authorization::MAX_TOKEN_LENGTH, loopback},
     observe::status::{ProfileStatus, Status},
+    settings::{environment::Environment, errors::ConfigErrors, setting::pick},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(5);

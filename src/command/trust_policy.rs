@@ -11,8 +11,9 @@ use crate::{
     chain::error::ProviderError,
     cli::IdentityArgs,
     command::{CommandError, Exit, process::print},
-    config::{self, env::Environment, errors::ConfigErrors},
+    config,
     plan::ChainPlan,
+    settings::{environment::Environment, errors::ConfigErrors},
     token::Claims,
 };
 

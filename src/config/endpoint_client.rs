@@ -13,13 +13,13 @@ use std::{
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
-    config::{
-        env::Environment,
+    config::sinks::is_for_this_pod_alone,
+    plan::base::ContainerAuthorization,
+    settings::{
+        environment::Environment,
         errors::ConfigErrors,
         setting::{Setting, pick},
-        sinks::is_for_this_pod_alone,
     },
-    plan::base::ContainerAuthorization,
 };
 
 const FULL_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";

@@ -6,15 +6,17 @@ use crate::{
     arn::{ExternalId, RoleArn, SessionDuration},
     cli::IdentityArgs,
     config::{
-        env::Environment,
-        errors::ConfigErrors,
         parameters,
         profile::{self, ProfileSelection},
         session::{duration, parse_role_arn, session_name_flag, session_name_variable, session_plan},
-        setting::{pick, pick_list},
         sts_settings::StsSettings,
     },
     plan::{AssumeRoleHop, Base, ChainPlan, SessionPlan, WebIdentityHop},
+    settings::{
+        environment::Environment,
+        errors::ConfigErrors,
+        setting::{pick, pick_list},
+    },
     sts::Proxies,
     token::TokenFile,
 };

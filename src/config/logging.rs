@@ -4,8 +4,8 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
     cli::LogArgs,
-    config::{env::Environment, errors::ConfigErrors},
     observe::telemetry::{LogFormat, LogSettings},
+    settings::{environment::Environment, errors::ConfigErrors},
 };
 
 /// Parses the log settings; `default_level` applies where neither flag nor variable sets a level.

@@ -3,7 +3,7 @@
 
 use crate::{
     arn::NotValid,
-    config::{errors::ConfigErrors, setting::Setting},
+    settings::{errors::ConfigErrors, setting::Setting},
     sts::Tag,
 };
 

@@ -16,15 +16,13 @@ use crate::{
     arn::{ExternalId, SessionDuration, SessionName},
     cli::IdentityArgs,
     config::{
-        env::Environment,
-        errors::ConfigErrors,
         parameters,
         profile::files::{FileProfile, Files},
         session::{duration, parse_duration, parse_role_arn, session_name_flag, session_name_variable, session_plan},
-        setting::Setting,
         sts_settings::{StsKeys, StsSettings},
     },
     plan::{AssumeRoleHop, Base, ChainPlan, SessionPlan, WebIdentityHop},
+    settings::{environment::Environment, errors::ConfigErrors, setting::Setting},
     token::TokenFile,
 };
 

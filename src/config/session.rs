@@ -1,10 +1,10 @@
 //! Session parameters that zero configuration and profiles have in common.
 
-use super::{
-    env::Environment,
+use super::sts_settings::{HopSettings, StsKeys, StsSettings};
+use crate::settings::{
+    environment::Environment,
     errors::ConfigErrors,
     setting::{Setting, pick},
-    sts_settings::{HopSettings, StsKeys, StsSettings},
 };
 use crate::{
     arn::{NotValid, RoleArn, SessionDuration, SessionName},

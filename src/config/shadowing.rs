@@ -3,10 +3,8 @@
 
 use std::path::PathBuf;
 
-use super::{
-    env::Environment,
-    profile::{expand_home, home_file},
-};
+use super::profile::{expand_home, home_file};
+use crate::settings::environment::Environment;
 use crate::shared_file::{self, FileKind};
 
 /// Keys that give an SDK credentials.

@@ -9,12 +9,12 @@ use std::{
 use crate::{
     arn::{NotValid, parse_duration},
     cli::{ListenArgs, SinkArgs},
-    config::{
-        env::Environment,
+    plan::ChainPlan,
+    settings::{
+        environment::Environment,
         errors::ConfigErrors,
         setting::{pick, pick_list},
     },
-    plan::ChainPlan,
     shared_file::check_section_name,
 };
 

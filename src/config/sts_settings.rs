@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::{
     arn::Region,
     cli::IdentityArgs,
-    config::{env::Environment, errors::ConfigErrors, setting::pick},
+    settings::{environment::Environment, errors::ConfigErrors, setting::pick},
     sts::{Proxies, endpoint::EndpointSettings},
 };
 

@@ -28,6 +28,7 @@ const ROWS: &[&str] = &[
     "token",
     "http",
     "process",
+    "settings",
     "cli",
     "shared_file",
     "atomic_file",
@@ -94,7 +95,7 @@ fn only_one_module_reads_the_environment_or_the_clock() {
             found.insert(module.join("::"));
         }
     }
-    assert_eq!(Vec::from_iter(found), ["clock", "config::env"]);
+    assert_eq!(Vec::from_iter(found), ["clock", "settings::environment"]);
 }
 
 /// The segments of a module's path below the crate root.

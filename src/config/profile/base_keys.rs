@@ -10,10 +10,7 @@ use secrecy::SecretString;
 
 use crate::{
     config::{
-        env::Environment,
-        errors::ConfigErrors,
         profile::files::FileProfile,
-        setting::Setting,
         sinks::{ENDPOINT_ADDRESSES, is_for_this_pod_alone},
     },
     credentials::Expiry,
@@ -23,6 +20,7 @@ use crate::{
             ANCESTORS, Container, ContainerAuthorization, CredentialProcess, InstanceMetadata, StaticKeys, host_address,
         },
     },
+    settings::{environment::Environment, errors::ConfigErrors, setting::Setting},
     shared_file::CREDENTIAL_KEYS,
 };
 

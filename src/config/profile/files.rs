@@ -5,10 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::config::setting::pick;
+use crate::settings::setting::pick;
 use crate::{
     cli::IdentityArgs,
-    config::{env::Environment, errors::ConfigErrors, setting::Setting, sts_settings::StsKeys},
+    config::sts_settings::StsKeys,
+    settings::{environment::Environment, errors::ConfigErrors, setting::Setting},
     shared_file::{self, FileKind, Section, SharedFile},
 };
 

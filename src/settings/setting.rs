@@ -1,6 +1,6 @@
 //! A setting: the text of a flag or variable and the name of its origin.
 
-use crate::config::env::Environment;
+use crate::settings::environment::Environment;
 
 /// A text and the name of the flag or variable that it came from.
 pub(crate) struct Setting {

@@ -15,11 +15,11 @@ impl ConfigErrors {
     }
 
     /// Returns the number of errors.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    pub(super) fn add(&mut self, mistake: impl Into<String>) {
+    pub(crate) fn add(&mut self, mistake: impl Into<String>) {
         let mistake = mistake.into();
         if !self.0.contains(&mistake) {
             self.0.push(mistake);
@@ -27,11 +27,11 @@ impl ConfigErrors {
     }
 
     /// Keeps what is wrong with a parsed value, by the name of what holds it.
-    pub(super) fn check<T>(&mut self, origin: &str, parsed: Result<T, NotValid>) -> Option<T> {
+    pub(crate) fn check<T>(&mut self, origin: &str, parsed: Result<T, NotValid>) -> Option<T> {
         parsed.map_err(|why| self.add(format!("{origin} {why}"))).ok()
     }
 
-    pub(super) fn none_or<T>(self, value: Option<T>) -> Result<T, Self> {
+    pub(crate) fn none_or<T>(self, value: Option<T>) -> Result<T, Self> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
             _ => Err(self),

@@ -1,0 +1,5 @@
+//! Settings: the text of flags and environment variables, and the errors in them.
+
+pub(crate) mod environment;
+pub(crate) mod errors;
+pub(crate) mod setting;
