@@ -17,7 +17,7 @@ use crate::{
     plan::ChainPlan,
     refresh,
     schedule::backoff::SystemRandom,
-    store::Store,
+    store::{Publisher, Store},
     sts::{Client, Proxies},
 };
 
@@ -102,13 +102,12 @@ impl App {
         Ok(Client::new(roots, proxies, Arc::clone(self.clock()), Arc::clone(&self.context.sts_clock))?)
     }
 
-    /// Starts a refresh task for each chain and stops the tasks of the previous set. A profile that stays keeps its
-    /// credentials in the store until its new provider returns some.
-    pub(crate) fn keep_fresh(&self, chains: &[ChainPlan], providers: Vec<Arc<HopProvider>>) {
+    /// Starts a refresh task for each provider, which writes to its publisher, and stops the tasks of the previous set.
+    pub(crate) fn keep_fresh(&self, providers: Vec<Arc<HopProvider>>, publishers: Vec<Publisher>) {
         let mut tasks = self.refresh_tasks.lock().unwrap_or_else(PoisonError::into_inner);
         // Dropping the set aborts its tasks.
         *tasks = JoinSet::new();
-        for (provider, publisher) in providers.into_iter().zip(self.store.set_profiles(chains)) {
+        for (provider, publisher) in providers.into_iter().zip(publishers) {
             tasks.spawn(refresh::keep_fresh(provider, publisher, Arc::clone(self.clock())));
         }
     }

@@ -94,51 +94,19 @@ pub(crate) struct ListenArgs {
     pub(crate) admin_listen: Option<String>,
 }
 
-/// Where credentials go.
+/// Settings that several sinks of `credvend run` share.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Sinks")]
-pub(crate) struct SinkArgs {
-    /// Make an authorization token at start (or keep the file's own) and require it [env: CREDVEND_AUTH_TOKEN_FILE]
+pub(crate) struct SharedSinkArgs {
+    /// Authorization token file: require the token in it, which is generated if the file does not exist [env: CREDVEND_AUTH_TOKEN_FILE]
     #[arg(long, value_name = "FILE")]
     pub(crate) auth_token_file: Option<String>,
 
-    /// One authorization token a profile, in `DIR/<profile>`, that opens its path alone [env: CREDVEND_AUTH_TOKEN_DIR]
+    /// Directory of authorization tokens: one file per profile, valid for this profile only [env: CREDVEND_AUTH_TOKEN_DIR]
     #[arg(long, value_name = "DIR")]
     pub(crate) auth_token_dir: Option<String>,
-
-    /// Allow --listen on an address that other machines reach; needs an authorization token
-    #[arg(long)]
-    pub(crate) allow_remote: bool,
-
-    /// Shared credentials file to keep up to date [env: CREDVEND_CREDENTIALS_FILE]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) credentials_file: Option<String>,
-
-    /// Section in that file [env: CREDVEND_CREDENTIALS_PROFILE] [default: default, or each profile's own name]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) credentials_profile: Option<String>,
-
-    /// AWS config file whose profiles ask this process by credential_process [env: CREDVEND_CONFIG_FILE]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config_file: Option<String>,
-
-    /// The credvend binary as that file's readers find it [env: CREDVEND_CONFIG_FILE_BINARY] [default: this one]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config_file_binary: Option<String>,
-
-    /// Address of an instance metadata service (IMDSv2 alone) for the first profile [env: CREDVEND_IMDS_LISTEN]
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub(crate) imds_listen: Option<String>,
 
     /// Mode of written files [env: CREDVEND_FILE_MODE] [default: 0600]
     #[arg(long, value_name = "OCTAL")]
     pub(crate) file_mode: Option<String>,
-
-    /// How long to go on serving after SIGTERM [env: CREDVEND_DRAIN] [default: 0s]
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) drain: Option<String>,
-
-    /// Where to listen.
-    #[command(flatten)]
-    pub(crate) listeners: ListenArgs,
 }

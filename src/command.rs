@@ -33,6 +33,7 @@ use crate::{
         environment::{Environment, ProcessEnvironment},
         errors::ConfigErrors,
     },
+    sink::SinkError,
     sts::recovery::Recovery,
 };
 
@@ -142,6 +143,12 @@ impl CommandError {
 impl From<ConfigErrors> for CommandError {
     fn from(errors: ConfigErrors) -> Self {
         Self::new(Exit::Usage, errors)
+    }
+}
+
+impl From<SinkError> for CommandError {
+    fn from(error: SinkError) -> Self {
+        Self::new(Exit::Sink, error)
     }
 }
 

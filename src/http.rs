@@ -3,6 +3,7 @@
 pub(crate) mod authorization;
 pub(crate) mod client;
 pub(crate) mod guards;
+pub(crate) mod listeners;
 pub(crate) mod loopback;
 pub(crate) mod rejection;
 pub(crate) mod server;

@@ -2,4 +2,5 @@
 
 pub(crate) mod environment;
 pub(crate) mod errors;
+pub(crate) mod file_mode;
 pub(crate) mod setting;

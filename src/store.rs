@@ -134,9 +134,12 @@ impl Store {
         })
     }
 
-    /// Of a profile that comes from now on nobody is told that it is ready before it has been written into a file.
-    pub(crate) fn await_file(&self) {
+    /// Makes all profiles, present and future, report ready only after their first write to the credentials file.
+    pub(crate) fn require_first_write(&self) {
         self.has_file.store(true, Ordering::Relaxed);
+        for profile in self.profiles().iter() {
+            profile.awaits_file.store(true, Ordering::Relaxed);
+        }
     }
 
     fn touch(&self) {

@@ -24,15 +24,18 @@ use crate::{
     app::App,
     chain::base::credential_process::credential_process_runs,
     cli::IdentityArgs,
-    command::{CommandError, Exit, oneshot, read_identity, run::bind},
+    command::{CommandError, Exit, oneshot, read_identity},
     config::Identity,
-    http::{authorization::Authorization, server},
+    http::{authorization::Authorization, listeners::bind, server},
     process::{
         child::{Child, forwarded_signals::ForwardedSignals},
         hardening::CoreLimit,
     },
     settings::environment::Environment,
-    sink::endpoint::{CREDENTIALS_PATH, CredentialsEndpoint},
+    sink::{
+        SinkError,
+        endpoint::{CREDENTIALS_PATH, CredentialsEndpoint},
+    },
 };
 
 /// What `exec` takes.
@@ -75,7 +78,8 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, 
     let mut signals = ForwardedSignals::new()
         .map_err(|error| CommandError::new(Exit::Other, format!("signals cannot be handled: {error}")))?;
     let app = App::new();
-    let (listener, bound) = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the private endpoint").await?;
+    let (listener, bound) =
+        bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the private endpoint").await.map_err(SinkError::new)?;
 
     tokio::select! {
         ready = begin(&app, &identity, timeout) => ready?,
@@ -108,7 +112,8 @@ async fn begin(app: &App, identity: &Identity, timeout: Duration) -> Result<(), 
         done.unwrap_or_else(|_| Err(CommandError::new(Exit::Other, "an exchange was cut off")))?;
     }
     // The links answer from memory now, and the endpoint's first requests wait for what they publish.
-    app.keep_fresh(&identity.chains, providers);
+    let publishers = app.store().set_profiles(&identity.chains);
+    app.keep_fresh(providers, publishers);
     Ok(())
 }
 

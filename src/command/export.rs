@@ -7,9 +7,8 @@ use crate::{
     cli::IdentityArgs,
     clock::{Clock as _, SystemClock},
     command::{CommandError, Exit, oneshot, process::print},
-    config::sinks,
     process::blocking::spawn_blocking,
-    settings::{environment::Environment, errors::ConfigErrors},
+    settings::{environment::Environment, errors::ConfigErrors, file_mode},
     sink::export::{Exported, Format},
 };
 
@@ -54,7 +53,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
         let names = Format::ALL.map(|format| format.to_string()).join(", ");
         ConfigErrors::one(format!("--format must be one of {names}"))
     })?;
-    let mode = sinks::file_mode(args.file_mode.as_ref(), env)?;
+    let mode = file_mode::parse(args.file_mode.as_ref(), env)?;
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let clock = SystemClock::new();
     let begun = clock.now();

@@ -9,7 +9,7 @@ use crate::{
     cli::ListenArgs,
     clock::{Clock as _, SystemClock},
     command::{CommandError, Exit},
-    config::sinks::{self, Listeners},
+    http::listeners::Listeners,
     http::loopback,
     settings::{environment::Environment, errors::ConfigErrors},
 };
@@ -39,7 +39,7 @@ pub(crate) struct Args {
 
 /// Asks `/readyz`.
 pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
-    let address = asked(&sinks::listeners(&args.listeners, env)?)?;
+    let address = asked(&Listeners::parse(&args.listeners, env)?)?;
     let query = args.profile.as_deref().map(|name| format!("?profile={}", utf8_percent_encode(name, NON_ALPHANUMERIC)));
     let path = format!("/readyz{}", query.unwrap_or_default());
     let clock = SystemClock::new();

@@ -10,8 +10,7 @@ use crate::{
     cli::ListenArgs,
     clock::{Clock as _, SystemClock},
     command::{CommandError, Exit, health::asked, process::print},
-    config::sinks,
-    http::{authorization::MAX_TOKEN_LENGTH, loopback},
+    http::{authorization::MAX_TOKEN_LENGTH, listeners::Listeners, loopback},
     observe::status::{ProfileStatus, Status},
     settings::{environment::Environment, errors::ConfigErrors, setting::pick},
 };
@@ -42,7 +41,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
     if !["text", "json"].contains(&args.format.as_str()) {
         return Err(ConfigErrors::one("--format must be text or json").into());
     }
-    let address = asked(&sinks::listeners(&args.listeners, env)?)?;
+    let address = asked(&Listeners::parse(&args.listeners, env)?)?;
     let mut status = Status { profiles: Vec::new() };
     let tokens = tokens(args, env)?;
     let mut refused = 0;

@@ -13,7 +13,7 @@ use std::{
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
-    config::sinks::is_for_this_pod_alone,
+    http::listeners::stays_in_pod,
     plan::base::ContainerAuthorization,
     settings::{
         environment::Environment,
@@ -116,7 +116,7 @@ fn place(text: &str) -> Option<(SocketAddr, String, String)> {
     let port = url.port_or_known_default()?;
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
     let path = format!("{}{query}", url.path());
-    is_for_this_pod_alone(address).then(|| (SocketAddr::new(address, port), format!("{host}:{port}"), path))
+    stays_in_pod(address).then(|| (SocketAddr::new(address, port), format!("{host}:{port}"), path))
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ fn each_profile_asks_the_endpoint() {
     let token = stage.tokens.token_file();
     stage.write("config", &format!("[default]\nrole_arn={ROLE_A}\nweb_identity_token_file={}\n[profile x]\nrole_arn={ROLE_B}\nsource_profile=default\n", token.display()));
     run.signal(Signal::HUP);
-    run.line(&["configuration read again"]);
+    run.line(&["configuration reloaded"]);
     run.line(&["exchanged", "profile=x"]);
     let ini = Ini::load_from_str(&stage.read("shared-config")).expect("INI");
     let names: Vec<_> = ini.sections().flatten().collect();

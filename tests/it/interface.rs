@@ -269,7 +269,7 @@ fn drain() {
         |_, credvend| {
             let mut run = started(credvend);
             run.signal(crate::support::Signal::TERM);
-            run.line(&["ending", "drain=3600s"]);
+            run.line(&["shutting down", "drain=3600s"]);
             assert!(run.is_running());
         },
     );

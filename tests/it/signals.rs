@@ -31,7 +31,7 @@ fn while_draining_credentials_are_served_and_a_second_signal_ends_at_once() {
     let address = run.address();
     run.line(&["exchanged"]);
     run.signal(Signal::TERM);
-    run.line(&["ending"]);
+    run.line(&["shutting down"]);
     assert_eq!(get(address, "/v1/credentials", &[]).status, 200);
     assert!(run.is_running());
     run.signal(Signal::TERM);
@@ -76,7 +76,7 @@ fn sighup_reads_the_configuration_again_and_refreshes_now() {
     // A broken one changes nothing.
     stage.write("config", "[default\nrole_arn");
     run.signal(Signal::HUP);
-    run.line(&["configuration not usable", "line 1"]);
+    run.line(&["configuration not reloaded", "line 1"]);
     assert_eq!(get(address, "/v1/credentials", &[]).text("AccessKeyId"), second);
 
     let token = stage.tokens.token_file();

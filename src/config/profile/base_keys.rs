@@ -8,11 +8,9 @@ use std::path::PathBuf;
 use reqwest::Url;
 use secrecy::SecretString;
 
+use crate::http::listeners::{ENDPOINT_ADDRESSES, stays_in_pod};
 use crate::{
-    config::{
-        profile::files::FileProfile,
-        sinks::{ENDPOINT_ADDRESSES, is_for_this_pod_alone},
-    },
+    config::profile::files::FileProfile,
     credentials::Expiry,
     plan::{
         Base,
@@ -131,7 +129,7 @@ fn allowed(url: Url, errors: &mut ConfigErrors) -> Option<Url> {
     let is_allowed = match url.scheme() {
         "https" => true,
         "http" => match host_address(&url) {
-            Some(address) => is_for_this_pod_alone(address),
+            Some(address) => stays_in_pod(address),
             None => url.host_str() == Some("localhost"),
         },
         _ => false,

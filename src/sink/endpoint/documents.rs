@@ -1,4 +1,4 @@
-//! The document of the endpoint, rendered once a lease.
+//! The documents of the container credentials endpoint, each rendered once per lease.
 
 use std::{
     collections::HashMap,
@@ -9,27 +9,24 @@ use bytes::Bytes;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::{credentials::Credentials, store::Profile};
+use crate::{credentials::Credentials, sink::credentials_json::CredentialsJson, store::Profile};
 
+/// The document of the container credentials endpoint.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Wire<'a> {
-    access_key_id: &'a str,
-    secret_access_key: &'a str,
-    token: &'a str,
-    expiration: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account_id: Option<&'a str>,
+    #[serde(flatten)]
+    credentials: CredentialsJson<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     role_arn: Option<&'a str>,
 }
 
-/// The last document of each profile, with the generation of the lease that it was made of.
+/// The last document of each profile, with the generation of its lease.
 #[derive(Default)]
 pub(super) struct Documents(Mutex<HashMap<String, (u64, Bytes)>>);
 
 impl Documents {
-    /// The document of `credentials`, which are `profile`'s lease of this generation. Those of others than `profiles` go.
+    /// Returns the document for the `credentials` of a profile's lease. Drops the documents of profiles that no longer exist.
     pub(super) fn of(
         &self,
         profile: &str,
@@ -51,14 +48,8 @@ impl Documents {
 }
 
 fn render(credentials: &Credentials) -> Bytes {
-    let wire = Wire {
-        access_key_id: credentials.access_key_id(),
-        secret_access_key: credentials.expose_secret_access_key(),
-        token: credentials.expose_session_token(),
-        expiration: credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default(),
-        account_id: credentials.account_id(),
-        role_arn: credentials.role_arn().map(|role_arn| role_arn.as_str()),
-    };
-    // Strings always serialize. The memory is wiped when the last connection that sends it lets go.
+    let wire =
+        Wire { credentials: credentials.into(), role_arn: credentials.role_arn().map(|role_arn| role_arn.as_str()) };
+    // Serializing strings cannot fail. The memory is wiped when the last connection that sends it drops it.
     Bytes::from_owner(Zeroizing::new(serde_json::to_vec(&wire).unwrap_or_default()))
 }
