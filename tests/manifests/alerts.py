@@ -56,8 +56,10 @@ def check_metrics(checks, kind, text):
     named = set(re.findall(r"\bcredvend_\w+", " ".join(rule["expr"] for rule in rules)))
     what = f"the metrics of the alerts exist ({', '.join(sorted(named))})"
     checks.that(named and named <= known, what, f"{sorted(named - known)}")
-    listed = {row["Metric"].strip("`"): set(readme.INLINE.findall(row["Labels"])) for row in readme.table(readme.MANUAL.read_text(), "### Metrics")}
-    checks.that(listed == labels(families), "k8s/README.md lists the metrics and their labels", f"the binary has {labels(families)}")
+    rows = readme.table(readme.MANUAL.read_text(), "### Metrics")
+    listed = {row["Metric"].strip("`"): set(readme.INLINE.findall(row["Labels"])) for row in rows}
+    exported = labels(families)
+    checks.that(listed == exported, "k8s/README.md lists the metrics and their labels", f"the binary has {exported}")
 
 
 def labels(families):

@@ -1,8 +1,8 @@
 """Runs the commands of the READMEs of k8s/: each line of a shell block, and each command in inline code.
 
-The commands run in a scratch directory that looks like the root of this repository, in the order of the README. There is no cluster:
-`kubectl` is replaced by fake_kubectl.py, which runs the parts of a command that need none, and `kubectl exec` runs the binary with the
-environment of the sidecar in k8s/sidecar. NOT_RUN lists the other commands, each with the reason.
+The commands run in the order of the README, in a scratch directory that looks like the root of this repository. There is no cluster:
+fake_kubectl.py replaces `kubectl` and runs the part of a command that needs no cluster; its `exec` runs the binary with the environment
+of the sidecar in k8s/sidecar. NOT_RUN lists the other commands, each with the reason.
 """
 
 import json
@@ -62,7 +62,8 @@ def check(checks, stories, credvend, local_sts, required):
                     faults = scratch.syntax(prefix, command)
                 checks.that(not faults, what, "; ".join(faults))
             missing = scratch.results.keys() - scratch.ran
-            checks.that(not missing, f"every expected result belongs to a command of {document.relative_to(rendered.ROOT)}", ", ".join(sorted(missing)))
+            what = f"every expected result belongs to a command of {document.relative_to(rendered.ROOT)}"
+            checks.that(not missing, what, ", ".join(sorted(missing)))
     unused = NOT_RUN.keys() - used
     checks.that(not unused, "every exception is a command of a README", ", ".join(sorted(unused)))
 
@@ -106,8 +107,9 @@ class Scratch:
         for name in ("k8s", "images", "tests"):
             (self.root / name).symlink_to(rendered.ROOT / name)
         # The overlay that the README of the admission policy describes.
-        overlay = next((block for block in readme.code_blocks(self.document.read_text(), "yaml") if "kind: Kustomization" in block), None)
-        if overlay is not None:
+        for overlay in readme.code_blocks(self.document.read_text(), "yaml"):
+            if "kind: Kustomization" not in overlay:
+                continue
             (self.root / "FOLDER").mkdir()
             (self.root / "FOLDER/kustomization.yaml").write_text(overlay)
         programs = self.home / "bin"
