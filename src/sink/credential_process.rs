@@ -1,4 +1,4 @@
-//! The `credential_process` document.
+//! The JSON document of a `credential_process`.
 //! [Process credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
 
 use serde::Serialize;
@@ -20,7 +20,7 @@ struct Wire<'a> {
     account_id: Option<&'a str>,
 }
 
-/// The document, one line of JSON.
+/// Returns the document: one line of JSON.
 pub(crate) fn document(credentials: &Credentials) -> Zeroizing<String> {
     let wire = Wire {
         version: 1,
@@ -30,7 +30,7 @@ pub(crate) fn document(credentials: &Credentials) -> Zeroizing<String> {
         expiration: credentials.expiry().map(|expiry| expiry.to_string()),
         account_id: credentials.account_id(),
     };
-    // Strings and a number always serialize.
+    // Serializing strings and a number cannot fail.
     let mut document = serde_json::to_string(&wire).unwrap_or_default();
     document.push('\n');
     Zeroizing::new(document)
