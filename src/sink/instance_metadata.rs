@@ -4,7 +4,7 @@
 
 mod service;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use rustix::net::sockopt;
 
@@ -46,16 +46,16 @@ pub(super) fn configure(
     errors: &mut ConfigErrors,
 ) -> Option<impl Sink + use<>> {
     let setting = pick(args.imds_listen.as_ref(), FLAG, env, &["CREDVEND_IMDS_LISTEN"])?;
-    let address = parse_address(&setting.text).and_then(|address| match is_pod_local(address.ip()) {
-        true => Ok(address),
-        false => Err(NotValid::new("must be on loopback, 169.254.169.254 or fd00:ec2::254: IMDS has no authorization")),
-    });
-    let address = errors.check(&setting.origin, address)?;
+    let address = errors.check(&setting.origin, parse_address(&setting.text).and_then(require_pod_local))?;
     (!settings.once).then_some(InstanceMetadataSink { address })
 }
 
-fn is_pod_local(address: IpAddr) -> bool {
-    is_loopback_or(&EC2_ADDRESSES, address)
+/// Refuses addresses that other pods can reach.
+fn require_pod_local(address: SocketAddr) -> Result<SocketAddr, NotValid> {
+    if is_loopback_or(&EC2_ADDRESSES, address.ip()) {
+        return Ok(address);
+    }
+    Err(NotValid::new("must be on loopback, 169.254.169.254 or fd00:ec2::254: IMDS has no authorization"))
 }
 
 impl Sink for InstanceMetadataSink {

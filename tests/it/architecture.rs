@@ -84,6 +84,30 @@ fn no_modules_import_each_other_in_a_circle() {
 }
 
 #[test]
+fn run_knows_no_sink_by_name() {
+    let imports = Source::read().imports();
+    let sinks = imports.iter().filter(|(importer, imported)| *importer == ["command", "run"] && imported[0] == "sink");
+    let modules: Vec<&Module> = sinks.map(|(_, imported)| imported).collect();
+    assert_eq!(modules, [&["sink".to_owned()]], "a new sink must need no change in run");
+}
+
+#[test]
+fn the_sink_in_contributing_md_is_the_one_in_src() {
+    let text = fs::read_to_string(source_directory().join("../CONTRIBUTING.md")).expect("CONTRIBUTING.md");
+    let (_, diff) = text.split_once("+++ b/src/sink/instance_metadata.rs\n").expect("the diff of a new sink");
+    let added: Vec<&str> = diff.lines().map_while(|line| line.strip_prefix('+')).map(str::trim).collect();
+    assert!(added.len() > 30, "the diff ends early: {added:?}");
+    let source = fs::read_to_string(source_directory().join("sink/instance_metadata.rs")).expect("the sink");
+    let mut lines = source.lines().map(str::trim);
+    for line in added {
+        assert!(
+            lines.any(|existing| existing == line),
+            "{line:?} is missing in src/sink/instance_metadata.rs, or in another order"
+        );
+    }
+}
+
+#[test]
 fn only_one_module_reads_the_environment_or_the_clock() {
     let mut found = BTreeSet::new();
     for (module, text) in Source::read().texts {
