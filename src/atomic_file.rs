@@ -1,16 +1,15 @@
-//! Replacing the content of a file so that no reader ever sees half of it and no writer's work is lost.
+//! Replaces the content of a file atomically: readers never see a partial file, and no writer's update is lost.
 //!
-//! In: a path, the mode that the file shall have, and an edit of its bytes. Out: the file, edited; or a
-//! [`ReplaceError`] that says what to do, and a file that is what it was.
+//! Input: a path, the file mode and a function that edits the bytes. Output: the edited file, or an unchanged file and
+//! a [`ReplaceError`] that tells how to fix the problem.
 //!
-//! The steps, in the order that makes this hold: resolve symbolic links (a link stays a link), lock, read, edit, write
-//! a temporary file beside the target, give it its owner and mode, fsync it, [`rename`] it over the target, fsync the
-//! directory.
+//! The steps: follow symbolic links (a link stays a link), lock, read, edit, write a temporary file next to the target,
+//! set its owner and mode, fsync it, [`rename`] it over the target, fsync the directory. The order matters.
 //!
-//! The lock is an advisory [`flock`] on the *directory*: it leaves no lock file behind, and unlike a lock on the file
-//! itself it outlives the rename, after which that file is another one. It is waited for, ten seconds at most, so callers
-//! run this on a thread that may block. `edit` runs under the lock and sees what the last writer left; it should look up what
-//! it writes then, and not before. What it refuses changes nothing.
+//! The lock is an advisory [`flock`] on the *directory*. It leaves no lock file behind, and unlike a lock on the file
+//! it stays valid after the rename, which replaces the file. Waiting for it takes up to ten seconds, so callers must
+//! run this module on a thread that may block. `edit` runs under the lock and receives the output of the last writer;
+//! it should obtain the data to write only then. If `edit` returns an error, nothing changes.
 //!
 //! [`rename`]: https://man7.org/linux/man-pages/man2/rename.2.html
 //! [`flock`]: https://man7.org/linux/man-pages/man2/flock.2.html
@@ -31,37 +30,37 @@ mod tests;
 pub(crate) use error::ReplaceError;
 use error::explain;
 
-/// How long another writer's lock is waited for.
+/// Maximum time to wait for the lock of another writer.
 pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often it is looked at meanwhile. A blocking `flock` would keep its thread for as long as the other process likes.
-const LOCK_PAUSE: Duration = Duration::from_millis(50);
+/// Interval between attempts to take the lock. A blocking `flock` could block its thread forever.
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Above this a file is not a credentials file, whatever its name.
+/// Maximum size of a file, in bytes. A larger file is not a credentials file.
 const MAX_FILE_SIZE: u64 = 1 << 20;
 
-/// As many links as Linux follows.
+/// The maximum number of symbolic links that Linux follows.
 const MAX_LINKS: usize = 40;
 
-/// A name of ours, hidden from a listing and from programs that read whole directories.
+/// The dot hides temporary files from listings and from programs that read all files of a directory.
 const TEMPORARY_PREFIX: &str = ".credvend-";
 const TEMPORARY_SUFFIX: &str = ".tmp";
 const TEMPORARY_RANDOM_LENGTH: usize = 12;
 
 const MODE_BITS: u32 = 0o7777;
 
-/// What became of the file.
+/// The result of [`replace`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Replaced {
-    /// It has new content or a new mode.
+    /// The file has new content or a new mode.
     Written,
-    /// It was already as it should be, and was not touched.
+    /// The file already had the content and mode, and was not written.
     Unchanged,
 }
 
-/// Replaces the content of the file at `path`, which need not exist, by what `edit` makes of it.
+/// Replaces the content of the file at `path` with the result of `edit`. A missing file counts as empty and is created.
 ///
 /// # Errors
-/// What `edit` refuses, and whatever keeps the file from being replaced.
+/// Returns the error of `edit`, or an error if the file cannot be replaced.
 pub(crate) fn replace<E: From<ReplaceError>>(
     path: &Path,
     mode: u32,
@@ -81,21 +80,24 @@ pub(crate) fn replace<E: From<ReplaceError>>(
     Ok(Replaced::Written)
 }
 
-/// Shows that [`replace`] will work, without changing the content: a file that is there is replaced by a copy of
-/// itself, since nothing short of a rename shows that it is no mount point; where there is none, a temporary file is
-/// made and removed.
+/// Checks that [`replace`] will work, without changing the content. An existing file is replaced with a copy of itself,
+/// because only a rename shows that the file is not a mount point. For a missing file, a temporary file is created and
+/// removed.
 ///
-/// Temporary files that a killed process left behind, and which may hold credentials, are removed.
+/// Also removes temporary files that a killed process left behind, because they may contain credentials.
+///
+/// # Errors
+/// Returns an error if the file cannot be replaced.
 pub(crate) fn probe(path: &Path, mode: u32) -> Result<(), ReplaceError> {
     let target = Target::lock(path)?;
     target.remove_leftovers();
     match target.read()? {
         Some(existing) => target.write(&existing.content, mode, Some(&existing.metadata)),
-        None => target.temporary_file(b"", mode, None).map(drop),
+        None => target.create_temporary_file(b"", mode, None).map(drop),
     }
 }
 
-/// A file to replace, its directory locked for as long as this lives.
+/// A file to replace. Its directory is locked until the value is dropped.
 struct Target {
     path: PathBuf,
     directory_path: PathBuf,
@@ -125,7 +127,7 @@ impl Target {
     }
 
     fn read(&self) -> Result<Option<Existing>, ReplaceError> {
-        // Looked at before it is opened: opening a FIFO would wait for its writer.
+        // Check the type before opening: opening a FIFO would wait for its writer.
         match fs::symlink_metadata(&self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(explain(&self.path, "examine", source)),
@@ -153,10 +155,10 @@ impl Target {
     }
 
     fn write(&self, content: &[u8], mode: u32, replaces: Option<&Metadata>) -> Result<(), ReplaceError> {
-        let temporary = self.temporary_file(content, mode, replaces)?;
+        let temporary = self.create_temporary_file(content, mode, replaces)?;
         temporary.persist(&self.path).map_err(|refused| explain(&self.path, "replace", refused.error))?;
         match self.directory.sync_all() {
-            // Some file systems have no such thing as syncing a directory.
+            // Some file systems do not support fsync on directories.
             Err(error) if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
                 Err(explain(&self.path, "sync the directory of", error))
             }
@@ -164,8 +166,8 @@ impl Target {
         }
     }
 
-    /// A file beside the target, complete and on disk; it is removed when dropped.
-    fn temporary_file(
+    /// Creates a complete, synced file next to the target. It is removed when dropped.
+    fn create_temporary_file(
         &self,
         content: &[u8],
         mode: u32,
@@ -174,24 +176,24 @@ impl Target {
         let mut temporary = temporary_file()
             .permissions(Permissions::from_mode(0o600))
             .tempfile_in(&self.directory_path)
-            .map_err(|source| self.explain_beside("create a temporary file beside", source))?;
-        temporary.write_all(content).map_err(|source| explain(&self.path, "write a temporary file beside", source))?;
+            .map_err(|source| self.explain_in_directory("create a temporary file next to", source))?;
+        temporary.write_all(content).map_err(|source| explain(&self.path, "write a temporary file next to", source))?;
         let file = temporary.as_file();
-        let permit = || set_mode(file, mode).map_err(|source| explain(&self.path, "set the mode of", source));
-        permit()?;
+        let apply_mode = || set_mode(file, mode).map_err(|source| explain(&self.path, "set the mode of", source));
+        apply_mode()?;
         if let Some(replaces) = replaces {
             keep_owner(file, replaces);
-            // Changing the owner may have cleared some of the mode's bits.
-            permit()?;
+            // A change of the owner may have cleared some bits of the mode.
+            apply_mode()?;
         }
-        file.sync_all().map_err(|source| explain(&self.path, "sync a temporary file beside", source))?;
+        file.sync_all().map_err(|source| explain(&self.path, "sync a temporary file next to", source))?;
         Ok(temporary)
     }
 
-    /// As [`explain`], for what was tried in the directory.
-    fn explain_beside(&self, action: &'static str, source: io::Error) -> ReplaceError {
+    /// Like [`explain`], for actions in the directory.
+    fn explain_in_directory(&self, action: &'static str, source: io::Error) -> ReplaceError {
         match source.kind() {
-            // The directory around a file that is mounted alone is the image's: to make that writable mends nothing.
+            // The directory around a mounted file belongs to the image. Making it writable would not help.
             ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied if is_mount_point(&self.path) => {
                 ReplaceError::MountPoint { path: self.path.clone() }
             }
@@ -200,7 +202,7 @@ impl Target {
     }
 
     fn remove_leftovers(&self) {
-        // Without the lock, a temporary file may be another process's work in progress.
+        // Without the lock, another process may still be writing a temporary file.
         if !self.is_locked {
             return;
         }
@@ -210,43 +212,43 @@ impl Target {
         for entry in entries.flatten() {
             let is_file = entry.file_type().is_ok_and(|file_type| file_type.is_file());
             if is_file && is_temporary(entry.file_name().as_encoded_bytes()) {
-                // One that cannot be removed does not stand in the way of what follows.
+                // A file that cannot be removed does not prevent replacing the target.
                 let _ = fs::remove_file(entry.path());
             }
         }
     }
 }
 
-/// Makes files of a name that [`is_temporary`] knows again.
+/// Returns a builder for temporary files with names that [`is_temporary`] recognizes.
 pub(crate) fn temporary_file() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX).rand_bytes(TEMPORARY_RANDOM_LENGTH);
     builder
 }
 
-/// False where the kernel does not say.
+/// Returns true if `path` is a mount point; false also if the kernel does not report it.
 fn is_mount_point(path: &Path) -> bool {
     statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
         .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// Whether a file has a name as we make them up, and not merely one that begins alike.
+/// Returns true if the whole name matches the pattern of [`temporary_file`].
 fn is_temporary(name: &[u8]) -> bool {
     name.strip_prefix(TEMPORARY_PREFIX.as_bytes())
         .and_then(|rest| rest.strip_suffix(TEMPORARY_SUFFIX.as_bytes()))
         .is_some_and(|random| random.len() == TEMPORARY_RANDOM_LENGTH && random.iter().all(u8::is_ascii_alphanumeric))
 }
 
-/// The file that `path` means in the end; a link that dangles leads to the file that it would have.
+/// Returns the final target of `path`. For a dangling link, this is the path that the link names.
 fn follow_links(path: &Path) -> Result<PathBuf, ReplaceError> {
     let mut target = path.to_owned();
     for _ in 0..=MAX_LINKS {
         match fs::symlink_metadata(&target) {
             Ok(metadata) if metadata.is_symlink() => {
-                let provider =
+                let link_target =
                     fs::read_link(&target).map_err(|source| explain(path, "read the symbolic link", source))?;
-                // An absolute link replaces the whole path.
-                target = directory_of(&target).join(provider);
+                // If the link is absolute, `join` returns it unchanged.
+                target = directory_of(&target).join(link_target);
             }
             Ok(_) => return Ok(target),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(target),
@@ -259,19 +261,22 @@ fn follow_links(path: &Path) -> Result<PathBuf, ReplaceError> {
 fn directory_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        // `/` has no parent, and is refused later for being a directory.
+        // `/` has no parent. It is refused later because it is a directory.
         _ if path.has_root() => path.to_owned(),
         _ => PathBuf::from("."),
     }
 }
 
-/// Takes the lock; false where the file system knows no locks, since a rename is atomic all the same.
+/// Takes the lock. Returns false if the file system does not support locks: the rename is atomic without a lock, too.
+///
+/// # Errors
+/// Returns `TimedOut` if another process holds the lock for longer than `timeout`, and other errors of `flock`.
 pub(crate) fn lock(directory: &File, timeout: Duration) -> io::Result<bool> {
-    for _ in 0..timeout.as_millis() / LOCK_PAUSE.as_millis() {
+    for _ in 0..timeout.as_millis() / LOCK_POLL_INTERVAL.as_millis() {
         match directory.try_lock() {
             Ok(()) => return Ok(true),
-            #[expect(clippy::disallowed_methods, reason = "on a thread for this alone")]
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            #[expect(clippy::disallowed_methods, reason = "callers run this on a thread that may block")]
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_POLL_INTERVAL),
             Err(TryLockError::Error(error)) => match error.kind() {
                 ErrorKind::Interrupted => {}
                 ErrorKind::Unsupported => return Ok(false),
@@ -282,8 +287,8 @@ pub(crate) fn lock(directory: &File, timeout: Duration) -> io::Result<bool> {
     Err(ErrorKind::TimedOut.into())
 }
 
-/// Gives a new file the owner and group of the one it replaces, as far as that is allowed: root that writes into a
-/// user's file must not take it away from them.
+/// Sets the owner and group of a new file to those of the file that it replaces, if permitted. Otherwise root would
+/// take ownership of the files of other users.
 fn keep_owner(file: &File, replaces: &Metadata) {
     let Ok(own) = file.metadata() else { return };
     let (owner, group) = (replaces.uid(), replaces.gid());
@@ -291,13 +296,13 @@ fn keep_owner(file: &File, replaces: &Metadata) {
         return;
     }
     if own.gid() != group {
-        // A refusal leaves the file with the group of this process.
+        // If this fails, the file keeps the group of this process.
         let _ = fchown(file, None, Some(group));
     }
 }
 
-/// Sets the mode exactly, whatever the umask; a file that has it already is left alone, since its owner may be another
-/// by now.
+/// Sets the mode regardless of the umask. If the file already has the mode, it is not set again, because the owner may
+/// have changed and the call could fail.
 fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     if file.metadata()?.mode() & MODE_BITS == mode {
         return Ok(());

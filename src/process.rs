@@ -1,4 +1,4 @@
-//! The process: signals, child processes, hardening and blocking work.
+//! Process management: signals, child processes, hardening and blocking work.
 
 pub(crate) mod blocking;
 pub(crate) mod child;

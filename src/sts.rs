@@ -1,8 +1,9 @@
-//! The STS client: three actions over one transport.
+//! The STS client: AssumeRoleWithWebIdentity, AssumeRole and GetCallerIdentity over one HTTP transport.
 //!
-//! Input: a request and the endpoint that it goes to. Output: credentials that STS issued, or an error that says what
-//! the caller does next. One call is one attempt, with 2 s to connect and 10 s in all; whoever calls decides about another.
-//! A token goes into a form body, never into a URL.
+//! Input: a request and an endpoint. Output: credentials issued by STS, or an error from which the caller derives how
+//! to recover. Each call is one attempt, limited to 2 s for the connection and 10 s in total; the caller decides
+//! whether to retry. Tokens are sent in the form body, never in a URL.
+//!
 //! [API reference](https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html).
 
 pub(crate) mod cause;
@@ -32,19 +33,19 @@ use crate::{
     sts::{request::Form, response::StsResponse, transport::Transport},
 };
 
-/// What is asked of STS.
+/// An STS action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// A web identity token for a role's credentials; nothing signs the call.
+    /// Exchanges a web identity token for a role's credentials. The request is not signed.
     AssumeRoleWithWebIdentity,
-    /// Credentials for those of another role.
+    /// Exchanges credentials for those of another role.
     AssumeRole,
-    /// Whose credentials signed the call.
+    /// Returns the identity whose credentials signed the request.
     GetCallerIdentity,
 }
 
 impl Action {
-    /// Its name on the wire.
+    /// Returns the value of the request's `Action` parameter.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::AssumeRoleWithWebIdentity => "AssumeRoleWithWebIdentity",
@@ -54,7 +55,7 @@ impl Action {
     }
 }
 
-/// A client for one set of roots and proxies; its connections are shared by every endpoint.
+/// An STS client with one set of root certificates and proxies. All endpoints share its connection pool.
 pub(crate) struct Client {
     transport: Transport,
     clock: Arc<dyn Clock>,
@@ -62,10 +63,10 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client that trusts `tls`'s roots and tells `sts_clock` what time STS says it is.
+    /// Creates a client that verifies servers with `tls` and records STS's time in `sts_clock`.
     ///
     /// # Errors
-    /// Where a proxy's URL is none.
+    /// Returns an error if a proxy URL is invalid or TLS cannot be set up.
     pub(crate) fn new(
         tls: rustls::ClientConfig,
         proxies: &Proxies,
@@ -75,16 +76,16 @@ impl Client {
         Ok(Self { transport: Transport::new(tls, proxies)?, clock, sts_clock })
     }
 
-    /// STS's time, as far as its answers told it.
+    /// Returns STS's clock, estimated from the `Date` headers of its responses.
     pub(crate) fn sts_clock(&self) -> &StsClock {
         &self.sts_clock
     }
 
     /// [AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html):
-    /// unsigned, since the token is the proof.
+    /// unsigned, because the token authenticates the request.
     ///
     /// # Errors
-    /// Where STS was not reached, refused, or answered with something else.
+    /// Returns an error if STS cannot be reached, refuses the request or returns an invalid response.
     pub(crate) async fn assume_role_with_web_identity(
         &self,
         endpoint: &Endpoint,
@@ -92,14 +93,14 @@ impl Client {
     ) -> Result<Issued, StsError> {
         let scrubber = Scrubber::new([request.token.expose()]);
         let action = Action::AssumeRoleWithWebIdentity;
-        let answer = self.post(endpoint, action, request.form(), None, &scrubber).await?;
-        self.issued(endpoint, answer, action, request.session.role_arn)
+        let response = self.post(endpoint, action, request.form(), None, &scrubber).await?;
+        self.issued(endpoint, response, action, request.session.role_arn)
     }
 
     /// [AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html), signed with `signer`.
     ///
     /// # Errors
-    /// Where STS was not reached, refused, or answered with something else.
+    /// Returns an error if STS cannot be reached, refuses the request or returns an invalid response.
     pub(crate) async fn assume_role(
         &self,
         endpoint: &Endpoint,
@@ -107,15 +108,15 @@ impl Client {
         request: &AssumeRole<'_>,
     ) -> Result<Issued, StsError> {
         let scrubber = Scrubber::new([signer.expose_secret_access_key(), signer.expose_session_token()]);
-        let answer = self.post(endpoint, Action::AssumeRole, request.form(), Some(signer), &scrubber).await?;
-        self.issued(endpoint, answer, Action::AssumeRole, request.session.role_arn)
+        let response = self.post(endpoint, Action::AssumeRole, request.form(), Some(signer), &scrubber).await?;
+        self.issued(endpoint, response, Action::AssumeRole, request.session.role_arn)
     }
 
     /// [GetCallerIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html), signed with
-    /// `signer`: whom STS takes it for. No permission is needed.
+    /// `signer`. The action requires no permissions.
     ///
     /// # Errors
-    /// Where STS was not reached, refused, or answered with something else.
+    /// Returns an error if STS cannot be reached, refuses the request or returns an invalid response.
     pub(crate) async fn caller_identity(
         &self,
         endpoint: &Endpoint,
@@ -123,17 +124,17 @@ impl Client {
     ) -> Result<CallerIdentity, StsError> {
         let scrubber = Scrubber::new([signer.expose_secret_access_key(), signer.expose_session_token()]);
         let form = request::caller_identity();
-        let answer = self.post(endpoint, Action::GetCallerIdentity, form, Some(signer), &scrubber).await?;
-        answer.caller_identity().map_err(|why| StsError::not_an_answer(endpoint, why))
+        let response = self.post(endpoint, Action::GetCallerIdentity, form, Some(signer), &scrubber).await?;
+        response.caller_identity().map_err(|reason| StsError::invalid_response(endpoint, reason))
     }
 
-    /// Learns STS's time: whatever it answers to an unsigned question, it says when.
+    /// Learns STS's time from the `Date` header of its response to an unsigned request. An error response has one too.
     pub(crate) async fn ask_time(&self, endpoint: &Endpoint) {
         let form = request::caller_identity();
         let _ = self.post(endpoint, Action::GetCallerIdentity, form, None, &Scrubber::new([])).await;
     }
 
-    /// Posts a form and reads the whole answer; an error document is an error here.
+    /// Posts a form, reads the whole response and records its `Date`. Returns an error response as `StsError::Refused`.
     async fn post(
         &self,
         endpoint: &Endpoint,
@@ -147,22 +148,22 @@ impl Client {
             Some(signer) => sign::headers(endpoint, &form, signer, self.sts_clock.time(self.clock.now())),
         };
         let received = self.transport.post(endpoint, form, headers).await?;
-        let answer = StsResponse::of(received, endpoint, action, scrubber);
-        if let Some(date) = answer.as_ref().map_or_else(StsError::date, |answer| answer.date) {
+        let response = StsResponse::from_http(received, endpoint, action, scrubber);
+        if let Some(date) = response.as_ref().map_or_else(StsError::date, |response| response.date) {
             self.sts_clock.learn(date, self.clock.now());
         }
-        answer
+        response
     }
 
     fn issued(
         &self,
         endpoint: &Endpoint,
-        answer: StsResponse,
+        response: StsResponse,
         action: Action,
         role_arn: &crate::arn::RoleArn,
     ) -> Result<Issued, StsError> {
-        answer
+        response
             .issued(action, role_arn, self.sts_clock.time(self.clock.now()))
-            .map_err(|why| StsError::not_an_answer(endpoint, why))
+            .map_err(|reason| StsError::invalid_response(endpoint, reason))
     }
 }

@@ -23,7 +23,7 @@ fn names_in(directory: &TempDir) -> Vec<String> {
     names
 }
 
-/// Replaces without an edit that matters; the line of the error.
+/// Returns the error of `replace`, and asserts that `probe` returns the same error.
 fn refusal(path: &Path) -> ReplaceError {
     let error = replace(path, 0o600, |_| b"new".to_vec()).expect_err("a refusal");
     let probed = probe(path, 0o600).expect_err("a refusal of the probe");
@@ -32,16 +32,16 @@ fn refusal(path: &Path) -> ReplaceError {
     error
 }
 
-/// As the real one, for edits that refuse nothing.
+/// Calls `super::replace` with an edit that returns no error.
 fn replace(path: &Path, mode: u32, edit: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<Replaced, ReplaceError> {
     super::replace(path, mode, |old| Ok(edit(old)))
 }
 
 #[test]
-fn what_an_edit_refuses_changes_nothing() {
+fn a_failed_edit_changes_nothing() {
     let directory = directory();
     let path = directory.path().join("config");
-    fs::write(&path, "somebody's").expect("a file");
+    fs::write(&path, "theirs").expect("a file");
     fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("a mode");
     let before = fs::metadata(&path).expect("metadata");
     let refused = super::replace(&path, 0o600, |_| Err(ReplaceError::NotARegularFile { path: PathBuf::new() }));
@@ -51,19 +51,19 @@ fn what_an_edit_refuses_changes_nothing() {
 }
 
 #[test]
-fn another_writer_s_lock_is_not_waited_for_without_end() {
+fn waiting_for_the_lock_times_out() {
     let directory = directory();
     let open = || File::open(directory.path()).expect("the directory");
     let held = open();
     held.lock().expect("a lock");
-    let waited = lock(&open(), LOCK_PAUSE * 2).expect_err("locked");
+    let waited = lock(&open(), LOCK_POLL_INTERVAL * 2).expect_err("locked");
     assert_eq!(waited.kind(), ErrorKind::TimedOut);
     drop(held);
-    assert!(lock(&open(), LOCK_PAUSE).expect("free"));
+    assert!(lock(&open(), LOCK_POLL_INTERVAL).expect("free"));
 }
 
 #[test]
-fn a_missing_file_is_made_and_an_existing_one_edited() {
+fn a_missing_file_is_created_and_an_existing_file_is_edited() {
     let directory = directory();
     let path = directory.path().join("credentials");
     assert_eq!(replace(&path, 0o640, |old| [old, b"one\n"].concat()).expect("written"), Replaced::Written);
@@ -74,7 +74,7 @@ fn a_missing_file_is_made_and_an_existing_one_edited() {
 }
 
 #[test]
-fn the_mode_is_exact_and_an_equal_file_is_left_alone() {
+fn the_mode_is_exact_and_an_unchanged_file_is_not_written() {
     let directory = directory();
     let path = directory.path().join("credentials");
     for mode in [0o666, 0o600, 0o444, 0o604] {
@@ -87,7 +87,7 @@ fn the_mode_is_exact_and_an_equal_file_is_left_alone() {
 }
 
 #[test]
-fn an_empty_result_still_makes_the_file() {
+fn an_empty_result_creates_the_file() {
     let directory = directory();
     let path = directory.path().join("credentials");
     assert_eq!(replace(&path, 0o600, |old| old.to_vec()).expect("written"), Replaced::Written);
@@ -95,7 +95,7 @@ fn an_empty_result_still_makes_the_file() {
 }
 
 #[test]
-fn links_stay_and_their_targets_are_replaced() {
+fn links_are_kept_and_their_targets_are_replaced() {
     let directory = directory();
     fs::create_dir(directory.path().join("real")).expect("a directory");
     let [first, second, real] = ["first", "second", "real/credentials"].map(|name| directory.path().join(name));
@@ -113,7 +113,7 @@ fn links_stay_and_their_targets_are_replaced() {
 }
 
 #[test]
-fn what_cannot_be_replaced_is_refused_and_stays() {
+fn a_target_that_cannot_be_replaced_is_refused_and_unchanged() {
     let directory = directory();
     let path = |name: &str| directory.path().join(name);
     fs::create_dir(path("folder")).expect("a directory");
@@ -131,9 +131,9 @@ fn what_cannot_be_replaced_is_refused_and_stays() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_is_refused() {
+fn a_directory_without_write_permission_is_refused() {
     if geteuid().is_root() {
-        // Root may write anywhere but to where no file can be made.
+        // Root can write anywhere except where no file can be created.
         assert!(matches!(
             refusal(Path::new("/proc/self/credentials")),
             ReplaceError::MissingParent { .. } | ReplaceError::PermissionDenied { .. }
@@ -146,7 +146,7 @@ fn a_directory_that_cannot_be_written_is_refused() {
 }
 
 #[test]
-fn what_the_system_answers_becomes_advice() {
+fn system_errors_are_explained() {
     use rustix::io::Errno;
     for (errno, advice) in [
         (Errno::NOENT, "create it or mount a volume there"),
@@ -154,12 +154,12 @@ fn what_the_system_answers_becomes_advice() {
         (Errno::ACCESS, "fsGroup"),
         (Errno::PERM, "fsGroup"),
         (Errno::ROFS, "mount a writable volume there"),
-        (Errno::BUSY, "mount the directory that holds it instead"),
-        (Errno::XDEV, "mount the directory that holds it instead"),
-        (Errno::ISDIR, "name a file in it"),
-        (Errno::NOSPC, "make room"),
-        (Errno::DQUOT, "make room"),
-        (Errno::LOOP, "mend them"),
+        (Errno::BUSY, "mount the directory that contains it instead"),
+        (Errno::XDEV, "mount the directory that contains it instead"),
+        (Errno::ISDIR, "set the path to a file in it"),
+        (Errno::NOSPC, "free space on its volume"),
+        (Errno::DQUOT, "free space on its volume"),
+        (Errno::LOOP, "correct them"),
         (Errno::IO, "cannot replace"),
     ] {
         let line = explain(Path::new("/a\nb"), "replace", errno.into()).to_string();
@@ -181,7 +181,7 @@ fn a_failed_rename_leaves_no_temporary_file() {
 fn a_temporary_file_is_private_until_it_is_complete() {
     let directory = directory();
     let target = Target::lock(&directory.path().join("credentials")).expect("a target");
-    let temporary = target.temporary_file(b"new", 0o600, None).expect("a temporary file");
+    let temporary = target.create_temporary_file(b"new", 0o600, None).expect("a temporary file");
     assert!(is_temporary(names_in(&directory)[0].as_bytes()));
     assert_eq!(temporary.as_file().metadata().expect("metadata").mode() & MODE_BITS, 0o600);
     drop(temporary);
@@ -189,18 +189,18 @@ fn a_temporary_file_is_private_until_it_is_complete() {
 }
 
 #[test]
-fn an_edit_that_panics_leaves_the_file_and_no_lock() {
+fn an_edit_that_panics_keeps_the_file_and_releases_the_lock() {
     let directory = directory();
     let path = directory.path().join("credentials");
     replace(&path, 0o600, |_| b"old".to_vec()).expect("written");
-    let hit = path.clone();
-    thread::spawn(move || replace(&hit, 0o600, |_| panic!("on purpose"))).join().expect_err("a panic");
+    let path_in_thread = path.clone();
+    thread::spawn(move || replace(&path_in_thread, 0o600, |_| panic!("on purpose"))).join().expect_err("a panic");
     assert_eq!(replace(&path, 0o600, |old| old.to_vec()).expect("the lock is free"), Replaced::Unchanged);
     assert_eq!(names_in(&directory), ["credentials"]);
 }
 
 #[test]
-fn a_probe_keeps_the_content_and_clears_what_a_killed_process_left() {
+fn a_probe_keeps_the_content_and_removes_leftovers() {
     let directory = directory();
     let path = directory.path().join("credentials");
     fs::write(directory.path().join(".credvend-killed123456.tmp"), "secret").expect("a leftover");
@@ -219,7 +219,7 @@ fn a_probe_keeps_the_content_and_clears_what_a_killed_process_left() {
 }
 
 #[test]
-fn the_owner_keeps_the_file() {
+fn the_owner_is_preserved() {
     if !geteuid().is_root() {
         return;
     }
@@ -232,9 +232,9 @@ fn the_owner_keeps_the_file() {
     assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & MODE_BITS), (1234, 4321, 0o640));
 }
 
-/// Each writer counts in a line of its own, behind lines of filling that make a file that takes several writes.
+/// Each writer increments the counter in its own line. The filling makes the file too large for a single write.
 #[test]
-fn writers_lose_no_update_and_readers_see_no_half_file() {
+fn no_update_is_lost_and_readers_see_no_partial_file() {
     const WRITERS: [&str; 2] = ["a", "b"];
     const ROUNDS: usize = 150;
 

@@ -1,12 +1,13 @@
-//! The program that `exec` runs: started, sent what signals say, waited for.
+//! The program that `exec` runs: starts it, forwards signals to it and waits for it.
 //!
-//! credvend stands between CMD and whoever started it, and neither should notice. CMD has credvend's process group, its
-//! terminal and its standard streams; [`signals`] says which signals are passed on. In: a command, ready to start. Out: how it
-//! ended.
+//! Input: a command, ready to start. Output: its exit status. The program and its parent should not notice that
+//! credvend runs between them: the program has credvend's process group, terminal and standard streams.
+//! [`forwarded_signals`] tells which signals are forwarded.
 //!
-//! As PID 1 credvend also inherits every orphan of the container and must [wait for it], or dead processes pile up.
+//! As PID 1, credvend also inherits all orphaned processes of the container and must [reap] them, otherwise zombies
+//! accumulate.
 //!
-//! [wait for it]: https://man7.org/linux/man-pages/man7/pid_namespaces.7.html
+//! [reap]: https://man7.org/linux/man-pages/man7/pid_namespaces.7.html
 
 pub(crate) mod forwarded_signals;
 
@@ -25,27 +26,27 @@ use crate::{
     process::{child::forwarded_signals::ForwardedSignals, hardening::CoreLimit},
 };
 
-/// How long after a death the dead are counted.
-const ORPHAN_AGE: Duration = Duration::from_secs(1);
+/// Delay between a SIGCHLD and reaping orphaned processes.
+const REAP_DELAY: Duration = Duration::from_secs(1);
 
 /// A running program.
 pub(crate) struct Child {
     id: Pid,
-    /// PID 1 cannot stop, and inherits orphans.
+    /// True for PID 1, which cannot be stopped and inherits orphaned processes.
     is_init: bool,
 }
 
-/// How a program ended.
+/// The exit status of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// By itself, with this code.
+    /// Exited with this code.
     Exited(u8),
-    /// By this signal.
+    /// Killed by this signal.
     Killed(i32),
 }
 
 impl From<Ended> for ExitCode {
-    /// A shell's convention: 128 + N for signal N.
+    /// Follows the convention of shells: 128 + N for signal N.
     fn from(ended: Ended) -> Self {
         Self::from(match ended {
             Ended::Exited(code) => code,
@@ -55,18 +56,21 @@ impl From<Ended> for ExitCode {
 }
 
 impl Child {
-    /// Starts the program, with the core limit that this process was given.
+    /// Starts the program with the core limit that this process inherited.
     ///
     /// # Errors
-    /// What the system has against it.
+    /// Returns an error if the program cannot be started.
     pub(crate) fn start(mut command: Command, core_limit: &CoreLimit) -> io::Result<Self> {
-        // Waited for by its number, together with orphans.
-        let child = core_limit.lend(|| command.spawn())?;
+        // `Child::wait` of the standard library is not used: the program is reaped by its PID, together with orphaned
+        // processes.
+        let child = core_limit.restore_during(|| command.spawn())?;
         Ok(Self { id: Pid::from_child(&child), is_init: getpid() == Pid::INIT })
     }
 
-    /// Passes signals on until the program has ended. While `others_run`, which are waited for elsewhere, nobody is buried: the
-    /// kernel does not say whose the dead are before they are gone.
+    /// Forwards signals until the program exits, and returns its exit status.
+    ///
+    /// Orphaned processes are not reaped while `others_run` returns true, because reaping would also take the exit
+    /// statuses of those other child processes, which are waited for elsewhere.
     pub(crate) async fn wait(
         self,
         signals: &mut ForwardedSignals,
@@ -75,21 +79,21 @@ impl Child {
     ) -> Ended {
         let mut reap_timer = None;
         loop {
-            if let Some(ended) = self.ended() {
+            if let Some(ended) = self.try_wait() {
                 return ended;
             }
             tokio::select! {
                 origin = signals.next() => {
                     if origin.signal != SIGCHLD {
-                        self.pass_on(&origin);
+                        self.forward(&origin);
                     } else if self.is_init && reap_timer.is_none() {
-                        reap_timer = Some(clock.sleep(ORPHAN_AGE));
+                        reap_timer = Some(clock.sleep(REAP_DELAY));
                     }
                 }
                 () = async { if let Some(due) = &mut reap_timer { due.await } else { std::future::pending().await } } => {
                     reap_timer = None;
                     if others_run() {
-                        reap_timer = Some(clock.sleep(ORPHAN_AGE));
+                        reap_timer = Some(clock.sleep(REAP_DELAY));
                     } else if let Some(ended) = self.reap_orphans() {
                         return ended;
                     }
@@ -98,35 +102,36 @@ impl Child {
         }
     }
 
-    fn pass_on(&self, origin: &Origin) {
+    fn forward(&self, origin: &Origin) {
         let signal = origin.signal;
         if !forwarded_signals::is_for_child(origin, self.id) {
-            tracing::debug!(signal, "signal not passed on: the program has it");
-        } else if let Some(named) = Signal::from_named_raw(signal) {
-            // The number is still its own: it has not been waited for.
-            let _ = kill_process(self.id, named);
-            tracing::debug!(signal, "signal passed on");
+            tracing::debug!(signal, "signal not forwarded: the program already received it");
+        } else if let Some(named_signal) = Signal::from_named_raw(signal) {
+            // The PID is still valid because the program has not been reaped.
+            let _ = kill_process(self.id, named_signal);
+            tracing::debug!(signal, "signal forwarded");
         }
     }
 
-    /// How it ended, if it has; where it has stopped, so does this process.
-    fn ended(&self) -> Option<Ended> {
+    /// Returns the exit status if the program has exited. If the program is stopped, stops this process too.
+    fn try_wait(&self) -> Option<Ended> {
         loop {
             match waitpid(Some(self.id), WaitOptions::NOHANG | WaitOptions::UNTRACED) {
-                Ok(Some((_, status))) => match ended(status) {
+                Ok(Some((_, status))) => match exit_status(status) {
                     Some(ended) => return Some(ended),
-                    None => self.stop_along(status),
+                    None => self.stop_too(status),
                 },
                 Ok(None) | Err(rustix::io::Errno::INTR) => return None,
-                // Nobody else waits for it; whoever did left no status.
+                // ECHILD: another caller reaped the process and its status is lost.
                 Err(_) => return Some(Ended::Exited(1)),
             }
         }
     }
 
-    /// The shell sees this process alone: where the program stopped itself, it must see a stopped job, and what it continues is
-    /// to continue. On ^Z this is not needed: the terminal stops both.
-    fn stop_along(&self, status: WaitStatus) {
+    /// Stops this process after the program stopped itself, and continues the program when this process continues. The
+    /// shell monitors only this process and must see a stopped job. On ^Z this is not required: the terminal stops both
+    /// processes.
+    fn stop_too(&self, status: WaitStatus) {
         let has_terminal = File::open("/dev/tty").is_ok();
         let signal = status.stopping_signal().and_then(Signal::from_named_raw);
         if let (true, false, Some(signal)) = (has_terminal, self.is_init, signal) {
@@ -135,21 +140,21 @@ impl Child {
         }
     }
 
-    /// Waits for whatever is dead; the program itself may be among it.
+    /// Reaps all exited processes. Returns the exit status of the program if it is one of them.
     fn reap_orphans(&self) -> Option<Ended> {
-        let mut own = None;
+        let mut program_status = None;
         while let Ok(Some((id, status))) = wait(WaitOptions::NOHANG) {
             if id == self.id {
-                own = ended(status);
+                program_status = exit_status(status);
             } else {
-                tracing::debug!(pid = id.as_raw_nonzero().get(), "orphan buried");
+                tracing::debug!(pid = id.as_raw_nonzero().get(), "reaped orphaned process");
             }
         }
-        own
+        program_status
     }
 }
 
-fn ended(status: WaitStatus) -> Option<Ended> {
+fn exit_status(status: WaitStatus) -> Option<Ended> {
     let exited = status.exit_status().map(|code| Ended::Exited(u8::try_from(code).unwrap_or(u8::MAX)));
     exited.or_else(|| status.terminating_signal().map(Ended::Killed))
 }

@@ -1,38 +1,38 @@
-//! What the process does for its own secrecy.
+//! Protects the secrets in the memory of the process.
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
-/// No core dump, and no other process of the same user that reads this one's memory.
+/// Disables core dumps and prevents other processes of the same user from reading this process's memory.
 ///
-/// A system that refuses either leaves the process no worse than it was.
+/// Errors are ignored: the process also works without the protection.
 pub(crate) fn harden() {
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
-/// Lowers the core limit to nothing, for this process and every one that it starts.
+/// Sets the core limit to 0 for this process and all processes that it starts.
 pub(crate) fn forbid_core_dumps() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
-/// The core limit that this process was given, which it passes on without using it.
+/// The inherited core limit, which credvend passes on to the program that `exec` runs.
 ///
-/// What runs a program for somebody else lowers only the soft limit: the hard one could not be raised again.
+/// Only the soft limit is lowered, because a process without privileges could not raise the hard limit again.
 #[derive(Clone, Debug)]
 pub(crate) struct CoreLimit(Rlimit);
 
 impl CoreLimit {
-    /// Lowers this process's soft limit to nothing.
+    /// Saves the current limit and sets the soft limit of this process to 0.
     pub(crate) fn lower() -> Self {
-        let given = getrlimit(Resource::Core);
-        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: given.maximum });
-        Self(given)
+        let inherited = getrlimit(Resource::Core);
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: inherited.maximum });
+        Self(inherited)
     }
 
-    /// Has the limit back for as long as `start` takes. Meanwhile this process leaves no core either: it is not dumpable.
-    pub(crate) fn lend<T>(&self, start: impl FnOnce() -> T) -> T {
+    /// Restores the limit while `start` runs. This process still writes no core file because it is not dumpable.
+    pub(super) fn restore_during<T>(&self, start: impl FnOnce() -> T) -> T {
         let _ = setrlimit(Resource::Core, self.0);
-        let started = start();
+        let result = start();
         let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: self.0.maximum });
-        started
+        result
     }
 }

@@ -1,6 +1,9 @@
-//! Signals: SIGTERM and SIGINT ask to end, SIGHUP to read the configuration again; a second SIGTERM or SIGINT ends at once.
-//! One-shots end at the first: the kernel spares the process 1 of a container what it did not ask for, so an init container
-//! without handlers would hang until it is killed.
+//! Signal handling of `run` and the one-shot commands.
+//!
+//! In `run`, SIGTERM and SIGINT request a graceful shutdown and SIGHUP requests a reload of the configuration; a second
+//! SIGTERM or SIGINT exits immediately. One-shot commands exit at the first signal. They need handlers too: the kernel
+//! does not deliver signals without a handler to PID 1 of a container, so an init container would otherwise hang until
+//! it is killed.
 
 use std::{
     io,
@@ -14,15 +17,15 @@ use signal_hook::{
 };
 use tokio::{io::AsyncReadExt as _, net::UnixStream};
 
-/// Has SIGTERM and SIGINT end the process at once.
+/// Makes SIGTERM and SIGINT exit the process immediately.
 pub(crate) fn exit_on_signals() {
     for signal in [SIGTERM, SIGINT] {
-        // Where a handler cannot be installed, the default still ends every process but a container's first.
+        // If a handler cannot be installed, the default action still terminates every process except PID 1.
         let _ = flag::register_conditional_shutdown(signal, 128 + signal, Arc::new(AtomicBool::new(true)));
     }
 }
 
-/// What a signal asks for.
+/// The request that a signal stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ShutdownSignal {
     /// SIGTERM or SIGINT.
@@ -31,46 +34,47 @@ pub(crate) enum ShutdownSignal {
     Reload,
 }
 
-/// The signals from now on.
+/// A stream of received signals.
 pub(crate) struct ShutdownSignals {
-    end: UnixStream,
+    terminate: UnixStream,
     reload: UnixStream,
 }
 
 impl ShutdownSignals {
-    /// Takes the signals over from the system, whose default is to kill.
+    /// Installs the signal handlers. The default action of the signals is to terminate the process.
     ///
     /// # Errors
-    /// Where the system has no file descriptors left.
+    /// Returns an error if no file descriptors are available.
     pub(crate) fn new() -> io::Result<Self> {
-        let asked_before = Arc::new(AtomicBool::new(false));
-        let (end, end_of_handler) = pair()?;
+        let received_before = Arc::new(AtomicBool::new(false));
+        let (terminate, terminate_writer) = socket_pair()?;
         for signal in [SIGTERM, SIGINT] {
-            // In this order: the first signal finds the flag down and raises it, the second finds it up. This works in the
-            // handler itself, so even where the runtime is stuck.
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked_before))?;
-            flag::register(signal, Arc::clone(&asked_before))?;
-            low_level::pipe::register(signal, end_of_handler.try_clone()?)?;
+            // The order matters: the first signal finds the flag unset and sets it, the second one finds it set and
+            // exits. This happens in the signal handler, so it works even if the runtime is blocked.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&received_before))?;
+            flag::register(signal, Arc::clone(&received_before))?;
+            low_level::pipe::register(signal, terminate_writer.try_clone()?)?;
         }
-        let (reload, reload_of_handler) = pair()?;
-        low_level::pipe::register(SIGHUP, reload_of_handler)?;
-        Ok(Self { end, reload })
+        let (reload, reload_writer) = socket_pair()?;
+        low_level::pipe::register(SIGHUP, reload_writer)?;
+        Ok(Self { terminate, reload })
     }
 
-    /// The next signal.
+    /// Waits for the next signal. Termination takes precedence over a reload.
     pub(crate) async fn next(&mut self) -> ShutdownSignal {
-        let (mut one, mut other) = ([0], [0]);
+        let (mut terminate_byte, mut reload_byte) = ([0], [0]);
         tokio::select! {
             biased;
-            _ = self.end.read(&mut one) => ShutdownSignal::Terminate,
-            _ = self.reload.read(&mut other) => ShutdownSignal::Reload,
+            _ = self.terminate.read(&mut terminate_byte) => ShutdownSignal::Terminate,
+            _ = self.reload.read(&mut reload_byte) => ShutdownSignal::Reload,
         }
     }
 }
 
-fn pair() -> io::Result<(UnixStream, StdUnixStream)> {
-    let (ours, handler) = StdUnixStream::pair()?;
-    ours.set_nonblocking(true)?;
-    handler.set_nonblocking(true)?;
-    Ok((UnixStream::from_std(ours)?, handler))
+/// Returns the non-blocking read end and write end of a socket pair.
+fn socket_pair() -> io::Result<(UnixStream, StdUnixStream)> {
+    let (reader, writer) = StdUnixStream::pair()?;
+    reader.set_nonblocking(true)?;
+    writer.set_nonblocking(true)?;
+    Ok((UnixStream::from_std(reader)?, writer))
 }

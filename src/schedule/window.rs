@@ -1,13 +1,13 @@
-//! When credentials are renewed and when they are no longer served. Pure: ages in, answers out.
+//! Computes when to refresh credentials and when to stop serving them, from their age. Pure.
 
 use std::time::Duration;
 
 use crate::clock::Moment;
 
-/// So long before their expiry credentials are no longer served: a client needs time to use them.
-pub(crate) const MARGIN: Duration = Duration::from_secs(15);
+/// Credentials are not served during this time before their expiry, because a client needs time to use them.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(15);
 
-/// The two moments in the life of something that expires.
+/// The lifetime of credentials: when to refresh them and how long to serve them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     obtained: Moment,
@@ -17,42 +17,43 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// For what was obtained at `obtained` and lives for `lifetime`; `unit` in 0..1 picks the point of renewal.
+    /// Creates the window of credentials that were obtained at `obtained` and are valid for `lifetime`. `unit` in 0..1
+    /// selects the time of the refresh, between 50 % and 60 % of the lifetime.
     ///
-    /// Between 50 % and 60 % of a life leaves an SDK, which renews when 15 minutes or fewer are left, enough of an hour's
-    /// session in every case, and spreads the calls of pods that started together.
+    /// At 60 % of a one-hour session 24 minutes are left, more than the 15 minutes at which SDKs refresh. The range
+    /// spreads the requests of pods that started at the same time.
     pub(crate) fn new(obtained: Moment, lifetime: Duration, unit: f64) -> Self {
         Self {
             obtained,
-            // A life of a second or two must not become a storm of calls.
+            // A lifetime of a second or two must not cause a flood of requests.
             refresh_after: lifetime.mul_f64(0.5 + 0.1 * unit).max(Duration::from_secs(1)),
-            serve_for: lifetime.saturating_sub(MARGIN),
+            serve_for: lifetime.saturating_sub(EXPIRY_MARGIN),
             lifetime,
         }
     }
 
-    /// For what never expires.
+    /// Creates the window of credentials that never expire.
     pub(crate) fn endless(obtained: Moment) -> Self {
         Self { obtained, refresh_after: Duration::MAX, serve_for: Duration::MAX, lifetime: Duration::MAX }
     }
 
-    /// For what does not say when it expires and is asked for again after `refresh_after`; until then, and where asking fails,
-    /// it is good.
+    /// Creates the window of credentials with an unknown expiry. They are refreshed after `refresh_after` and remain
+    /// valid if the refresh fails.
     pub(crate) fn undated(obtained: Moment, refresh_after: Duration) -> Self {
         Self { refresh_after, ..Self::endless(obtained) }
     }
 
-    /// How long until renewal; zero where it is due.
+    /// Returns the time until the refresh; zero if it is due.
     pub(crate) fn until_refresh(&self, now: Moment) -> Duration {
         self.refresh_after.saturating_sub(now.since(self.obtained))
     }
 
-    /// Whether it may still be handed out.
+    /// Returns true until 15 s before the expiry.
     pub(crate) fn is_servable(&self, now: Moment) -> bool {
         now.since(self.obtained) < self.serve_for
     }
 
-    /// How much of its life is left.
+    /// Returns the time until the expiry; zero if it has passed.
     pub(crate) fn remaining(&self, now: Moment) -> Duration {
         self.lifetime.saturating_sub(now.since(self.obtained))
     }
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_is_renewed_after_30_to_36_minutes_and_served_until_15_seconds_before_its_end() {
+    fn one_hour_is_refreshed_after_30_to_36_minutes_and_served_until_15_seconds_before_expiry() {
         for (unit, minutes) in [(0.0, 30), (0.999_999, 36)] {
             let window = Window::new(after(0), Duration::from_secs(3600), unit);
             assert!((window.until_refresh(after(0)).as_secs_f64() - 60.0 * f64::from(minutes)).abs() < 0.01);
@@ -80,14 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn what_lives_less_than_the_margin_is_never_served_and_no_storm() {
+    fn a_lifetime_below_the_margin_is_never_served_and_refreshed_after_one_second() {
         let window = Window::new(after(0), Duration::from_millis(100), 0.0);
         assert!(!window.is_servable(after(0)));
         assert_eq!(window.until_refresh(after(0)), Duration::from_secs(1));
     }
 
     #[test]
-    fn what_never_expires_is_never_due() {
+    fn an_endless_window_is_always_served_and_never_due() {
         let window = Window::endless(after(0));
         assert!(
             window.is_servable(after(u32::MAX.into())) && window.until_refresh(after(9)) > Duration::from_secs(1 << 40)

@@ -2,36 +2,30 @@
 
 use thiserror::Error;
 
-/// The line for which a file is refused.
+/// The first invalid line of a file.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("line {line}: {problem}")]
 pub(crate) struct SyntaxError {
-    /// From 1.
+    /// Line number, from 1.
     pub(crate) line: usize,
-    /// What is wrong with it.
     pub(crate) problem: Problem,
 }
 
-/// What can be wrong with a line. The line itself is never shown: it may hold a secret key.
+/// Why a line is invalid. Messages never show the line because it may contain a secret key.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub(crate) enum Problem {
-    /// A property above the first header.
-    #[error("a property stands before any section header")]
+    #[error("there is a property before the first section header")]
     OutsideSection,
-    /// An indented line with nothing above it to belong to.
-    #[error("an indented line has no property above it that it could continue; remove the white space in front")]
+    #[error("there is no property above the indented line that it could continue; remove the leading white space")]
     NothingToContinue,
-    /// `[name`, or something other than a comment behind `]`.
+    /// The `]` is missing, or text other than a comment follows it.
     #[error("a section header must end with `]`")]
     UnclosedHeader,
-    /// A line that is not `name = value`.
-    #[error("a property is written `name = value`, and there is no `=`")]
+    #[error("there is no `=` in the line; write a property as `name = value`")]
     MissingEquals,
-    /// `= value`.
     #[error("there is no name before the `=`")]
     EmptyName,
-    /// A value that cannot be text.
-    #[error("a value is not UTF-8")]
+    #[error("the value is not valid UTF-8")]
     NotUtf8,
 }

@@ -1,44 +1,43 @@
-//! What went wrong between credvend and STS, sorted by what the caller does about it.
+//! Errors of STS calls, one variant for each way in which the caller proceeds.
 //!
-//! What a refusal's code means is decided in one place, [`cause`](super::cause); here, what follows from it.
+//! [`cause`](super::cause) interprets the error codes of STS.
 
 use std::time::SystemTime;
 
 use super::{Endpoint, refusal::Refusal};
 
-/// Why a call brought no credentials.
+/// Why an STS call failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum StsError {
-    /// No answer came. Try again later.
-    #[error("STS at {host} was not reached: {why}")]
+    /// No complete response arrived. Retry later.
+    #[error("STS at {host} was not reached: {reason}")]
     NotReached {
-        /// Host and port.
+        /// Host and port, without user name and password.
         host: String,
-        /// The cause.
-        why: String,
+        reason: String,
     },
-    /// What came is no answer to the question. Try again later.
-    #[error("STS at {host} gave no valid answer: {why}")]
+    /// The response does not match the request. Retry later.
+    #[error("STS at {host} returned an invalid response: {reason}")]
     NotAnAnswer {
-        /// Host and port.
+        /// Host and port, without user name and password.
         host: String,
-        /// What came instead.
-        why: String,
+        reason: String,
     },
-    /// STS answered with an error. [`Refusal::recovery`] says what to do.
+    /// STS returned an error response. [`Refusal::recovery`] tells how to recover.
     #[error("{0}")]
     Refused(Refusal),
 }
 
 impl StsError {
-    pub(super) fn not_reached(endpoint: &Endpoint, why: impl Into<String>) -> Self {
-        Self::NotReached { host: host_of(endpoint), why: why.into() }
+    pub(super) fn not_reached(endpoint: &Endpoint, reason: impl Into<String>) -> Self {
+        Self::NotReached { host: host_of(endpoint), reason: reason.into() }
     }
 
-    pub(super) fn not_an_answer(endpoint: &Endpoint, why: impl Into<String>) -> Self {
-        Self::NotAnAnswer { host: host_of(endpoint), why: why.into() }
+    pub(super) fn invalid_response(endpoint: &Endpoint, reason: impl Into<String>) -> Self {
+        Self::NotAnAnswer { host: host_of(endpoint), reason: reason.into() }
     }
 
+    /// Returns the `Date` header of an error response.
     pub(super) fn date(&self) -> Option<SystemTime> {
         match self {
             Self::Refused(refusal) => refusal.date,
@@ -47,7 +46,7 @@ impl StsError {
     }
 }
 
-/// Host and port of an endpoint: without a user's name or password that a URL may hold.
+/// Returns the host and port of an endpoint's URL, without user name and password.
 fn host_of(endpoint: &Endpoint) -> String {
     let after_scheme = endpoint.url.split_once("://").map_or(&*endpoint.url, |(_, rest)| rest);
     let authority = after_scheme.split(['/', '?', '#']).next().unwrap_or_default();
@@ -59,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_named_without_what_a_url_may_hide() {
+    fn the_host_excludes_user_name_and_password() {
         let endpoint = Endpoint { url: "https://user:word@sts.local:8443/path".into(), signing_region: String::new() };
         assert_eq!(host_of(&endpoint), "sts.local:8443");
     }

@@ -1,27 +1,27 @@
-//! How a caller recovers from an error response of STS.
+//! How the caller recovers from an error response of STS.
 
 use super::{cause::Cause, refusal::Refusal};
 
-/// What a caller does about a refusal.
+/// The action that the caller takes after an error response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recovery {
-    /// Retry later: STS or the identity provider is unavailable or throttles.
+    /// Retry later: STS throttles the request, or STS or the identity provider is unavailable.
     Retry,
     /// Read the token file again: the token has expired.
     ReloadToken,
     /// Renew the credentials that signed the call: they have expired.
     RenewSource,
-    /// None: the same request gets the same response until a person changes something.
+    /// No recovery: the request fails until the configuration changes in credvend or AWS.
     None,
 }
 
 impl Refusal {
-    /// What the caller does about it: the one thing that its cause admits.
+    /// Returns how the caller recovers.
     pub(crate) fn recovery(&self) -> Recovery {
         match self.cause() {
-            // The identity provider's keys could not be fetched: an outage of it, or one fetch that took too long.
+            // The identity provider is unavailable or responded too slowly.
             Cause::KeysNotFetched => Recovery::Retry,
-            // The clock that signed was wrong; the answer's Date has set it right.
+            // The signature used a wrong time; the `Date` header of the response has corrected `StsClock`.
             Cause::ClockWrong => Recovery::Retry,
             Cause::ProviderNotReached | Cause::Throttled | Cause::OutOfOrder => Recovery::Retry,
             Cause::TokenExpired | Cause::TokenTooOld => Recovery::ReloadToken,
@@ -38,7 +38,7 @@ mod tests {
     use crate::sts::Action;
 
     #[test]
-    fn refusals_are_sorted_by_code_not_by_status() {
+    fn the_error_code_outranks_the_status() {
         let recovery =
             |status, code: &str, message: &str| refusal(Action::AssumeRole, status, code, message).recovery();
         for code in ["Throttling", "ThrottlingException", "RequestLimitExceeded", "IDPCommunicationError"] {
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_token_is_the_one_that_the_call_was_made_with() {
+    fn the_action_tells_which_token_has_expired() {
         for code in ["ExpiredToken", "ExpiredTokenException"] {
             let recovery = |action| refusal(action, 400, code, "expired").recovery();
             assert_eq!(recovery(Action::AssumeRoleWithWebIdentity), Recovery::ReloadToken, "{code}");
@@ -63,9 +63,9 @@ mod tests {
         }
     }
 
-    /// What the two sorters must not disagree on.
+    /// `recovery` and `cause` must agree on transient errors.
     #[test]
-    fn whatever_is_waited_for_has_a_cause() {
+    fn retried_errors_have_a_transient_cause() {
         for code in ["Throttling", "RequestLimitExceeded", "SlowDown", "EC2ThrottledException"] {
             assert_eq!(refusal(Action::AssumeRole, 400, code, "").cause(), Cause::Throttled, "{code}");
         }

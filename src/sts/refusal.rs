@@ -1,23 +1,22 @@
-//! An error response of STS.
+//! The error response of STS: code, message and metadata.
 
 use std::time::SystemTime;
 
 use super::Action;
 
-/// An error document of STS.
+/// An error response of STS.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("STS answered {code}: {message} (HTTP {status}, request ID {})", request_id.as_deref().unwrap_or("none"))]
 pub(crate) struct Refusal {
-    /// What was asked.
+    /// The requested action.
     pub(crate) action: Action,
-    /// The HTTP status.
     pub(crate) status: u16,
-    /// The error's code, as on the wire.
+    /// The error code as returned by STS, with secrets redacted.
     pub(crate) code: String,
-    /// The error's text, without anything secret.
+    /// The error message, with secrets redacted.
     pub(crate) message: String,
-    /// STS's name for the call, for AWS's support and CloudTrail.
+    /// The request ID, to look the request up in CloudTrail or to quote to AWS Support.
     pub(crate) request_id: Option<String>,
-    /// When STS answered, by its own clock.
+    /// The `Date` header: the time of the response by STS's clock.
     pub(crate) date: Option<SystemTime>,
 }

@@ -152,7 +152,7 @@ fn the_token_s_file_its_life_and_its_claims() {
         &["absent: no such file", "this process is uid", "-> mount"],
     );
     let opaque = stage.write("opaque", "no-token");
-    fails(&stage, with(&opaque), 3, "token file", &["three parts", "-> name the file"]);
+    fails(&stage, with(&opaque), 3, "token file", &["three parts", "-> set the path to the token file"]);
     assert_eq!(stage.actions(), [""; 0]);
 
     let expired = stage.sts.mint(&Claims { issued_at_offset: -7200, ..claims() });
