@@ -19,7 +19,7 @@ use crate::{
     token::Claims,
 };
 
-/// The audience that IAM OIDC providers for clusters usually list.
+/// The audience that IAM identity providers for clusters usually list.
 pub(crate) const USUAL_AUDIENCE: &str = "sts.amazonaws.com";
 
 /// The cause of an error and the steps to fix it.
@@ -166,7 +166,7 @@ pub(crate) fn foreign_partition(chain: &ChainPlan) -> Option<Diagnosis> {
                     target.partition(),
                     source.partition()
                 ),
-                "correct the ARN, or start a separate chain in that partition, with an IAM OIDC provider there",
+                "correct the ARN, or start a separate chain in that partition, with an IAM identity provider there",
             )
         })
     })

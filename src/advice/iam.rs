@@ -1,4 +1,4 @@
-//! The IAM resources that a chain requires: OIDC providers, trust policies and permission policies.
+//! The IAM resources that a chain requires: identity providers, trust policies and permission policies.
 //!
 //! Input: a [chain](ChainPlan) and the claims of its token. Output: policy documents. The module performs no I/O. A
 //! cross-account chain requires three policies: the first role trusts the token, the second role trusts the first, and
@@ -18,7 +18,7 @@ use crate::{
     token::Claims,
 };
 
-/// An IAM OIDC provider that an account requires.
+/// An IAM identity provider that an account requires.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct IdentityProvider {
     /// The 12-digit account ID.

@@ -9,13 +9,13 @@ use crate::{
     token::TokenError,
 };
 
-/// The reason why a chain provides no credentials. Each variant has its own exit code.
+/// The reason why a chain provides no credentials.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum ProviderError {
     /// The web identity token is missing, unreadable, malformed or expired.
     #[error("{0}")]
     Token(#[from] TokenError),
-    /// STS refused the request. A person must change a policy, a parameter or the token.
+    /// STS refused the request. `recovery` says whether a retry can succeed without a change by a person.
     #[error("{hop}: {error}; {help}")]
     Refused { hop: HopName, error: StsError, help: &'static str, recovery: Recovery },
     /// STS was not reached, sent no valid response, or reported a temporary failure. Retry later.
@@ -71,8 +71,7 @@ impl ProviderError {
         }
     }
 
-    /// Returns the metrics label: STS's error code or a fixed word. The number of distinct labels is small, whatever a
-    /// response contains.
+    /// Returns the metrics label: STS's error code as far as [`label`] allows it, or a fixed word.
     pub(crate) fn code(&self) -> &str {
         match self {
             Self::Token(_) => "token",
@@ -157,23 +156,23 @@ fn label(code: &str) -> &str {
 }
 
 /// Returns the short help for an error response, which goes on the same line as the error.
-/// [`crate::advice::diagnosis`] gives detailed help for a particular token and chain.
+/// `credvend check` gives detailed help for the particular token and chain.
 fn help_for(cause: Cause) -> &'static str {
     match cause {
-        Cause::ProviderMissing => "create an IAM OIDC provider for the token's issuer in the role's account",
+        Cause::ProviderMissing => "create an IAM identity provider for the token's issuer in the role's account",
         Cause::AudienceNotListed | Cause::AudienceMissing => {
-            "project the token with an audience that the IAM OIDC provider lists as a client ID (usually \
+            "project the token with an audience that the IAM identity provider lists as a client ID (usually \
              sts.amazonaws.com)"
         }
         Cause::KeysNotFetched => "verify that AWS can fetch the issuer's discovery document and keys",
-        Cause::Thumbprint => "update the thumbprint of the IAM OIDC provider",
+        Cause::Thumbprint => "update the thumbprint of the IAM identity provider",
         Cause::NotAToken => "verify that the file contains a projected service account token of this cluster",
         Cause::TokenExpired | Cause::TokenTooOld => {
             "verify that the kubelet renews the token (mount the directory, not a subPath) and that the node's clock \
              is correct"
         }
         Cause::SessionExpired => {
-            "renew the credentials at the base of the chain, which had expired when they signed the request"
+            "renew the credentials at the base of the chain: the credentials that signed the request had expired"
         }
         Cause::TokenNotTrusted => {
             "allow the token's sub and aud in the role's trust policy, and verify that the role exists"
@@ -195,7 +194,7 @@ fn help_for(cause: Cause) -> &'static str {
         }
         Cause::Throttled => "retry later: STS is throttling the requests of this account",
         Cause::OutOfOrder => "retry later: STS had an internal error (if it persists, see the AWS Health Dashboard)",
-        Cause::ProviderNotReached | Cause::ClaimRejected => "check the token's identity provider",
+        Cause::ProviderNotReached | Cause::ClaimRejected => "check the token's issuer (the identity provider)",
         Cause::Other => "look up the error code in the STS API reference, or run `credvend check`",
     }
 }

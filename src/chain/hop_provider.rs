@@ -147,8 +147,7 @@ impl HopProvider {
                 .map(|(issued, session_name, claims)| Exchanged { issued, session_name, claims: Some(claims) })
                 .map(|exchanged| self.lease(exchanged, attempt)),
             HopKind::AssumeRole { plan, client, source } => {
-                // The source counts and logs its own failures and applies its own back-off, so they are only passed on
-                // here.
+                // Failures of the source are only passed on: the source counts and logs them and applies its back-off.
                 let mut signer = source.provide_to_sign().await?;
                 let mut exchange = self.assume_role(plan, client, &signer).await;
                 if matches!(&exchange, Err(ProviderError::Refused { recovery: Recovery::RenewSource, .. })) {

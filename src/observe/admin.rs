@@ -1,5 +1,5 @@
-//! The admin endpoint on `--admin-listen`: health probes, metrics and status. It has no access to credentials, so it
-//! can listen on addresses outside the pod.
+//! The admin endpoint on `--admin-listen`: health probes, metrics and status. It never serves credentials, so it can be
+//! reachable from outside the pod.
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -18,7 +18,7 @@ pub(super) fn diagnose(cause: Cause, role_arn: &RoleArn, claims: &Claims, contex
     match cause {
         Cause::ProviderMissing => Diagnosis::new(
             format!(
-                "account {account} has no IAM OIDC provider for the token's issuer {issuer} (the cluster was never \
+                "account {account} has no IAM identity provider for the token's issuer {issuer} (the cluster was never \
                  registered in this account, or it was recreated with another issuer)"
             ),
             format!("run in account {account}: {}", provider.create_command()),
@@ -84,7 +84,7 @@ pub(super) fn diagnose(cause: Cause, role_arn: &RoleArn, claims: &Claims, contex
              kubelet renews every 24 hours; outside Kubernetes, request a new token",
         ),
         Cause::ClaimRejected => Diagnosis::new(
-            format!("the identity provider {issuer} rejected the token's claims, or the token was revoked"),
+            format!("the token's issuer {issuer} rejected the token's claims, or the token was revoked"),
             "verify that the pod and its service account still exist, and restart the pod, so that the kubelet \
              projects a new token",
         ),

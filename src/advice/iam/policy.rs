@@ -1,4 +1,4 @@
-//! The parts of the IAM policy language that credvend writes. Fields serialize in the order of the IAM documentation.
+//! The parts of the IAM policy language that credvend writes. Fields serialize in their usual order.
 //! [Grammar](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html).
 
 use std::{collections::BTreeMap, fmt};

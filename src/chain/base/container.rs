@@ -105,7 +105,7 @@ impl ContainerAuthorization {
             what: format!(
                 "{origin} contains no valid token: it is empty, or contains a line break or another control character"
             ),
-            help: "set it to the token that the endpoint requires",
+            help: "provide the token that the endpoint requires",
             fault: BaseFault::Token,
         }
     }
