@@ -1,4 +1,4 @@
-//! HTTP: the server and its guards, the clients, TLS.
+//! HTTP: the server of the listeners with its request guards and authorization, the clients, and TLS.
 
 pub(crate) mod authorization;
 pub(crate) mod client;

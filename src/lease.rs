@@ -1,4 +1,4 @@
-//! A lease: credentials together with the times at which they are refreshed and no longer served.
+//! A lease: credentials of a hop, and the times when they are due for refresh and when they are no longer served.
 
 use std::sync::Arc;
 
@@ -7,7 +7,6 @@ use crate::{arn::SessionName, credentials::Credentials, schedule::window::Window
 /// Credentials of one hop.
 #[derive(Clone, Debug)]
 pub(crate) struct Lease {
-    /// The credentials.
     pub(crate) credentials: Credentials,
     /// When to refresh them and how long to serve them.
     pub(crate) window: Window,
@@ -15,14 +14,12 @@ pub(crate) struct Lease {
     pub(crate) session_name: SessionName,
     /// Claims of the web identity token at the chain's base, if there is one.
     pub(crate) claims: Option<Arc<Claims>>,
-    /// Details of the STS response.
     pub(crate) receipt: Receipt,
 }
 
 /// Details of an STS response other than credentials, for logs and for `check`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Receipt {
-    /// AWS request ID.
     pub(crate) request_id: Option<String>,
     /// Size of session policies and tags, in percent of STS's limit.
     pub(crate) packed_policy_size: Option<u32>,

@@ -1,4 +1,4 @@
-//! Observability: health, status, metrics, the admin listener and logs. Never credentials.
+//! Observability: health, status, metrics, the admin listener and logs. None of them contains credentials.
 
 pub(crate) mod admin;
 pub(crate) mod health;

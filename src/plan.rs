@@ -1,10 +1,10 @@
-//! Plans: what each profile's chain of credentials consists of, as pure data.
+//! Plans: the base and the hops of each profile's chain, as pure data.
 //!
-//! `config` builds plans from flags, variables and profiles; [`chain`](crate::chain) executes them. A plan can be compared,
-//! cloned and printed. It performs no I/O.
+//! `config` builds plans from flags, variables and profiles; [`chain`](crate::chain) executes them. A plan can be
+//! compared, cloned and printed. It performs no I/O.
 //!
-//! A chain starts at a [`Base`], which needs no AWS credentials from credvend, and continues with [`AssumeRoleHop`]s. Each hop
-//! is signed with the credentials of the hop before it. Hops are numbered from 1, the base.
+//! A chain starts at a [`Base`], which needs no AWS credentials from credvend, and continues with [`AssumeRoleHop`]s.
+//! Each hop is signed with the credentials of the hop before it. Hops are numbered from 1, the base.
 //! [Role chaining](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining).
 
 pub(crate) mod base;
@@ -20,7 +20,6 @@ use crate::arn::{Region, RoleArn, SessionDuration};
 /// The chain of one profile.
 #[derive(Clone, Debug)]
 pub(crate) struct ChainPlan {
-    /// Profile name.
     pub(crate) profile: String,
     /// Origin of the first credentials.
     pub(crate) base: Base,

@@ -1,4 +1,5 @@
-//! The store: one writer a profile, many readers, none of whom ever meets STS.
+//! The store of all profiles' credentials: one writer for each profile, and many readers. Readers never cause an STS
+//! call.
 
 use std::{
     sync::{
@@ -18,11 +19,10 @@ use crate::{
     plan::ChainPlan,
 };
 
-/// Every profile's state.
 pub(crate) struct Store {
     profiles: watch::Sender<Arc<[Arc<Profile>]>>,
     changes: watch::Sender<u64>,
-    /// Whether there is a file that profiles have to be written into.
+    /// Whether `run` writes profiles to a credentials file.
     has_file: AtomicBool,
     clock: Arc<dyn Clock>,
 }
@@ -33,41 +33,42 @@ pub(crate) struct Profile {
     role_arn: Option<RoleArn>,
     region: Option<Region>,
     state: watch::Sender<ProfileState>,
-    /// Whether its first write into the file is still to come.
+    /// Whether the profile has not yet been written to the credentials file.
     awaits_file: AtomicBool,
 }
 
-/// How long a request waits for the first credentials: less than the second that botocore and others give an endpoint.
-const FIRST_CREDENTIALS: Duration = Duration::from_millis(800);
+/// Maximum time that a request waits for the first credentials. It is below the timeout of 1 s in botocore and other
+/// SDKs.
+const FIRST_CREDENTIALS_TIMEOUT: Duration = Duration::from_millis(800);
 
-/// What is known of a profile.
+/// The state of one profile.
 #[derive(Clone, Default)]
 pub(crate) struct ProfileState {
-    /// The last credentials; perhaps no longer servable.
+    /// The last credentials, which can have expired.
     pub(crate) lease: Option<Arc<Lease>>,
-    /// Grows with each lease: what is made of one can be kept until it differs.
+    /// Number that changes with each lease. Rendered documents are cached by it.
     pub(crate) generation: u64,
-    /// Why the last attempt failed; `None` after a success.
+    /// The last attempt's failure, or `None` after a success.
     pub(crate) failure: Option<Arc<Failure>>,
 }
 
-/// What keeps profiles from being ready: nothing, where both are empty.
+/// The profiles that are not ready, by reason. If both lists are empty, all are ready.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Readiness {
-    /// The names of those that hold no servable credentials.
+    /// Names of the profiles without servable credentials.
     pub(crate) without_credentials: Vec<String>,
-    /// The names of those that are not yet in their file.
+    /// Names of the profiles that are not yet written to the credentials file.
     pub(crate) unwritten: Vec<String>,
 }
 
-/// The writing end of one profile.
+/// The writer of one profile.
 pub(crate) struct Publisher {
     profile: Arc<Profile>,
     store: Arc<Store>,
 }
 
 impl Store {
-    /// A store without profiles.
+    /// Returns a store without profiles.
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
             profiles: watch::Sender::new(Arc::from([])),
@@ -77,7 +78,8 @@ impl Store {
         })
     }
 
-    /// Takes over a new list of profiles; one that was here before keeps what it holds. Gives the writing ends in order.
+    /// Replaces the list of profiles. Profiles that exist already keep their state. Returns the publishers in the
+    /// order of `chains`.
     pub(crate) fn set_profiles(self: &Arc<Self>, chains: &[ChainPlan]) -> Vec<Publisher> {
         let before = self.profiles();
         let profiles: Arc<[Arc<Profile>]> = chains
@@ -100,33 +102,31 @@ impl Store {
         profiles.iter().map(|profile| Publisher { profile: Arc::clone(profile), store: Arc::clone(self) }).collect()
     }
 
-    /// The profiles, the first of them the default one.
+    /// Returns all profiles. The first is the default.
     pub(crate) fn profiles(&self) -> Arc<[Arc<Profile>]> {
         Arc::clone(&self.profiles.borrow())
     }
 
-    /// Tells of every change to any profile, or to their list.
+    /// Subscribes to changes of the list of profiles and of each profile's state.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// The clock that leases are measured by.
+    /// Reads the clock that measures leases.
     pub(crate) fn now(&self) -> Moment {
         self.clock.now()
     }
 
-    /// What keeps the profiles, all or the one asked for, from being ready.
-    ///
-    /// `None` where there is no such profile.
+    /// Returns the readiness of all profiles, or of the profile `only`. Returns `None` if that profile does not exist.
     pub(crate) fn readiness(&self, only: Option<&str>) -> Option<Readiness> {
         let now = self.now();
         let profiles = self.profiles();
-        let asked: Vec<_> = profiles.iter().filter(|profile| only.is_none_or(|name| name == profile.name)).collect();
-        if only.is_some() && asked.is_empty() {
+        let selected: Vec<_> = profiles.iter().filter(|profile| only.is_none_or(|name| name == profile.name)).collect();
+        if only.is_some() && selected.is_empty() {
             return None;
         }
-        let names = |lacks: &dyn Fn(&Profile) -> bool| -> Vec<String> {
-            asked.iter().filter(|profile| lacks(profile)).map(|profile| profile.name.clone()).collect()
+        let names = |is_unready: &dyn Fn(&Profile) -> bool| -> Vec<String> {
+            selected.iter().filter(|profile| is_unready(profile)).map(|profile| profile.name.clone()).collect()
         };
         Some(Readiness {
             without_credentials: names(&|profile| profile.servable(now).is_none()),
@@ -148,48 +148,47 @@ impl Store {
 }
 
 impl Profile {
-    /// Its name.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The role that its credentials belong to.
+    /// Returns the role of the last hop, if the chain assumes a role.
     pub(crate) fn role_arn(&self) -> Option<&RoleArn> {
         self.role_arn.as_ref()
     }
 
-    /// The region that applications are told, where one is known.
+    /// Returns the region to pass to applications, if known.
     pub(crate) fn region(&self) -> Option<&Region> {
         self.region.as_ref()
     }
 
-    /// What is known of it now.
+    /// Returns a snapshot of the state.
     pub(crate) fn state(&self) -> ProfileState {
         self.state.borrow().clone()
     }
 
-    /// Its credentials are in their file.
+    /// Records that the profile has been written to the credentials file.
     pub(crate) fn mark_written(&self) {
         self.awaits_file.store(false, Ordering::Relaxed);
     }
 
-    /// Its credentials with their generation, as long as they may be served.
+    /// Returns the lease and its generation, or `None` if there are no servable credentials.
     pub(crate) fn servable(&self, now: Moment) -> Option<(Arc<Lease>, u64)> {
         let state = self.state.borrow();
         let lease = state.lease.as_ref().filter(|lease| lease.window.is_servable(now))?;
         Some((Arc::clone(lease), state.generation))
     }
 
-    /// As [`Self::servable`], but the first credentials are waited for a moment: a client that starts together with credvend
-    /// may not ask twice.
+    /// Returns the same as [`Self::servable`], but waits for the first credentials for up to 0.8 s: a client that
+    /// starts together with credvend might not retry.
     pub(crate) async fn servable_soon(&self, clock: &dyn Clock) -> Option<(Arc<Lease>, u64)> {
-        let has_begun = self.state.borrow().lease.is_some();
-        if !has_begun {
+        let has_lease = self.state.borrow().lease.is_some();
+        if !has_lease {
             let mut state = self.state.subscribe();
-            // The sender lives as long as `self`, so the wait ends only with credentials.
+            // `wait_for` fails only if the sender is dropped, and `self` holds the sender.
             tokio::select! {
                 _ = state.wait_for(|state| state.lease.is_some()) => {}
-                () = clock.sleep(FIRST_CREDENTIALS) => {}
+                () = clock.sleep(FIRST_CREDENTIALS_TIMEOUT) => {}
             }
         }
         self.servable(clock.now())
@@ -197,7 +196,7 @@ impl Profile {
 }
 
 impl Publisher {
-    /// Hands new credentials to every reader.
+    /// Publishes new credentials to all readers.
     pub(crate) fn publish(&self, lease: Lease) {
         self.profile.state.send_modify(|state| {
             state.lease = Some(Arc::new(lease));
@@ -207,14 +206,14 @@ impl Publisher {
         self.store.touch();
     }
 
-    /// Keeps why an attempt failed; what was published before stays.
+    /// Records a failed attempt. Published credentials stay.
     pub(crate) fn failed(&self, failure: Failure) {
         self.profile.state.send_modify(|state| state.failure = Some(Arc::new(failure)));
         self.store.touch();
     }
 }
 
-/// A number that no earlier lease of any profile has.
+/// Returns a number that is unique among all leases of all profiles.
 fn next_generation() -> u64 {
     static GENERATION: AtomicU64 = AtomicU64::new(0);
     GENERATION.fetch_add(1, Ordering::Relaxed) + 1

@@ -1,8 +1,9 @@
-//! Why STS refused, for this token and this chain, and what mends it: a cause and a command or a policy. Pure.
+//! Diagnoses of STS errors for a particular token and chain: the cause, and the policy or command that fixes it.
 //!
-//! Input: the refusal, the hop that met it, the chain, the token's claims and how far this machine's clock is off. Output: two
-//! clauses for a person. [`crate::chain::error`] says the same in short, for a log line, without claims and policies.
-//! [Troubleshooting roles](https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_roles.html).
+//! Input: the error response, the hop that received it, the chain, the token's claims and the clock difference.
+//! Output: a [`Diagnosis`]. The module performs no I/O. [`crate::chain::error`] has a short form for log lines, without
+//! claims and policies.
+//! [Troubleshoot IAM roles](https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_roles.html).
 
 mod denied;
 mod duration;
@@ -21,12 +22,11 @@ use crate::{
 /// The audience that IAM identity providers for clusters usually list.
 pub(crate) const USUAL_AUDIENCE: &str = "sts.amazonaws.com";
 
-/// What is wrong and what to do about it.
+/// The cause of an error and the steps to fix it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Diagnosis {
-    /// Why STS refused.
     pub(crate) cause: String,
-    /// What mends it: one step, or several where it is not known which is missing.
+    /// Steps to fix the problem. If there are several, one of them can be enough.
     pub(crate) help: Vec<String>,
 }
 
@@ -41,20 +41,19 @@ impl Diagnosis {
     }
 }
 
-/// Where a refusal was met.
+/// The circumstances of an error response.
 #[derive(Clone, Copy)]
 pub(crate) struct RefusalContext<'a> {
-    /// The chain.
     pub(crate) chain: &'a ChainPlan,
-    /// Its hop that was refused.
+    /// The hop that received the error response.
     pub(crate) hop: &'a HopName,
-    /// What the token at its base says of itself, where there is one.
+    /// Claims of the web identity token at the base of the chain, if there is one.
     pub(crate) claims: Option<&'a Claims>,
-    /// By how many seconds this machine's clock is ahead of STS's, where that is known.
+    /// Seconds by which this machine's clock is ahead of STS's, if known. Negative if it is behind.
     pub(crate) clock_difference: Option<i64>,
 }
 
-/// Why STS refused, and what to do. `None` where no more is known than what STS says itself.
+/// Returns a diagnosis, or `None` if there is nothing to add to the error response.
 pub(crate) fn diagnose(refusal: &Refusal, context: RefusalContext<'_>) -> Option<Diagnosis> {
     let RefusalContext { chain, hop, claims, .. } = context;
     let session = chain.session(hop.number)?;
@@ -79,75 +78,81 @@ pub(crate) fn diagnose(refusal: &Refusal, context: RefusalContext<'_>) -> Option
         }
         Cause::LongerThanRoleAllows | Cause::LongerThanChainAllows => duration::diagnose(cause, session),
         Cause::PolicyMalformed => Diagnosis::new(
-            "the session policy that is passed is no policy to IAM",
-            "correct --policy (credvend_policy in a profile): it must hold a Version, and Statements with Effect, Action \
-             and Resource, and no Principal",
+            "the session policy is not a valid IAM policy",
+            "correct --policy (credvend_policy in a profile): the policy must contain Version and Statement, each \
+             statement must contain Effect, Action and Resource, and none may contain Principal",
         ),
         Cause::PolicyTooLarge => Diagnosis::new(
-            "session policy, policy ARNs and session tags take more space together than a session has (tags that earlier \
-             hops made transitive count too)",
-            "shorten --policy, name managed policies with --policy-arn instead, or pass fewer --session-tag (`pod` adds four)",
+            "the session policy, policy ARNs and session tags together exceed the size limit for a session \
+             (transitive tags of earlier hops count too)",
+            "shorten --policy, use managed policies with --policy-arn instead, or pass fewer session tags with \
+             --session-tag (`pod` adds four)",
         ),
         Cause::RegionDisabled => Diagnosis::new(
             format!(
-                "the account {} has not activated STS in the region {}",
-                role_arn.account_id(),
-                session.endpoint.signing_region
+                "STS is not activated in the region {} for account {}",
+                session.endpoint.signing_region,
+                role_arn.account_id()
             ),
             format!(
-                "let an administrator of {} activate it (IAM console, Account settings, Security Token Service; an opt-in \
-                 region first with `aws account enable-region --region-name {}`), or set AWS_REGION to a region that is active",
+                "ask an administrator of account {} to activate STS in this region (IAM console, Account settings, \
+                 Security Token Service; enable an opt-in region first with `aws account enable-region --region-name \
+                 {}`), or set AWS_REGION to an active region",
                 role_arn.account_id(),
                 session.endpoint.signing_region
             ),
         ),
         Cause::ArnInvalid => Diagnosis::new(
-            format!("STS takes {role_arn} for no role's ARN of its partition"),
+            format!("STS does not accept {role_arn} as a role ARN of its partition"),
             format!(
-                "copy the ARN from `aws iam get-role`, and see that its partition ({}) is that of {}",
+                "copy the ARN from `aws iam get-role`, and verify that its partition ({}) is the partition of {}",
                 role_arn.partition(),
                 session.endpoint.url_without_secrets()
             ),
         ),
         Cause::ParameterInvalid => Diagnosis::new(
-            "STS does not take one of the call's parameters, which it names",
-            "correct what sets it: --role-session-name, --duration, --external-id, --policy-arn, --session-tag, \
-             --transitive-tag, --source-identity, or the profile's key of that name",
+            "STS rejected one of the request parameters and names it in the error message",
+            "correct the flag that sets the parameter (--role-session-name, --duration, --external-id, --policy-arn, \
+             --session-tag, --transitive-tag, --source-identity), or the corresponding key in the profile",
         ),
         Cause::ClockWrong => Diagnosis::new(
             match context.clock_difference {
                 Some(seconds) => format!("this machine's clock is {}", clock_says(seconds)),
-                None => "this machine's clock and STS's differ".to_owned(),
+                None => "this machine's clock differs from STS's".to_owned(),
             },
-            "set the node's clock (chronyc tracking, timedatectl): AWS takes signatures up to 5 minutes off",
+            "correct the node's clock (chronyc tracking, timedatectl): AWS rejects signatures that are more than 5 \
+             minutes off",
         ),
         Cause::SignatureWrong => Diagnosis::new(
             format!(
-                "the secret access key that signed is not that of its access key ID ({}), or STS expects another region \
-                 than {} in the signature",
+                "the secret access key that signed the request does not belong to its access key ID ({}), or STS \
+                 expects a signature for another region than {}",
                 signer(chain, hop),
                 session.endpoint.signing_region
             ),
-            "correct aws_secret_access_key at the base of the chain, and set AWS_REGION to the region of the endpoint",
+            "correct aws_secret_access_key at the base of the chain, and set AWS_REGION to the region of the STS \
+             endpoint",
         ),
         Cause::KeyUnknown => key_unknown(chain, hop, role_arn, &session.endpoint.signing_region),
         Cause::SessionExpired => Diagnosis::new(
-            format!("the credentials that signed ({}) had expired", signer(chain, hop)),
-            "renew them where they come from; what credvend fetched itself it renews",
+            format!("the credentials that signed the request ({}) had expired", signer(chain, hop)),
+            "renew the credentials at their source: credvend renews only credentials that it obtained itself",
         ),
         Cause::Throttled => Diagnosis::new(
-            format!("the account {} makes more calls to STS than its quota", role_arn.account_id()),
-            "try again; where it lasts, see CloudTrail for who calls so often, and spread refreshes",
+            format!("account {} exceeds its request quota for STS", role_arn.account_id()),
+            "try again later; if the error persists, find the most frequent callers in CloudTrail, and spread their \
+             refreshes",
         ),
         Cause::OutOfOrder => Diagnosis::new(
-            format!("STS at {} itself failed; it may pass", session.endpoint.url_without_secrets()),
-            "try again; where it lasts, see the AWS Health Dashboard, or set AWS_REGION to a region whose STS answers",
+            format!("STS at {} had an internal error (this can be temporary)", session.endpoint.url_without_secrets()),
+            "try again later; if the error persists, see the AWS Health Dashboard, or set AWS_REGION to another region",
         ),
         Cause::Denied | Cause::Other => return None,
     })
 }
 
-/// Roles that cannot follow each other, whatever their policies say: STS of one partition knows none of another's.
+/// Returns a diagnosis if the chain leads from a role to a role in another partition. STS refuses this, regardless of
+/// policies.
 pub(crate) fn foreign_partition(chain: &ChainPlan) -> Option<Diagnosis> {
     let names = chain.hop_names();
     let mut pairs = names.iter().zip(names.iter().skip(1));
@@ -156,25 +161,26 @@ pub(crate) fn foreign_partition(chain: &ChainPlan) -> Option<Diagnosis> {
         (source.partition() != target.partition()).then(|| {
             Diagnosis::new(
                 format!(
-                    "{after} is in the partition {}, {before} in {}: no role of one partition can assume a role of another",
+                    "{after} is in the partition {}, but {before} is in {}: a role cannot assume a role in another \
+                     partition",
                     target.partition(),
                     source.partition()
                 ),
-                "correct the ARN, or begin a chain of its own in that partition with an identity provider there",
+                "correct the ARN, or start a separate chain in that partition, with an IAM identity provider there",
             )
         })
     })
 }
 
-/// Whose credentials sign a hop's call.
+/// Describes the credentials that sign a hop's request.
 fn signer(chain: &ChainPlan, hop: &HopName) -> String {
     match caller(chain, hop) {
-        Some(role_arn) => format!("those of {role_arn}"),
-        None => format!("the chain's base, {}", chain.base.kind()),
+        Some(role_arn) => format!("credentials of {role_arn}"),
+        None => format!("{} credentials at the base of the chain", chain.base.kind()),
     }
 }
 
-/// The role before a hop.
+/// Returns the role of the previous hop, or `None` if that hop assumes no role.
 fn caller<'a>(chain: &'a ChainPlan, hop: &HopName) -> Option<&'a RoleArn> {
     chain.session(hop.number.checked_sub(1)?).map(|session| &session.role_arn)
 }
@@ -183,28 +189,29 @@ fn key_unknown(chain: &ChainPlan, hop: &HopName, role_arn: &RoleArn, region: &st
     match caller(chain, hop) {
         None => Diagnosis::new(
             format!(
-                "STS knows no such access key at the chain's base ({}): it was deleted or deactivated, its session token is \
-                 missing, or it belongs to another partition than {}",
+                "STS does not know the access key at the base of the chain ({}): the key was deleted or deactivated, \
+                 its session token is missing, or it belongs to another partition than {}",
                 chain.base.kind(),
                 role_arn.partition()
             ),
-            "see `aws iam list-access-keys` of the user, and put a key that is Active into the profile",
+            "list the keys of the user with `aws iam list-access-keys`, and configure an active key in the profile",
         ),
         Some(caller) => Diagnosis::new(
             format!(
-                "STS in {region} does not know the credentials of {caller}: those that the global endpoint gives are not \
-                 valid in regions that an account opted into, nor in another partition"
+                "STS in {region} does not know the credentials of {caller}: session tokens of the global endpoint \
+                 are not valid in opt-in regions or in another partition"
             ),
             format!(
-                "ask the regional endpoint on every hop (AWS_REGION={region}, AWS_STS_REGIONAL_ENDPOINTS=regional), or in \
-                 account {}: aws iam set-security-token-service-preferences --global-endpoint-token-version v2Token",
+                "use the regional endpoint for every hop (AWS_REGION={region}, AWS_STS_REGIONAL_ENDPOINTS=regional), \
+                 or run in account {}: aws iam set-security-token-service-preferences \
+                 --global-endpoint-token-version v2Token",
                 caller.account_id()
             ),
         ),
     }
 }
 
-/// `2 h 3 min ahead of STS's`.
+/// Describes a clock difference in seconds: `2 h 3 min ahead of STS's`.
 pub(crate) fn clock_says(seconds: i64) -> String {
     let length = span(std::time::Duration::from_secs(seconds.unsigned_abs()));
     format!("{length} {} STS's", if seconds < 0 { "behind" } else { "ahead of" })

@@ -1,9 +1,10 @@
-//! What IAM must hold so that a chain works: identity providers, trust policies, permission policies. Pure.
+//! The IAM resources that a chain requires: identity providers, trust policies and permission policies.
 //!
-//! A cross-account chain needs three documents: the first role's trust in the token, the second role's trust in the first,
-//! and the first role's permission to assume the second. Each further hop needs the last two again.
+//! Input: a [chain](ChainPlan) and the claims of its token. Output: policy documents. The module performs no I/O. A
+//! cross-account chain requires three policies: the first role trusts the token, the second role trusts the first, and
+//! the first role is allowed to assume the second. Each further hop requires the last two again.
 //! [Cross-account access](https://docs.aws.amazon.com/IAM/latest/UserGuide/tutorial_cross-account-with-roles.html),
-//! [trust in a cluster](https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html).
+//! [IAM roles for service accounts](https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html).
 
 mod aws_cli;
 mod policy;
@@ -17,58 +18,56 @@ use crate::{
     token::Claims,
 };
 
-/// An identity provider that an account must hold.
+/// An IAM identity provider that an account requires.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct IdentityProvider {
-    /// The account's 12 digits.
+    /// The 12-digit account ID.
     pub(crate) account_id: String,
     partition: String,
-    /// The cluster's issuer, to the letter.
+    /// The issuer URL, exactly as in the token.
     pub(crate) url: String,
-    /// The audiences that it accepts.
+    /// The audiences that the provider accepts.
     pub(crate) client_ids: Vec<String>,
 }
 
-/// Where a document goes.
+/// The type of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PolicyKind {
-    /// On a role: who may assume it.
+    /// Allows principals to assume the role.
     TrustPolicy,
-    /// On a role: what it may do.
+    /// Allows the role to perform actions.
     PermissionPolicy,
 }
 
-/// A policy and its place.
+/// A policy and the role to attach it to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PolicyDocument {
-    /// The role that it belongs to.
     pub(crate) role_arn: RoleArn,
-    /// What it is for that role.
     pub(crate) kind: PolicyKind,
-    /// The policy.
     pub(crate) policy: Policy,
-    /// What a person must still do about it.
+    /// A manual step that remains, if any.
     pub(crate) note: Option<&'static str>,
 }
 
-/// What a hop passes along, each with a permission of its own. A source identity and transitive tags go on to every later hop.
+/// Session attributes of a hop, each of which requires its own permission. A source identity and transitive tags apply
+/// to all later hops too.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SessionAttributes {
     tags: bool,
     source_identity: bool,
 }
 
-/// Whose tokens a role trusts.
+/// The service accounts that a role trusts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// The token's own service account.
+    /// The service account in the token.
     ServiceAccount,
-    /// Every service account of its namespace.
+    /// All service accounts in the namespace of the token.
     Namespace,
 }
 
 impl IdentityProvider {
-    /// The provider for the token's issuer in the role's account.
+    /// Returns the provider for the token's issuer in the role's account.
     pub(crate) fn of(role_arn: &RoleArn, claims: &Claims) -> Self {
         Self {
             account_id: role_arn.account_id().to_owned(),
@@ -78,19 +77,18 @@ impl IdentityProvider {
         }
     }
 
-    /// Its ARN.
     pub(crate) fn arn(&self) -> String {
         format!("arn:{}:iam::{}:oidc-provider/{}", self.partition, self.account_id, self.condition_prefix())
     }
 
-    /// The issuer as IAM writes it in ARNs and condition keys: without its scheme.
+    /// Returns the issuer without its scheme, as in IAM ARNs and condition keys.
     fn condition_prefix(&self) -> &str {
         self.url.split_once("://").map_or(&*self.url, |(_, rest)| rest)
     }
 }
 
 impl SessionAttributes {
-    /// What the chain's hop at `index` passes.
+    /// Returns the attributes of the chained hop at `index`, which starts at 0.
     pub(crate) fn at(chain: &ChainPlan, index: usize) -> Self {
         let (earlier, this) = chain.hops.split_at(index.min(chain.hops.len()));
         let own = this.first().is_some_and(|hop| hop.pod_tags || !hop.tags.is_empty());
@@ -109,39 +107,40 @@ impl SessionAttributes {
     }
 }
 
-/// The first role's trust in a cluster's service account, or in its namespace.
+/// Returns the trust policy of the first role, which trusts the token's service account or its namespace.
 pub(crate) fn trust_in_token(role_arn: &RoleArn, claims: &Claims, scope: Scope) -> Policy {
     let provider = IdentityProvider::of(role_arn, claims);
     let prefix = provider.condition_prefix();
     let statement = Statement::allow(vec!["sts:AssumeRoleWithWebIdentity"])
-        .to(Principal::Federated(provider.arn()))
-        .when("StringEquals", format!("{prefix}:aud"), claims.audience.as_slice().to_vec());
+        .principal(Principal::Federated(provider.arn()))
+        .condition("StringEquals", format!("{prefix}:aud"), claims.audience.as_slice().to_vec());
     let sub = format!("{prefix}:sub");
     Policy::of(match (scope, claims.service_account()) {
         (Scope::Namespace, Some((namespace, _))) => {
-            statement.when("StringLike", sub, vec![format!("system:serviceaccount:{namespace}:*")])
+            statement.condition("StringLike", sub, vec![format!("system:serviceaccount:{namespace}:*")])
         }
-        _ => statement.when("StringEquals", sub, vec![claims.subject.clone()]),
+        _ => statement.condition("StringEquals", sub, vec![claims.subject.clone()]),
     })
 }
 
-/// A chained role's trust in its caller.
+/// Returns the trust policy of a chained role, which trusts its caller.
 pub(crate) fn trust_in_caller(caller_arn: &str, hop: &AssumeRoleHop, attributes: SessionAttributes) -> Policy {
-    let statement = Statement::allow(attributes.actions()).to(Principal::Aws(caller_arn.to_owned()));
+    let statement = Statement::allow(attributes.actions()).principal(Principal::Aws(caller_arn.to_owned()));
     Policy::of(match &hop.external_id {
         Some(external_id) => {
-            statement.when("StringEquals", "sts:ExternalId".into(), vec![external_id.as_str().to_owned()])
+            statement.condition("StringEquals", "sts:ExternalId".into(), vec![external_id.as_str().to_owned()])
         }
         None => statement,
     })
 }
 
-/// The caller's permission to assume a chained role.
+/// Returns the permission policy that allows the caller to assume a chained role.
 pub(crate) fn permission_to_assume(role_arn: &RoleArn, attributes: SessionAttributes) -> Policy {
-    Policy::of(Statement::allow(attributes.actions()).on(role_arn.as_str().to_owned()))
+    Policy::of(Statement::allow(attributes.actions()).resource(role_arn.as_str().to_owned()))
 }
 
-/// Every document that a chain needs, in its order; `claims` are those of the token at its base, where there is one.
+/// Returns all policies that a chain requires, in the order of its hops. `claims` are those of the web identity token
+/// at the base, if there is one.
 pub(crate) fn documents(chain: &ChainPlan, claims: Option<&Claims>, scope: Scope) -> Vec<PolicyDocument> {
     let mut documents = Vec::new();
     if let (Some(base), Some(claims)) = (chain.base.web_identity(), claims) {
@@ -152,7 +151,7 @@ pub(crate) fn documents(chain: &ChainPlan, claims: Option<&Claims>, scope: Scope
     for (index, hop) in chain.hops.iter().enumerate() {
         let role_arn = &hop.session.role_arn;
         let attributes = SessionAttributes::at(chain, index);
-        // `index` counts the chained hops from 0, and the base before them is hop 1: so this is the hop before.
+        // Hop numbers start at 1, the base. `hops[index]` is hop `index + 2`, so this is the previous hop.
         let caller = chain.session(index + 1).map(|session| &session.role_arn);
         let (caller_arn, note) = match caller {
             Some(caller) => (caller.as_str().to_owned(), None),
@@ -173,18 +172,19 @@ pub(crate) fn documents(chain: &ChainPlan, claims: Option<&Claims>, scope: Scope
     documents
 }
 
-const UNKNOWN_CALLER: &str = "whose credentials the chain begins with is not known here: the principal is a placeholder, the \
-                              root of the role's own account; put the ARN of the user or role in its place, and allow it \
-                              sts:AssumeRole on this role";
+const UNKNOWN_CALLER: &str = "the principal is a placeholder, the role's own account, because the identity at the base \
+                              of the chain is not known; replace it with the ARN of that user or role, and allow that \
+                              identity to call sts:AssumeRole on this role";
 
-/// One document for each role and kind: a role that several chains share has their statements together.
+/// Merges documents of the same role and kind. The policy of a role in several chains then has the statements of all
+/// of them.
 pub(crate) fn merged(documents: impl IntoIterator<Item = PolicyDocument>) -> Vec<PolicyDocument> {
     let mut merged: Vec<PolicyDocument> = Vec::new();
     for document in documents {
-        match merged.iter_mut().find(|one| one.role_arn == document.role_arn && one.kind == document.kind) {
-            Some(one) => {
-                one.policy.add(document.policy);
-                one.note = one.note.or(document.note);
+        match merged.iter_mut().find(|other| other.role_arn == document.role_arn && other.kind == document.kind) {
+            Some(other) => {
+                other.policy.add(document.policy);
+                other.note = other.note.or(document.note);
             }
             None => merged.push(document),
         }

@@ -1,7 +1,7 @@
 //! Bases: providers of the credentials that a chain starts with.
 //!
-//! [`token_exchange`] exchanges a web identity token at STS. The other bases work without STS. Each `fetch` makes one attempt
-//! and returns credentials or a [`BaseError`]; the hop provider decides when to try again.
+//! [`token_exchange`] exchanges a web identity token at STS. The other bases work without STS. Each `fetch` makes one
+//! attempt and returns credentials or a [`BaseError`]; the hop provider decides when to try again.
 
 pub(crate) mod container;
 pub(crate) mod credential_process;
@@ -19,23 +19,23 @@ use crate::{
     plan::base::{Container, CredentialProcess, InstanceMetadata, StaticKeys},
 };
 
-/// When credentials that do not say when they expire are fetched again. The AWS SDK for Rust does the same.
+/// Refresh interval for credentials that have no expiry. The AWS SDK for Rust uses the same interval.
 pub(super) const UNDATED_REFRESH: Duration = Duration::from_secs(15 * 60);
 
-/// A base in execution.
+/// The provider for a chain's base, other than a token exchange.
 pub(super) enum BaseProvider {
-    /// Keys that are there.
     Keys(StaticKeys),
-    /// A container credentials endpoint.
     Container(Container),
-    /// The node's instance metadata service.
     InstanceMetadata(InstanceMetadata),
-    /// A program; of what is vended as it is more is asked than of what signs for a role.
-    Process { process: CredentialProcess, is_vended: bool },
+    /// `is_vended`: a profile vends the output unchanged, so it must be temporary credentials.
+    Process {
+        process: CredentialProcess,
+        is_vended: bool,
+    },
 }
 
 impl BaseProvider {
-    /// One attempt at credentials; `now` is STS's time.
+    /// Makes one attempt to fetch credentials. `now` is STS's time.
     pub(super) async fn fetch(&self, clock: &dyn Clock, now: SystemTime) -> Result<Credentials, BaseError> {
         match self {
             Self::Keys(keys) => keys.credentials(now),
@@ -45,7 +45,7 @@ impl BaseProvider {
         }
     }
 
-    /// What the log calls it.
+    /// Returns the value of the log field `source`.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Keys(_) => "keys",
@@ -57,12 +57,12 @@ impl BaseProvider {
 }
 
 impl StaticKeys {
-    /// The keys, as long as they have not expired.
+    /// Returns the keys, or an error if they have expired.
     fn credentials(&self, now: SystemTime) -> Result<Credentials, BaseError> {
         if let Some(expiry) = self.expiry.filter(|expiry| expiry.as_time() <= now) {
             return Err(BaseError {
-                what: format!("the access keys expired at {expiry} (it is {})", Expiry::from(now)),
-                help: "start credvend with new ones, or use a base that renews itself",
+                what: format!("the access keys expired at {expiry} (the time is {})", Expiry::from(now)),
+                help: "restart credvend with new access keys, or use a base that renews its credentials",
                 fault: BaseFault::Refused,
             });
         }

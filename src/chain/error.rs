@@ -1,4 +1,4 @@
-//! Errors of a chain. Each variant tells the caller what to do, and who can fix it.
+//! Errors of a chain. Each variant tells the caller how to proceed; each text tells a person how to fix the problem.
 
 use std::time::Duration;
 
@@ -9,91 +9,69 @@ use crate::{
     token::TokenError,
 };
 
-/// Why there are no credentials. Each variant has an exit code of its own and another person who mends it.
+/// The reason why a chain provides no credentials.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum ProviderError {
-    /// The web identity token: whoever mounts it.
+    /// The web identity token is missing, unreadable, malformed or expired.
     #[error("{0}")]
     Token(#[from] TokenError),
-    /// STS said no: whoever writes the policies.
+    /// STS refused the request. `recovery` says whether a retry can succeed without a change by a person.
     #[error("{hop}: {error}; {help}")]
-    Refused {
-        /// Where.
-        hop: HopName,
-        /// What STS said.
-        error: StsError,
-        /// What to do about it.
-        help: &'static str,
-        /// What a caller does about it.
-        recovery: Recovery,
-    },
-    /// STS could not say anything: whoever runs the network, or nobody.
+    Refused { hop: HopName, error: StsError, help: &'static str, recovery: Recovery },
+    /// STS was not reached, sent no valid response, or reported a temporary failure. Retry later.
     #[error("{hop}: {error}; {help}")]
-    Unavailable {
-        /// Where.
-        hop: HopName,
-        /// What happened.
-        error: StsError,
-        /// What to do about it.
-        help: &'static str,
-    },
-    /// A base other than STS gave nothing: whoever runs it.
+    Unavailable { hop: HopName, error: StsError, help: &'static str },
+    /// A base other than a token exchange provided no credentials.
     #[error("{hop}: {error}")]
-    Base {
-        /// Where.
-        hop: HopName,
-        /// What happened.
-        error: BaseError,
-    },
+    Base { hop: HopName, error: BaseError },
 }
 
-/// Why a base that is not STS gave no credentials.
+/// The reason why a base other than a token exchange provided no credentials.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{what}; {help}")]
 pub(crate) struct BaseError {
-    /// What failed, and where.
+    /// The failure, with the name of the base.
     pub(crate) what: String,
-    /// What to do about it.
+    /// Instructions for a person.
     pub(crate) help: &'static str,
-    /// Who does it.
     pub(crate) fault: BaseFault,
 }
 
-/// Who mends a base.
+/// The kind of a base's failure. It determines the exit code and whether to retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BaseFault {
-    /// Whoever wrote the configuration: it names what is not there.
+    /// The configuration is wrong: for example, it names a program or a CA bundle that does not exist.
     Configuration,
-    /// Whoever mounts the authorization token.
+    /// The authorization token for the base is missing or malformed.
     Token,
-    /// Whoever runs the base: it said no, or gave what is no credentials, and will again.
+    /// The base refused the request or returned no usable credentials, and a retry does not help.
     Refused,
-    /// Whoever runs the network, or nobody: another attempt may do.
+    /// The base was not reached or reported a temporary failure. Retry later.
     Unavailable,
 }
 
 impl ProviderError {
-    /// Sorts what STS's client met at `hop`.
+    /// Classifies an error of the STS client at `hop`.
     pub(crate) fn at(hop: HopName, error: StsError) -> Self {
         let StsError::Refused(refusal) = &error else {
             let help = match &error {
                 StsError::NotReached { .. } => {
                     "check DNS, egress rules, HTTPS_PROXY and NO_PROXY, AWS_REGION and AWS_ENDPOINT_URL_STS"
                 }
-                _ => "check AWS_ENDPOINT_URL_STS and the proxies on the way",
+                _ => "check AWS_ENDPOINT_URL_STS and any proxy in between",
             };
             return Self::Unavailable { hop, error, help };
         };
         let cause = refusal.specific_cause();
         let help = help_for(cause);
         match refusal.recovery() {
-            // An identity provider's missing keys are STS's answer, however often it is asked.
+            // Retried, but reported as a refusal: STS rejected the token because it could not fetch the issuer's keys.
             Recovery::Retry if cause != Cause::KeysNotFetched => Self::Unavailable { hop, error, help },
             recovery => Self::Refused { hop, error, help, recovery },
         }
     }
 
-    /// A word for it in metrics: STS's error code, or whose fault it is. Few words, whatever an answer holds.
+    /// Returns the metrics label: STS's error code as far as [`label`] allows it, or a fixed word.
     pub(crate) fn code(&self) -> &str {
         match self {
             Self::Token(_) => "token",
@@ -101,7 +79,7 @@ impl ProviderError {
             | Self::Unavailable { error: StsError::Refused(refusal), .. } => label(&refusal.code),
             Self::Refused { error, .. } | Self::Unavailable { error, .. } => match error {
                 StsError::NotReached { .. } => "not_reached",
-                _ => "not_an_answer",
+                _ => "invalid_response",
             },
             Self::Base { error, .. } => match error.fault {
                 BaseFault::Configuration => "configuration",
@@ -112,17 +90,17 @@ impl ProviderError {
         }
     }
 
-    /// What went wrong, without what to do about it.
+    /// Returns the text without the help.
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Token(error) => error.what(),
             Self::Refused { hop, error, .. } | Self::Unavailable { hop, error, .. } => format!("{hop}: {error}"),
-            // There is but one base, and it is named.
+            // A chain has one base, and the error names it.
             Self::Base { error, .. } => error.what.clone(),
         }
     }
 
-    /// What to do about it, in short.
+    /// Returns the help: a short instruction for a person.
     pub(crate) fn help(&self) -> &'static str {
         match self {
             Self::Token(error) => error.help(),
@@ -131,7 +109,7 @@ impl ProviderError {
         }
     }
 
-    /// Where and how STS's client failed, where it was it that did.
+    /// Returns the hop and the error of the STS client, or `None` if the failure has another origin.
     pub(crate) fn at_sts(&self) -> Option<(&HopName, &StsError)> {
         match self {
             Self::Token(_) | Self::Base { .. } => None,
@@ -139,11 +117,11 @@ impl ProviderError {
         }
     }
 
-    /// Whether the same question may get another answer soon, so that a one-shot asks again.
+    /// Returns true if the same request can soon get another response, so that a one-shot command retries it.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Token(_) => false,
-            // A source that had expired was renewed within the attempt.
+            // `RenewSource` is absent: the attempt has already renewed the source and retried.
             Self::Refused { recovery, .. } => matches!(recovery, Recovery::Retry | Recovery::ReloadToken),
             Self::Unavailable { .. } => true,
             Self::Base { error, .. } => error.fault == BaseFault::Unavailable,
@@ -151,67 +129,73 @@ impl ProviderError {
     }
 }
 
-/// A failed attempt, and when the next one follows.
+/// A failed attempt and the time of the next one.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
-    /// What went wrong.
     pub(crate) error: ProviderError,
-    /// How often in a row.
+    /// Number of consecutive failed attempts.
     pub(crate) attempts: u32,
-    /// When it failed.
+    /// Time of the failure.
     pub(crate) at: Moment,
-    /// How long after that the next attempt is made.
+    /// Time from the failure to the next attempt.
     pub(crate) retry_after: Duration,
 }
 
 impl Failure {
-    /// How long until the next attempt; zero where it is due.
+    /// Returns the time until the next attempt, or zero if it is due.
     pub(crate) fn until_retry(&self, now: Moment) -> Duration {
         self.retry_after.saturating_sub(now.since(self.at))
     }
 }
 
-/// An error code as metrics show it. Each other text would be a series of its own, and the answer may be anybody's.
+/// Returns an error code as a metrics label. Text that is not an error code becomes `other`: each distinct label
+/// creates a time series, and the response can come from any server.
 fn label(code: &str) -> &str {
     let is_code = (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'.');
     if is_code { code } else { "other" }
 }
 
-/// What to do about an error document: a clause for its line; `check` explains more, for the token and chain at hand.
+/// Returns the short help for an error response, which goes on the same line as the error.
+/// `credvend check` gives detailed help for the particular token and chain.
 fn help_for(cause: Cause) -> &'static str {
     match cause {
-        Cause::ProviderMissing => "create an IAM OIDC provider for the token's issuer in the role's account",
+        Cause::ProviderMissing => "create an IAM identity provider for the token's issuer in the role's account",
         Cause::AudienceNotListed | Cause::AudienceMissing => {
-            "project the token with an audience that is among the OIDC provider's client IDs (sts.amazonaws.com)"
+            "project the token with an audience that the IAM identity provider lists as a client ID (usually \
+             sts.amazonaws.com)"
         }
-        Cause::KeysNotFetched => "see that the issuer's discovery document and keys can be fetched by AWS",
-        Cause::Thumbprint => "update the OIDC provider's thumbprint",
-        Cause::NotAToken => "see that the file holds a projected service account token of this cluster",
+        Cause::KeysNotFetched => "verify that AWS can fetch the issuer's discovery document and keys",
+        Cause::Thumbprint => "update the thumbprint of the IAM identity provider",
+        Cause::NotAToken => "verify that the file contains a projected service account token of this cluster",
         Cause::TokenExpired | Cause::TokenTooOld => {
-            "see that the kubelet renews the token (no subPath mount) and that the clocks agree"
+            "verify that the kubelet renews the token (mount the directory, not a subPath) and that the node's clock \
+             is correct"
         }
-        Cause::SessionExpired => "the credentials that signed the call had expired: renew the base of the chain",
+        Cause::SessionExpired => {
+            "renew the credentials at the base of the chain: the credentials that signed the request had expired"
+        }
         Cause::TokenNotTrusted => {
-            "let the role's trust policy allow this token's sub and aud, and see that the role exists"
+            "allow the token's sub and aud in the role's trust policy, and verify that the role exists"
         }
         Cause::TagsNotAllowed => "allow sts:TagSession in this role's trust policy",
         Cause::SourceIdentityNotAllowed => "allow sts:SetSourceIdentity in this role's trust policy",
         Cause::CallerNotTrusted | Cause::Denied => {
-            "let the hop before call sts:AssumeRole on this role, let this role's trust policy name the one before, and check the external ID"
+            "allow the previous hop to call sts:AssumeRole on this role, name the previous hop in this role's trust \
+             policy, and check the external ID"
         }
         Cause::PolicyMalformed => "correct the session policy",
-        Cause::PolicyTooLarge => "shorten the session policy, or pass fewer session tags",
-        Cause::RegionDisabled => "activate STS in this region for the account, or set AWS_REGION to another",
+        Cause::PolicyTooLarge => "shorten the session policy or pass fewer session tags",
+        Cause::RegionDisabled => "activate STS in this region for the account, or set AWS_REGION to another region",
         Cause::LongerThanRoleAllows => "lower the duration, or raise the role's MaxSessionDuration",
-        Cause::LongerThanChainAllows => "lower the duration to 1h, the longest session of a role that a role assumes",
+        Cause::LongerThanChainAllows => "lower the duration to 1h, the maximum for role chaining",
         Cause::ArnInvalid | Cause::ParameterInvalid => "correct the parameter that STS names",
         Cause::ClockWrong | Cause::SignatureWrong | Cause::KeyUnknown => {
-            "check the keys at the base of the chain, and the node's clock"
+            "check the access keys at the base of the chain and the node's clock"
         }
-        Cause::Throttled => "STS limits the account's calls: it is asked again more slowly",
-        Cause::OutOfOrder => "STS itself failed: it is asked again; where it lasts, see the AWS Health Dashboard",
-        Cause::ProviderNotReached | Cause::ClaimRejected => "check the identity provider",
-        Cause::Other => "look the code up in the STS API reference, or run `credvend check`",
+        Cause::Throttled => "retry later: STS is throttling the requests of this account",
+        Cause::OutOfOrder => "retry later: STS had an internal error (if it persists, see the AWS Health Dashboard)",
+        Cause::ProviderNotReached | Cause::ClaimRejected => "check the token's issuer (the identity provider)",
+        Cause::Other => "look up the error code in the STS API reference, or run `credvend check`",
     }
 }
 
@@ -221,9 +205,9 @@ mod tests {
     use crate::sts::{Action, Refusal};
 
     #[test]
-    fn only_what_looks_like_a_code_becomes_a_label() {
+    fn text_that_is_not_an_error_code_becomes_other() {
         let long = "A".repeat(65);
-        for (code, shown) in [
+        for (code, label) in [
             ("ThrottlingException", "ThrottlingException"),
             ("AWS.SimpleQueueService.Denied", "AWS.SimpleQueueService.Denied"),
             (&*long, "other"),
@@ -242,7 +226,7 @@ mod tests {
                 date: None,
             };
             let error = ProviderError::at(HopName { number: 2, role_arn: None }, StsError::Refused(refusal));
-            assert_eq!(error.code(), shown, "{code}");
+            assert_eq!(error.code(), label, "{code}");
         }
     }
 }

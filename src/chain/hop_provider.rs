@@ -1,8 +1,8 @@
-//! Links: a chain's steps in execution, each with the credentials that it last gave.
+//! Hop providers: one credentials provider for each hop of a chain, with its cached result.
 //!
-//! Chains with a common beginning hold the same links, so the calls of that beginning are made once. A link is asked for
-//! credentials, never told to fetch them: it answers from memory until they are due, makes one call at a time, and after a
-//! failure answers with that failure until its back-off is over, however many ask.
+//! Input: a [plan](crate::plan) and the provider of the previous hop. Output: a [`Lease`]. Chains with the same first
+//! hops share the providers of these hops, so each STS call is made once. A provider returns its cached lease until a
+//! refresh is due, makes one call at a time, and returns the last failure until the back-off is over.
 
 mod assembly;
 
@@ -31,32 +31,29 @@ use crate::{
     token::Claims,
 };
 
-/// What every link is given.
+/// Dependencies of every hop provider.
 #[derive(Clone)]
 pub(crate) struct Context {
-    /// Time.
     pub(crate) clock: Arc<dyn Clock>,
-    /// STS's time.
     pub(crate) sts_clock: Arc<StsClock>,
-    /// Chance.
+    /// Randomness for refresh times and back-off.
     pub(crate) random: Arc<dyn Random>,
-    /// Receives the outcome of each exchange.
     pub(crate) observer: Arc<dyn ObserveExchanges>,
 }
 
-/// One step in execution.
+/// The credentials provider of one hop.
 pub(crate) struct HopProvider {
     hop: HopName,
     kind: HopKind,
     context: Context,
-    /// The vended profiles that it serves; for the log.
+    /// Comma-separated names of the profiles whose chains contain this hop, for the log.
     profiles: String,
     state: Mutex<ProviderState>,
 }
 
 enum HopKind {
     WebIdentity { plan: WebIdentityHop, client: Arc<Client> },
-    BaseProvider(BaseProvider),
+    Base(BaseProvider),
     AssumeRole { plan: AssumeRoleHop, client: Arc<Client>, source: Arc<HopProvider> },
 }
 
@@ -64,12 +61,12 @@ enum HopKind {
 struct ProviderState {
     lease: Option<Lease>,
     failure: Option<Failure>,
-    /// How often in a row this link's own exchange failed; a source's failures are the source's.
+    /// Number of consecutive failures of this hop's own exchange. Failures of the previous hop do not count.
     failures: u32,
 }
 
-/// A step's outcome before it gets its window.
-struct Assumed {
+/// Result of a successful STS exchange.
+struct Exchanged {
     issued: Issued,
     session_name: SessionName,
     claims: Option<Arc<Claims>>,
@@ -103,7 +100,8 @@ impl ProvideCredentials for HopProvider {
 }
 
 impl HopProvider {
-    /// Credentials to sign with: those in hand where renewing them failed.
+    /// Returns credentials to sign the next hop's call with. If a refresh fails, returns the cached credentials while
+    /// they are valid.
     async fn provide_to_sign(&self) -> Result<Lease, Failure> {
         let failure = match self.provide().await {
             Ok(lease) => return Ok(lease),
@@ -114,14 +112,14 @@ impl HopProvider {
         state.lease.clone().filter(|lease| lease.window.is_servable(now)).ok_or(failure)
     }
 
-    /// Drops credentials that STS no longer takes, so that the next who asks gets others; what came in their place stays.
-    async fn drop_lease(&self, refused: &Lease) {
+    /// Discards the cached lease if it still is the one that STS rejected. The next call to `provide` then fetches a
+    /// new lease.
+    async fn discard(&self, rejected: &Lease) {
         let mut state = self.state.lock().await;
-        let is_refused = |lease: &mut Lease| lease.credentials.access_key_id() == refused.credentials.access_key_id();
-        state.lease.take_if(is_refused);
+        state.lease.take_if(|lease| lease.credentials.access_key_id() == rejected.credentials.access_key_id());
     }
 
-    /// The link at the step with this number, at or before this one.
+    /// Returns the provider of hop `number`, which is this hop or an earlier one.
     pub(crate) fn ancestor(self: &Arc<Self>, number: usize) -> Arc<HopProvider> {
         let mut provider = self;
         while let HopKind::AssumeRole { source, .. } = &provider.kind
@@ -133,41 +131,41 @@ impl HopProvider {
     }
 
     async fn fetch(&self, failures: &mut u32) -> Result<Lease, Failure> {
-        let begun = self.context.clock.now();
+        let started = self.context.clock.now();
         let attempt = *failures + 1;
         let fetched = match &self.kind {
-            HopKind::BaseProvider(source) => {
-                let sts_time = self.context.sts_clock.time(begun);
-                let credentials = source.fetch(&*self.context.clock, sts_time).await;
+            HopKind::Base(base) => {
+                let sts_time = self.context.sts_clock.time(started);
+                let credentials = base.fetch(&*self.context.clock, sts_time).await;
                 credentials
-                    .map(|credentials| self.lease_of_source(source, credentials))
+                    .map(|credentials| self.base_lease(base, credentials))
                     .map_err(|error| ProviderError::Base { hop: self.hop.clone(), error })
             }
             HopKind::WebIdentity { plan, client } => plan
                 .exchange(client, &*self.context.clock, &self.hop, *failures)
                 .await
-                .map(|(issued, session_name, claims)| Assumed { issued, session_name, claims: Some(claims) })
-                .map(|assumed| self.lease(assumed, attempt)),
+                .map(|(issued, session_name, claims)| Exchanged { issued, session_name, claims: Some(claims) })
+                .map(|exchanged| self.lease(exchanged, attempt)),
             HopKind::AssumeRole { plan, client, source } => {
-                // A source's failure is its own: it was counted and logged there, and its back-off is waited for.
+                // Failures of the source are only passed on: the source counts and logs them and applies its back-off.
                 let mut signer = source.provide_to_sign().await?;
-                let mut assumed = self.assume_role(plan, client, &signer).await;
-                if matches!(&assumed, Err(ProviderError::Refused { recovery: Recovery::RenewSource, .. })) {
-                    source.drop_lease(&signer).await;
+                let mut exchange = self.assume_role(plan, client, &signer).await;
+                if matches!(&exchange, Err(ProviderError::Refused { recovery: Recovery::RenewSource, .. })) {
+                    source.discard(&signer).await;
                     signer = source.provide_to_sign().await?;
-                    assumed = self.assume_role(plan, client, &signer).await;
+                    exchange = self.assume_role(plan, client, &signer).await;
                 }
-                assumed.map(|assumed| self.lease(assumed, attempt))
+                exchange.map(|exchanged| self.lease(exchanged, attempt))
             }
         };
         match fetched {
             Ok(lease) => {
-                self.count("ok", begun);
+                self.record("ok", started);
                 Ok(lease)
             }
             Err(error) => {
                 *failures = attempt;
-                self.count(error.code(), begun);
+                self.record(error.code(), started);
                 Err(self.failure(error, attempt))
             }
         }
@@ -178,7 +176,7 @@ impl HopProvider {
         plan: &AssumeRoleHop,
         client: &Client,
         signer: &Lease,
-    ) -> Result<Assumed, ProviderError> {
+    ) -> Result<Exchanged, ProviderError> {
         let session_name = plan.session.session_name.clone().unwrap_or_else(|| signer.session_name.clone());
         let mut tags = plan.tags.clone();
         if plan.pod_tags {
@@ -195,22 +193,22 @@ impl HopProvider {
             .assume_role(&plan.session.endpoint, &signer.credentials, &request)
             .await
             .map_err(|error| ProviderError::at(self.hop.clone(), error))?;
-        Ok(Assumed { issued, session_name, claims: signer.claims.clone() })
+        Ok(Exchanged { issued, session_name, claims: signer.claims.clone() })
     }
 
-    /// Counts what asked somebody; keys are just there.
-    fn count(&self, result: &str, begun: Moment) {
-        if matches!(self.kind, HopKind::BaseProvider(BaseProvider::Keys(_))) {
+    /// Reports an attempt to the observer. Access keys need no request, so they are not reported.
+    fn record(&self, result: &str, started: Moment) {
+        if matches!(self.kind, HopKind::Base(BaseProvider::Keys(_))) {
             return;
         }
         let role_arn = self.hop.role_arn.as_ref().map_or("", RoleArn::as_str);
-        let took = self.context.clock.now().monotonic.saturating_sub(begun.monotonic);
-        self.context.observer.exchanged(self.hop.number, role_arn, result, took);
+        let duration = self.context.clock.now().monotonic.saturating_sub(started.monotonic);
+        self.context.observer.record_exchange(self.hop.number, role_arn, result, duration);
     }
 
-    fn lease_of_source(&self, source: &BaseProvider, credentials: Credentials) -> Lease {
+    fn base_lease(&self, base: &BaseProvider, credentials: Credentials) -> Lease {
         let now = self.context.clock.now();
-        let window = match (credentials.expiry(), source) {
+        let window = match (credentials.expiry(), base) {
             (Some(expiry), _) => {
                 let left = expiry.as_time().duration_since(self.context.sts_clock.time(now)).unwrap_or_default();
                 Window::new(now, left, self.context.random.unit())
@@ -218,16 +216,22 @@ impl HopProvider {
             (None, BaseProvider::Keys(_)) => Window::endless(now),
             (None, _) => Window::undated(now, UNDATED_REFRESH),
         };
-        if !matches!(source, BaseProvider::Keys(_)) {
+        if !matches!(base, BaseProvider::Keys(_)) {
             let expiry = credentials.expiry().map_or("none".to_owned(), |expiry| expiry.to_string());
-            tracing::info!(profile = %self.profiles, hop = self.hop.number, source = source.name(), expiry, "fetched");
+            tracing::info!(
+                profile = %self.profiles,
+                hop = self.hop.number,
+                source = base.name(),
+                expiry,
+                "base credentials loaded"
+            );
         }
         let session_name = SessionName::mapped_from("");
         Lease { credentials, window, session_name, claims: None, receipt: Receipt::default() }
     }
 
-    fn lease(&self, assumed: Assumed, attempt: u32) -> Lease {
-        let Assumed { issued, session_name, claims } = assumed;
+    fn lease(&self, exchanged: Exchanged, attempt: u32) -> Lease {
+        let Exchanged { issued, session_name, claims } = exchanged;
         let lifetime = issued.expiry.as_time().duration_since(issued.issued_at).unwrap_or(Duration::ZERO);
         tracing::info!(
             profile = %self.profiles,
@@ -238,7 +242,7 @@ impl HopProvider {
             attempt,
             request_id = issued.request_id.as_deref().unwrap_or("none"),
             packed_policy_size = issued.packed_policy_size,
-            "exchanged"
+            "credentials obtained"
         );
         Lease {
             credentials: issued.credentials,
@@ -264,7 +268,7 @@ impl HopProvider {
     }
 }
 
-/// The tags that EKS Pod Identity sets, as far as the token's claims hold them.
+/// Returns the session tags of EKS Pod Identity whose values are in the token's claims.
 /// [Session tags](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html).
 fn pod_tags(claims: &Claims) -> Vec<Tag> {
     let Some(kubernetes) = &claims.kubernetes else { return Vec::new() };

@@ -1,7 +1,8 @@
-//! Authorization tokens: made here, read by applications from a file, compared in constant time.
+//! Authorization tokens of the listeners: generated here, read from files by applications, compared in constant time.
 //!
-//! A token's file has no newline: SDKs send what they read, and most refuse one. They read it at each request, so a file that
-//! somebody else rewrites (a rotated Secret) is looked at again where a token does not fit.
+//! A token file has no trailing newline, because SDKs send the file's content unchanged and most of them refuse a
+//! newline. SDKs read the file for each request. If a request's token does not match, the file is read again, because
+//! another process can have rewritten it (for example, a rotated Secret).
 //! [Container authorization](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
 
 use std::{
@@ -23,214 +24,227 @@ use crate::{
     shared_file::{UpdateError, check_profile_name},
 };
 
-/// How long a token is honoured after another took its place.
+/// Time for which a token stays valid after its replacement.
 const OVERLAP: Duration = Duration::from_secs(60);
-/// How long after a look at a token's file the next wrong token gets another: guessing must not keep the disk busy.
+/// Minimum time between two reads of a token file because of wrong tokens, so that guessing does not keep the disk
+/// busy.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// Longer than any token of ours that is sent in a header.
+/// Maximum size of a token file, in bytes.
 pub(crate) const MAX_TOKEN_LENGTH: u64 = 8 * 1024;
 
-/// Who may read credentials.
+/// The authorization tokens and the profiles that they give access to.
 pub(crate) struct Authorization {
     location: TokenLocation,
+    /// File mode of token files.
     mode: u32,
-    keys: Mutex<Keys>,
+    keyring: Mutex<Keyring>,
 }
 
 #[derive(Default)]
-struct Keys {
-    held: Vec<Key>,
-    /// When a file was last looked at for a token that did not fit.
-    looked: Option<Moment>,
+struct Keyring {
+    keys: Vec<Key>,
+    /// Time of the last read of a token file because of a wrong token.
+    last_recheck: Option<Moment>,
 }
 
-/// Where tokens are kept.
+/// The location of the tokens.
 #[derive(Clone, Debug)]
 pub(crate) enum TokenLocation {
-    /// Nobody is asked for one.
+    /// No token is required.
     Open,
-    /// One for every profile, kept nowhere.
+    /// One token for all profiles, not stored in a file.
     Memory,
-    /// One file for every profile.
+    /// One file with one token for all profiles.
     File(PathBuf),
-    /// One file a profile, named like it.
+    /// One file for each profile, with the profile's name.
     Directory(PathBuf),
 }
 
-/// A token and what it opens.
+/// A token and the profile that it gives access to.
 struct Key {
-    /// `None` opens every profile.
+    /// `None` gives access to all profiles.
     profile: Option<String>,
     token: SecretString,
-    /// Until when it counts, where another has taken its place.
-    retired: Option<Moment>,
+    /// Time of the replacement by another token. The token stays valid for [`OVERLAP`] from then on.
+    replaced_at: Option<Moment>,
 }
 
-/// Why there is no usable token.
+/// The reason why a token cannot be loaded or generated.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AuthorizationError {
-    /// Its file cannot be written.
-    #[error("authorization token file not written: {0}")]
+    #[error("cannot write the authorization token file: {0}")]
     Replace(#[from] ReplaceError),
-    /// Its file holds what no header can carry.
-    #[error("authorization token file {}: it must hold visible ASCII characters only; empty it to have a token made", .0.display())]
+    #[error(
+        "authorization token file {}: it must contain only visible ASCII characters; empty the file to have a token \
+         generated",
+        .0.display()
+    )]
     NotAToken(PathBuf),
-    /// The profile's name is no file's.
+    /// The profile's name cannot be the name of a section in a shared file.
     #[error("authorization token directory: {0}")]
     ProfileName(#[from] UpdateError),
-    /// The profile's name leaves the directory.
-    #[error("authorization token directory: profile {0} cannot be a file's name; rename the profile")]
+    /// The profile's name would be a hidden file or a path outside the directory.
+    #[error("authorization token directory: profile {0} is not a valid file name; rename the profile")]
     NotAFileName(String),
 }
 
 impl Authorization {
-    /// Tokens kept at `location`, in files of this mode.
+    /// Returns an authorization without tokens. [`Self::load`] reads or generates them at `location`; files get `mode`.
     pub(crate) fn new(location: TokenLocation, mode: u32) -> Self {
-        Self { location, mode, keys: Mutex::default() }
+        Self { location, mode, keyring: Mutex::default() }
     }
 
-    /// One new token that opens every profile; whoever shall know it must be told.
+    /// Generates a token that gives access to all profiles and is stored in memory only. Returns it as well.
     pub(crate) fn private() -> (Self, SecretString) {
         let token = random_token();
-        let key = Key { profile: None, token: token.clone(), retired: None };
+        let key = Key { profile: None, token: token.clone(), replaced_at: None };
         (
-            Self { location: TokenLocation::Memory, mode: 0, keys: Mutex::new(Keys { held: vec![key], looked: None }) },
+            Self {
+                location: TokenLocation::Memory,
+                mode: 0,
+                keyring: Mutex::new(Keyring { keys: vec![key], last_recheck: None }),
+            },
             token,
         )
     }
 
-    /// Reads the tokens of these profiles, and makes those that are missing. With `rotate`, a directory's are all made
-    /// anew, and the old ones count for another minute.
+    /// Reads the tokens of `profiles` and generates the missing ones. With `rotate`, generates all tokens of a
+    /// directory again. Replaced tokens stay valid for another minute.
     ///
     /// # Errors
-    /// Where a file cannot be written or holds no token; the tokens before stay valid.
+    /// Returns an error if a file cannot be written or contains no valid token. The previous tokens then stay valid.
     pub(crate) fn load(&self, profiles: &[String], rotate: bool, now: Moment) -> Result<(), AuthorizationError> {
-        let before = self.lock().held.len();
+        let previous = self.lock().keys.len();
         match &self.location {
             TokenLocation::Open | TokenLocation::Memory => return Ok(()),
-            TokenLocation::File(path) => self.hold(None, self.token_at(path, false)?),
+            TokenLocation::File(path) => self.add(None, self.token_at(path, false)?),
             TokenLocation::Directory(directory) => {
                 for profile in profiles {
-                    // Each counts as soon as its file is there, whatever becomes of the next.
-                    self.hold(Some(profile.clone()), self.token_at(&file_of(directory, profile)?, rotate)?);
+                    // Each token is valid as soon as its file is written, even if a later file fails.
+                    self.add(Some(profile.clone()), self.token_at(&file_path(directory, profile)?, rotate)?);
                 }
             }
         }
-        let mut keys = self.lock();
-        for key in keys.held.iter_mut().take(before) {
-            key.retired.get_or_insert(now);
+        let mut keyring = self.lock();
+        for key in keyring.keys.iter_mut().take(previous) {
+            key.replaced_at.get_or_insert(now);
         }
-        keys.held.retain(|key| !is_over(key, now));
+        keyring.keys.retain(|key| !is_expired(key, now));
         Ok(())
     }
 
-    /// Whether one of these headers, the only one, opens this profile. Where there is no such profile, any token of ours
-    /// may hear so.
+    /// Returns true if there is exactly one Authorization header and its token gives access to `profile`. With `None`
+    /// (the profile does not exist), any valid token is accepted.
     pub(crate) fn allows<'a>(
         &self,
-        offered: impl Iterator<Item = &'a HeaderValue>,
+        mut headers: impl Iterator<Item = &'a HeaderValue>,
         profile: Option<&str>,
         now: Moment,
     ) -> bool {
         if matches!(self.location, TokenLocation::Open) {
             return true;
         }
-        let mut offered = offered;
-        let (Some(offered), None) = (offered.next(), offered.next()) else { return false };
-        self.opens(offered, profile, now) || self.reload_if_changed(profile, now) && self.opens(offered, profile, now)
+        let (Some(header), None) = (headers.next(), headers.next()) else { return false };
+        self.is_valid(header, profile, now)
+            || self.reload_if_changed(profile, now) && self.is_valid(header, profile, now)
     }
 
-    fn opens(&self, offered: &HeaderValue, profile: Option<&str>, now: Moment) -> bool {
-        let keys = self.lock();
-        let opens =
-            |key: &&Key| key.profile.as_deref().is_none_or(|opened| profile.is_none_or(|asked| asked == opened));
-        // Every key is compared, whichever fits.
-        keys.held.iter().filter(|key| !is_over(key, now)).filter(opens).fold(false, |found, key| {
-            found | bool::from(key.token.expose_secret().as_bytes().ct_eq(offered.as_bytes()))
-        })
+    fn is_valid(&self, header: &HeaderValue, profile: Option<&str>, now: Moment) -> bool {
+        let keyring = self.lock();
+        let covers_profile =
+            |key: &&Key| key.profile.as_deref().is_none_or(|owner| profile.is_none_or(|profile| profile == owner));
+        // Compare every key, so that the duration does not depend on which one matches.
+        keyring
+            .keys
+            .iter()
+            .filter(|key| !is_expired(key, now))
+            .filter(covers_profile)
+            .fold(false, |found, key| found | bool::from(key.token.expose_secret().as_bytes().ct_eq(header.as_bytes())))
     }
 
-    /// Whether the file of this profile's token holds another one by now, which then counts; the one before, a minute longer.
+    /// Reads the profile's token file again and returns true if it contains a new token. The new token becomes valid;
+    /// the previous token stays valid for another minute.
     fn reload_if_changed(&self, profile: Option<&str>, now: Moment) -> bool {
         let (path, profile) = match (&self.location, profile) {
             (TokenLocation::File(path), _) => (path.clone(), None),
-            (TokenLocation::Directory(directory), Some(profile)) => match file_of(directory, profile) {
+            (TokenLocation::Directory(directory), Some(profile)) => match file_path(directory, profile) {
                 Ok(path) => (path, Some(profile)),
                 Err(_) => return false,
             },
             _ => return false,
         };
-        let mut keys = self.lock();
-        if keys.looked.is_some_and(|looked| now.since(looked) < RECHECK_INTERVAL) {
+        let mut keyring = self.lock();
+        if keyring.last_recheck.is_some_and(|last| now.since(last) < RECHECK_INTERVAL) {
             return false;
         }
-        keys.looked = Some(now);
-        let Some(token) = read(&path).and_then(|token| checked(token, &path).ok()) else { return false };
-        let current = |key: &Key| key.profile.as_deref() == profile && key.retired.is_none();
-        if keys.held.iter().any(|key| current(key) && key.token.expose_secret() == token.expose_secret()) {
+        keyring.last_recheck = Some(now);
+        let Some(token) = read(&path).and_then(|token| validated(token, &path).ok()) else { return false };
+        let is_current = |key: &Key| key.profile.as_deref() == profile && key.replaced_at.is_none();
+        if keyring.keys.iter().any(|key| is_current(key) && key.token.expose_secret() == token.expose_secret()) {
             return false;
         }
-        for key in keys.held.iter_mut().filter(|key| current(key)) {
-            key.retired = Some(now);
+        for key in keyring.keys.iter_mut().filter(|key| is_current(key)) {
+            key.replaced_at = Some(now);
         }
-        keys.held.retain(|key| !is_over(key, now));
-        keys.held.push(Key { profile: profile.map(str::to_owned), token, retired: None });
-        tracing::info!(path = %path.display(), "authorization token changed in its file");
+        keyring.keys.retain(|key| !is_expired(key, now));
+        keyring.keys.push(Key { profile: profile.map(str::to_owned), token, replaced_at: None });
+        tracing::info!(path = %path.display(), "authorization token reloaded");
         true
     }
 
-    fn hold(&self, profile: Option<String>, token: SecretString) {
-        self.lock().held.push(Key { profile, token, retired: None });
+    fn add(&self, profile: Option<String>, token: SecretString) {
+        self.lock().keys.push(Key { profile, token, replaced_at: None });
     }
 
-    /// The token in a file, which is kept where there is one.
+    /// Returns the token in a file. If the file has no token, or with `rotate`, generates one and writes it.
     fn token_at(&self, path: &Path, rotate: bool) -> Result<SecretString, AuthorizationError> {
-        // The token that is there, without anything around it.
         let metadata = std::fs::metadata(path).ok();
-        let is_whole = |token: &SecretString| {
+        let fills_file = |token: &SecretString| {
             metadata.as_ref().is_some_and(|file| file.len() == token.expose_secret().len() as u64)
         };
-        let own = if rotate { None } else { read(path).filter(is_whole) };
+        // Keep the file if it contains only a token, without white space around it, and has the right mode.
+        let existing = if rotate { None } else { read(path).filter(fills_file) };
         let has_mode = metadata.as_ref().is_some_and(|file| file.permissions().mode() & 0o7777 == self.mode);
-        if let (Some(own), true) = (&own, has_mode) {
-            return checked(own.clone(), path);
+        if let (Some(existing), true) = (&existing, has_mode) {
+            return validated(existing.clone(), path);
         }
         let mut token = SecretString::from(String::new());
-        let replaced = replace(path, self.mode, |existing| {
-            let kept = std::str::from_utf8(existing).unwrap_or_default().trim();
+        let replaced = replace(path, self.mode, |content| {
+            let kept = std::str::from_utf8(content).unwrap_or_default().trim();
             token = if rotate || kept.is_empty() { random_token() } else { kept.into() };
             Ok::<_, ReplaceError>(token.expose_secret().as_bytes().to_vec())
         });
-        match (replaced, own) {
-            (Ok(_), _) => checked(token, path),
-            // Perhaps a read-only mount, such as a Secret's: its mode is somebody else's affair.
-            (Err(_), Some(own)) => checked(own, path),
+        match (replaced, existing) {
+            (Ok(_), _) => validated(token, path),
+            // The file can be on a read-only mount, such as a Secret. Its owner is responsible for the mode.
+            (Err(_), Some(existing)) => validated(existing, path),
             (Err(error), None) => Err(error.into()),
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Keys> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Keyring> {
+        self.keyring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The token in a file, where there is one.
+/// Reads the token in a file, without white space around it. Returns `None` if the file is missing, unreadable or
+/// empty.
 fn read(path: &Path) -> Option<SecretString> {
     let text = bounded_file::read(path, MAX_TOKEN_LENGTH).ok()?;
     let token = text.trim();
     (!token.is_empty()).then(|| token.into())
 }
 
-fn is_over(key: &Key, now: Moment) -> bool {
-    key.retired.is_some_and(|retired| now.since(retired) >= OVERLAP)
+fn is_expired(key: &Key, now: Moment) -> bool {
+    key.replaced_at.is_some_and(|replaced_at| now.since(replaced_at) >= OVERLAP)
 }
 
-fn checked(token: SecretString, path: &Path) -> Result<SecretString, AuthorizationError> {
-    let is_header = token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic());
-    if is_header { Ok(token) } else { Err(AuthorizationError::NotAToken(path.to_owned())) }
+fn validated(token: SecretString, path: &Path) -> Result<SecretString, AuthorizationError> {
+    let is_visible_ascii = token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic());
+    if is_visible_ascii { Ok(token) } else { Err(AuthorizationError::NotAToken(path.to_owned())) }
 }
 
-fn file_of(directory: &Path, profile: &str) -> Result<PathBuf, AuthorizationError> {
+fn file_path(directory: &Path, profile: &str) -> Result<PathBuf, AuthorizationError> {
     check_profile_name(profile)?;
     if profile.contains('/') || profile.starts_with('.') {
         return Err(AuthorizationError::NotAFileName(profile.to_owned()));
@@ -238,12 +252,12 @@ fn file_of(directory: &Path, profile: &str) -> Result<PathBuf, AuthorizationErro
     Ok(directory.join(profile))
 }
 
-/// A token that nobody can guess: 256 bits of the system's randomness.
+/// Generates a token from 256 bits of the system's random generator.
 pub(crate) fn random_token() -> SecretString {
     let mut bytes = zeroize::Zeroizing::new([0; 32]);
     let random = rustls::crypto::ring::default_provider().secure_random;
-    // The system's generator fails only where the kernel has none, and then there must be no token.
-    #[expect(clippy::expect_used, reason = "a token that can be guessed is worse than none")]
+    // The generator fails only if the kernel has no source of randomness. No token must be issued then.
+    #[expect(clippy::expect_used, reason = "a predictable token is worse than a panic")]
     random.fill(&mut *bytes).expect("the system's random generator works");
     SecretString::from(URL_SAFE_NO_PAD.encode(*bytes))
 }
@@ -265,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn each_token_of_a_directory_opens_its_own_profile_and_rotates_with_an_overlap() {
+    fn tokens_of_a_directory_give_access_to_their_own_profile_and_rotate_with_an_overlap() {
         let directory = tempfile::tempdir().expect("a scratch directory");
         let authorization = Authorization::new(TokenLocation::Directory(directory.path().into()), 0o600);
         let profiles = ["a".to_owned(), "b".to_owned()];
@@ -282,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_s_own_token_is_kept_without_its_newline() {
+    fn existing_token_is_kept_without_its_newline() {
         let directory = tempfile::tempdir().expect("a scratch directory");
         let path = directory.path().join("token");
         std::fs::write(&path, "given-by-hand\n").expect("written");
@@ -300,9 +314,9 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_that_would_leave_the_directory_is_refused() {
+    fn profile_names_that_are_not_file_names_are_rejected() {
         for name in ["../other", "a/b", ".hidden"] {
-            assert!(file_of(Path::new("/tokens"), name).is_err(), "{name}");
+            assert!(file_path(Path::new("/tokens"), name).is_err(), "{name}");
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Who is refused before anything is looked up.
+//! Guards that reject requests before they reach a handler.
 //!
-//! A browser that was talked into connecting here (DNS rebinding) sends a foreign name as its Host; a proxy that was talked into
-//! it adds `X-Forwarded-For`. Neither is an SDK in this pod.
+//! Input: a request and the listener's addresses. Output: nothing, or a [`Rejection`]. The guards protect from
+//! requests that do not come from an SDK in this pod: a browser under a DNS rebinding attack sends a foreign `Host`,
+//! and a proxy that is misused for request forgery adds `X-Forwarded-For`.
 
 use std::net::SocketAddr;
 
@@ -9,41 +10,43 @@ use hyper::{Method, Request, StatusCode, header};
 
 use crate::http::rejection::Rejection;
 
-/// Refuses what no SDK in this pod sends, and everything but GET.
+/// Rejects requests that fail [`check_origin`] or do not use GET.
 pub(crate) fn check<B>(request: &Request<B>, bound: SocketAddr, local: SocketAddr) -> Result<(), Rejection> {
     check_origin(request, bound, local)?;
     if request.method() != Method::GET {
-        return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "GET is the only method"));
+        return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use GET"));
     }
     Ok(())
 }
 
-/// Refuses what no SDK in this pod sends.
+/// Rejects requests with a foreign, missing or repeated Host header, and forwarded requests.
+///
+/// `bound` is the address that the listener was bound to, `local` the address that accepted the connection.
 pub(crate) fn check_origin<B>(request: &Request<B>, bound: SocketAddr, local: SocketAddr) -> Result<(), Rejection> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return Err(Rejection::new(StatusCode::BAD_REQUEST, "exactly one Host header is needed"));
+        return Err(Rejection::new(StatusCode::BAD_REQUEST, "exactly one Host header is required"));
     };
-    // An absolute target names a host of its own, which counts as well.
+    // An absolute request target contains a host, which must be valid too.
     let target = request.uri().authority().map(|authority| authority.as_str());
     let is_ours = |name: &str| is_this_endpoint(name, bound, local);
     if !(host.to_str().is_ok_and(is_ours) && target.is_none_or(is_ours)) {
         return Err(Rejection::new(StatusCode::FORBIDDEN, "the Host header does not name this endpoint"));
     }
     if request.headers().contains_key("x-forwarded-for") {
-        return Err(Rejection::new(StatusCode::FORBIDDEN, "forwarded requests are refused"));
+        return Err(Rejection::new(StatusCode::FORBIDDEN, "requests with an X-Forwarded-For header are refused"));
     }
     Ok(())
 }
 
-/// Whether a Host names the listener: one of its addresses or a name of loopback, with its port.
+/// Returns true if `name` is a host and port of the listener: one of its addresses, or a loopback address or name.
 fn is_this_endpoint(name: &str, bound: SocketAddr, local: SocketAddr) -> bool {
     let port = local.port();
-    // Clients leave the port out where it is HTTP's own.
-    let with_port = |host: String| host == name || (port == 80 && host.strip_suffix(":80") == Some(name));
-    [bound, local].iter().any(|address| with_port(address.to_string()))
-        || ["127.0.0.1", "[::1]"].iter().any(|host| with_port(format!("{host}:{port}")))
-        || with_port(format!("localhost:{port}"))
+    // Clients omit the default port of HTTP.
+    let matches = |host: String| host == name || (port == 80 && host.strip_suffix(":80") == Some(name));
+    [bound, local].iter().any(|address| matches(address.to_string()))
+        || ["127.0.0.1", "[::1]"].iter().any(|host| matches(format!("{host}:{port}")))
+        || matches(format!("localhost:{port}"))
         || name.eq_ignore_ascii_case(&format!("localhost:{port}"))
 }
 
@@ -65,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_must_be_this_endpoint() {
+    fn host_header_must_name_this_endpoint() {
         for host in ["127.0.0.1:9911", "localhost:9911", "LOCALHOST:9911", "[::1]:9911"] {
             assert_eq!(status(&[host], Method::GET, false), 200, "{host}");
         }
@@ -77,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn port_80_may_be_left_out() {
+    fn port_80_can_be_omitted() {
         let address = "169.254.170.2:80".parse().expect("an address");
         assert!(is_this_endpoint("169.254.170.2", address, address) && is_this_endpoint("localhost", address, address));
         assert!(!is_this_endpoint("169.254.170.23", address, address));
@@ -92,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_target_counts_as_a_host() {
+    fn absolute_request_target_must_name_this_endpoint() {
         let address = "127.0.0.1:9911".parse().expect("an address");
         let request = |target: &str| {
             let request =

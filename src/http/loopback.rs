@@ -1,4 +1,5 @@
-//! A small HTTP client for asking a running `credvend run` on the same machine: no TLS, no proxy, no pool.
+//! An HTTP client for requests to a running `credvend run` on the same machine, without TLS, proxies and connection
+//! pool.
 
 use std::{
     fmt::Display,
@@ -11,10 +12,10 @@ use hyper::{Request, StatusCode, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// Larger than any answer of ours.
+/// Maximum size of a response body, in bytes.
 const MAX_BODY_SIZE: usize = 64 * 1024;
 
-/// A bound address as one can connect to it from the same machine.
+/// Returns an address to connect to from the same machine: the loopback address if `bound` is unspecified.
 pub(crate) fn reachable(mut bound: SocketAddr) -> SocketAddr {
     if bound.ip().is_unspecified() {
         bound.set_ip(match bound.ip() {
@@ -25,10 +26,10 @@ pub(crate) fn reachable(mut bound: SocketAddr) -> SocketAddr {
     bound
 }
 
-/// Asks for a path, with an authorization token where there is one; gives status and body.
+/// Requests a path, with an authorization token if given. Returns the status and the body.
 ///
 /// # Errors
-/// Why there was no answer.
+/// Returns a description if there is no complete response.
 pub(crate) async fn get(
     address: SocketAddr,
     path: &str,
@@ -37,10 +38,10 @@ pub(crate) async fn get(
     get_from(address, address, path, authorization).await
 }
 
-/// Asks for a path as [`get`] does, calling the endpoint by the name `host`.
+/// Requests a path as [`get`] does, with `host` as the Host header.
 ///
 /// # Errors
-/// Why there was no answer.
+/// Returns a description if there is no complete response.
 pub(crate) async fn get_from(
     address: SocketAddr,
     host: impl Display,
@@ -49,7 +50,7 @@ pub(crate) async fn get_from(
 ) -> Result<(StatusCode, Bytes), String> {
     let stream = TcpStream::connect(address).await.map_err(|error| error.kind().to_string())?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
-    // Ends with the sender.
+    // The task ends when `sender` is dropped.
     tokio::spawn(connection);
     let mut request = Request::get(path).header(header::HOST, host.to_string());
     if let Some(authorization) = authorization {

@@ -1,4 +1,4 @@
-//! Error responses of the listeners.
+//! Error responses of the listeners, as JSON documents.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use hyper::{
 
 use crate::http::server::json;
 
-/// A response other than the requested document.
+/// An error response.
 pub(crate) struct Rejection {
     pub(crate) status: StatusCode,
     pub(crate) message: Cow<'static, str>,
@@ -22,7 +22,6 @@ impl Rejection {
         Self { status, message: message.into() }
     }
 
-    /// Returns the 401 response.
     pub(crate) fn unauthorized() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -31,7 +30,7 @@ impl Rejection {
     }
 }
 
-/// An error document. Some SDKs read one spelling of its keys, some the other.
+/// Builds the response for a rejection. The keys have two spellings, because SDKs differ in which one they read.
 pub(crate) fn reject(rejection: &Rejection) -> Response<Full<Bytes>> {
     let Rejection { status, message } = rejection;
     let code = match *status {

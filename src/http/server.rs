@@ -1,8 +1,8 @@
-//! An HTTP/1.1 server on a bound listener: small, bounded, and told when to stop.
+//! An HTTP/1.1 server on a bound listener, with limits and graceful shutdown.
 //!
-//! No more than `MAX_CONNECTIONS` at a time, no header that takes longer than `HEADER_TIMEOUT` (an idle connection
-//! is one whose next header does not come), no header larger than `MAX_HEADER_SIZE`. When the shutdown begins nothing new is
-//! accepted, answers under way are finished, idle connections closed.
+//! The limits are `MAX_CONNECTIONS` concurrent connections, `HEADER_TIMEOUT` to receive a request header (which also
+//! closes idle connections) and `MAX_HEADER_SIZE`. On shutdown, the server stops accepting connections, closes idle
+//! connections and finishes the responses in progress.
 
 use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -27,15 +27,15 @@ use crate::clock::Clock;
 const MAX_CONNECTIONS: usize = 256;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEADER_SIZE: usize = 16 * 1024;
-/// How long an answer may lie unread.
+/// Maximum time for which sent data can stay unacknowledged by the client.
 #[cfg(target_os = "linux")]
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long answers under way may take once the shutdown began.
+/// Maximum time to finish responses in progress after the shutdown has started.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
-/// What answers requests.
+/// A handler of requests.
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// Answers one request that came in on the address `local`.
+    /// Returns the response to one request, which arrived on the address `local`.
     fn answer(
         &self,
         request: Request<Incoming>,
@@ -43,19 +43,19 @@ pub(crate) trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
 
-/// Answers connections to `listener` until `stopping` turns true.
+/// Serves connections to `listener` until `stopping` becomes true.
 pub(crate) async fn serve(
     listener: TcpListener,
     handler: Arc<impl Handler>,
     clock: Arc<dyn Clock>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             _ = stopping.wait_for(|stopping| *stopping) => break,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&listener, &permits) => accepted,
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
@@ -63,8 +63,8 @@ pub(crate) async fn serve(
                 connections.spawn(handle_connection(stream, Arc::clone(&handler), stopping.clone(), permit));
             }
             Err(error) => {
-                // Out of file descriptors, most likely: they come back as connections end.
-                tracing::warn!(%error, "cannot accept a connection");
+                // Usually no file descriptors are left. They become available as connections end.
+                tracing::warn!(%error, "cannot accept connection");
                 clock.sleep(Duration::from_millis(200)).await;
             }
         }
@@ -78,9 +78,9 @@ pub(crate) async fn serve(
 
 async fn accept(
     listener: &TcpListener,
-    room: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
 ) -> std::io::Result<(TcpStream, Option<OwnedSemaphorePermit>)> {
-    let permit = Arc::clone(room).acquire_owned().await.ok();
+    let permit = Arc::clone(permits).acquire_owned().await.ok();
     let (stream, _) = listener.accept().await?;
     Ok((stream, permit))
 }
@@ -92,9 +92,10 @@ async fn handle_connection(
     _permit: Option<OwnedSemaphorePermit>,
 ) {
     let Ok(local) = stream.local_addr() else { return };
-    // The answers are small: waiting for more to send would only delay them.
+    // Responses are small, so delaying them to fill packets has no benefit.
     let _ = stream.set_nodelay(true);
-    // Who asks on and on and never reads would keep a place for ever. Linux alone has this, and not every sandbox.
+    // Without this timeout, a client that never reads its responses would hold a connection forever. The option exists
+    // only on Linux, and not in every sandbox, so errors are ignored.
     #[cfg(target_os = "linux")]
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, WRITE_TIMEOUT.as_millis() as u32);
     let service = service_fn(move |request| {
@@ -108,7 +109,7 @@ async fn handle_connection(
             .max_buf_size(MAX_HEADER_SIZE)
             .serve_connection(TokioIo::new(stream), service)
     );
-    // A connection that breaks is its client's affair.
+    // Connection errors are ignored: they concern only the client.
     tokio::select! {
         _ = connection.as_mut() => return,
         _ = stopping.wait_for(|stopping| *stopping) => connection.as_mut().graceful_shutdown(),
@@ -116,7 +117,7 @@ async fn handle_connection(
     let _ = connection.await;
 }
 
-/// A JSON answer that nobody keeps.
+/// Builds a JSON response that must not be cached.
 pub(crate) fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;

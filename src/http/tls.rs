@@ -1,7 +1,7 @@
-//! TLS towards STS: versions 1.2 and 1.3, roots built into the binary, so that the image needs no file.
+//! TLS configuration of clients: versions 1.2 and 1.3, with root certificates that are built into the binary.
 //!
-//! `AWS_CA_BUNDLE` (or a profile's `ca_bundle`) replaces the built-in roots, as it does in the AWS SDKs: for a private
-//! endpoint or a proxy that opens TLS.
+//! `AWS_CA_BUNDLE` or a profile's `ca_bundle` replaces the built-in roots, as in the AWS SDKs. It is needed for a
+//! private endpoint or for a proxy that intercepts TLS.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,22 +13,23 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-/// Why a CA bundle cannot be used. One line that names the file.
+/// The reason why a CA bundle cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("CA bundle {}: {why}; name a file of PEM certificates with AWS_CA_BUNDLE", path.display())]
+#[error("CA bundle {}: {reason}; set AWS_CA_BUNDLE to a file of PEM certificates", path.display())]
 pub(crate) struct CaBundleError {
     path: PathBuf,
-    why: String,
+    reason: String,
 }
 
-/// The configuration of a client that trusts the built-in roots, or those of `ca_bundle` alone.
+/// Returns the configuration of a client that trusts only the certificates in `ca_bundle`, or the built-in roots if it
+/// is `None`.
 ///
 /// # Errors
-/// Where the bundle cannot be read or holds no usable certificate.
+/// Returns an error if the bundle cannot be read or contains no usable certificate.
 pub(crate) fn client_config(ca_bundle: Option<&Path>) -> Result<ClientConfig, CaBundleError> {
     let roots = match ca_bundle {
         None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
-        Some(path) => read_roots(path).map_err(|why| CaBundleError { path: path.to_owned(), why })?,
+        Some(path) => read_roots(path).map_err(|reason| CaBundleError { path: path.to_owned(), reason })?,
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider)
@@ -42,8 +43,8 @@ fn read_roots(path: &Path) -> Result<RootCertStore, String> {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem).flatten().collect();
     let mut roots = RootCertStore::empty();
     match roots.add_parsable_certificates(certificates) {
-        (0, 0) => Err("it holds no PEM certificate".into()),
-        (0, _) => Err("it holds no certificate that can be a root".into()),
+        (0, 0) => Err("it contains no PEM certificate".into()),
+        (0, _) => Err("it contains no certificate that can be used as a root".into()),
         _ => Ok(roots),
     }
 }
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bundle_without_a_certificate_is_refused_by_name() {
+    fn bundle_without_a_certificate_is_refused_with_its_path() {
         let directory = tempfile::tempdir().expect("a scratch directory");
         let path = directory.path().join("ca.pem");
         assert!(client_config(Some(&path)).expect_err("absent").to_string().contains("ca.pem: entity not found"));

@@ -1,4 +1,5 @@
-//! What answers on `--admin-listen`: probes and state, for outside the pod. It never sees credentials, so it may face the network.
+//! The admin endpoint on `--admin-listen`: health probes, metrics and status. It never serves credentials, so it can be
+//! reachable from outside the pod.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -24,7 +25,6 @@ use crate::{
     store::Store,
 };
 
-/// The admin endpoint.
 pub(crate) struct Admin {
     store: Arc<Store>,
     authorization: Arc<Authorization>,
@@ -32,22 +32,23 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// An admin endpoint that reports on `store`; the state of its profiles only to who holds a token.
+    /// Returns an admin endpoint that reports on `store`. The status of a profile requires an authorization token.
     pub(crate) fn new(store: Arc<Store>, authorization: Arc<Authorization>, metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self { store, authorization, metrics })
     }
 
     fn respond(&self, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Rejection> {
         if request.method() != Method::GET {
-            return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "GET is the only method"));
+            return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use GET"));
         }
         match request.uri().path() {
             STATUS_PATH => return status::respond(request, &self.store, &self.authorization),
             "/metrics" => return Ok(self.metrics()),
             _ => {}
         }
-        health::respond(request.uri(), &self.store)
-            .ok_or_else(|| Rejection::new(StatusCode::NOT_FOUND, "no such path; credentials are never served here"))
+        health::respond(request.uri(), &self.store).ok_or_else(|| {
+            Rejection::new(StatusCode::NOT_FOUND, "no such path; this listener never serves credentials")
+        })
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {

@@ -1,6 +1,7 @@
-//! Metrics for Prometheus, on `--admin-listen` alone: when credentials expire, how exchanges and sinks fare.
+//! Prometheus metrics on `--admin-listen`: expiry of credentials, exchanges, file writes and requests.
 //!
-//! Names and units follow [Prometheus's conventions](https://prometheus.io/docs/practices/naming/); the text is
+//! Names and units follow the [Prometheus conventions](https://prometheus.io/docs/practices/naming/); the output
+//! format is
 //! [OpenMetrics](https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md).
 
 use std::time::{Duration, SystemTime};
@@ -13,10 +14,9 @@ use prometheus_client::{
 
 use crate::{chain::provider::ObserveExchanges, store::Store};
 
-/// The content type of the text.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Everything that is counted.
+/// The registry and its metrics.
 pub(crate) struct Metrics {
     registry: Registry,
     exchanges: Family<ExchangeLabels, Counter>,
@@ -55,7 +55,6 @@ struct ProfileLabels {
 }
 
 impl Metrics {
-    /// Nothing counted yet.
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("credvend");
         let metrics = Self {
@@ -69,45 +68,49 @@ impl Metrics {
             expiry: Family::default(),
             registry: Registry::default(),
         };
-        registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register("build", "Version of credvend", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         registry.register(
             "exchanges",
-            "Attempts to get credentials of a hop's role, by result: ok or the error's code",
+            "Attempts to obtain credentials for a hop, by result: ok or an error code",
             metrics.exchanges.clone(),
         );
         registry.register_with_unit(
             "exchange_duration",
-            "How long such an attempt took",
+            "Duration of an attempt to obtain credentials for a hop",
             Unit::Seconds,
             metrics.exchange_durations.clone(),
         );
         registry.register("sink_failures", "Failed attempts to write a file", metrics.sink_failures.clone());
         registry.register(
             "requests",
-            "Answers of the credentials endpoint and of the instance metadata service, by HTTP status",
+            "Responses of the credentials endpoint and of the instance metadata endpoint, by HTTP status",
             metrics.requests.clone(),
         );
-        registry.register("profile_ready", "Whether a profile's credentials are served", metrics.ready.clone());
+        registry.register(
+            "profile_ready",
+            "Whether the profile has credentials to serve (1) or not (0)",
+            metrics.ready.clone(),
+        );
         registry.register_with_unit(
             "credentials_expiry_timestamp",
-            "When a profile's credentials expire, since 1970",
+            "Expiry of the profile's credentials, as a Unix time",
             Unit::Seconds,
             metrics.expiry.clone(),
         );
         Self { registry, ..metrics }
     }
 
-    /// Counts a sink that could not be written.
+    /// Counts a failed write of a sink.
     pub(crate) fn sink_failed(&self, sink: &'static str) {
         self.sink_failures.get_or_create(&SinkLabels { sink }).inc();
     }
 
-    /// Counts an answer of the credentials endpoint or of the instance metadata service.
+    /// Counts a response of the credentials endpoint or of the instance metadata endpoint.
     pub(crate) fn answered(&self, status: u16) {
         self.requests.get_or_create(&RequestLabels { status: status.into() }).inc();
     }
 
-    /// The text, with what `store` holds now.
+    /// Encodes the metrics, with the current state of the profiles in `store`.
     pub(crate) fn text(&self, store: &Store) -> String {
         let now = store.now();
         self.ready.clear();
@@ -116,9 +119,10 @@ impl Metrics {
             let labels = ProfileLabels { profile: profile.name().to_owned() };
             self.ready.get_or_create(&labels).set(profile.servable(now).is_some().into());
             let expiry = profile.state().lease.and_then(|lease| lease.credentials.expiry());
-            if let Some(since) = expiry.and_then(|expiry| expiry.as_time().duration_since(SystemTime::UNIX_EPOCH).ok())
+            if let Some(unix_time) =
+                expiry.and_then(|expiry| expiry.as_time().duration_since(SystemTime::UNIX_EPOCH).ok())
             {
-                self.expiry.get_or_create(&labels).set(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+                self.expiry.get_or_create(&labels).set(i64::try_from(unix_time.as_secs()).unwrap_or(i64::MAX));
             }
         }
         let mut text = String::new();
@@ -129,11 +133,11 @@ impl Metrics {
 }
 
 impl ObserveExchanges for Metrics {
-    fn exchanged(&self, hop: usize, role_arn: &str, result: &str, took: Duration) {
+    fn record_exchange(&self, hop: usize, role_arn: &str, result: &str, duration: Duration) {
         let hop = hop as u64;
         let labels = ExchangeLabels { hop, role_arn: role_arn.to_owned(), result: result.to_owned() };
         self.exchanges.get_or_create(&labels).inc();
-        self.exchange_durations.get_or_create(&HopLabels { hop }).observe(took.as_secs_f64());
+        self.exchange_durations.get_or_create(&HopLabels { hop }).observe(duration.as_secs_f64());
     }
 }
 

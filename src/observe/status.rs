@@ -1,4 +1,5 @@
-//! The state of every profile, for people and scripts: roles, expiries, the next refresh, the last error; never a secret.
+//! The status document at `/v1/status`: role, expiry, next refresh and last error of each profile. It never contains a
+//! secret.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -11,44 +12,46 @@ use crate::{
     store::{Profile, Store},
 };
 
-/// Path of the status document.
 pub(crate) const STATUS_PATH: &str = "/v1/status";
 
-/// The document at `/v1/status`.
+/// The status document.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Status {
-    /// The profiles, the endpoint's default one first.
+    /// The profiles; the first is the endpoint's default.
     pub(crate) profiles: Vec<ProfileStatus>,
 }
 
-/// One profile.
+/// The status of one profile.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ProfileStatus {
-    /// Its name.
     pub(crate) name: String,
-    /// The role that its credentials belong to.
+    /// The role of the last hop, if the chain assumes a role.
     pub(crate) role_arn: Option<String>,
-    /// Whether its credentials are served.
+    /// Whether the profile has credentials to serve.
     pub(crate) ready: bool,
-    /// When they expire, by STS's clock.
+    /// Expiry of the credentials, by STS's clock.
     pub(crate) expiry: Option<String>,
-    /// How many seconds they have left.
+    /// Seconds until the credentials expire.
     pub(crate) remaining_seconds: Option<u64>,
-    /// In how many seconds they are fetched anew, or after a failure tried again.
+    /// Seconds until the next refresh or, after a failure, until the next attempt.
     pub(crate) next_attempt_seconds: Option<u64>,
-    /// Failed attempts in a row.
+    /// Number of consecutive failed attempts.
     pub(crate) failed_attempts: u32,
-    /// Why the last attempt failed; absent after a success.
+    /// Error of the last attempt, or `None` after a success.
     pub(crate) last_error: Option<String>,
 }
 
 impl Status {
-    /// The state of the profiles that `shown` picks.
-    pub(crate) fn of(store: &Store, shown: impl Fn(&Profile) -> bool) -> Self {
+    /// Returns the status of the profiles that `is_visible` accepts.
+    pub(crate) fn of(store: &Store, is_visible: impl Fn(&Profile) -> bool) -> Self {
         let now = store.now();
         let profiles = store.profiles();
         Self {
-            profiles: profiles.iter().filter(|profile| shown(profile)).map(|one| ProfileStatus::of(one, now)).collect(),
+            profiles: profiles
+                .iter()
+                .filter(|profile| is_visible(profile))
+                .map(|one| ProfileStatus::of(one, now))
+                .collect(),
         }
     }
 }
@@ -58,7 +61,7 @@ impl ProfileStatus {
         let state = profile.state();
         let lease = state.lease.as_deref();
         let failure = state.failure.as_deref();
-        // What never expires has neither.
+        // Credentials without an expiry have no window to show.
         let expiry = lease.and_then(|lease| lease.credentials.expiry());
         let window = lease.filter(|_| expiry.is_some()).map(|lease| lease.window);
         let next =
@@ -76,19 +79,19 @@ impl ProfileStatus {
     }
 }
 
-/// The state of the profiles that the request's token opens.
+/// Responds with the status of the profiles that the request's authorization token gives access to.
 pub(crate) fn respond(
     request: &Request<Incoming>,
     store: &Store,
     authorization: &Authorization,
 ) -> Result<Response<Full<Bytes>>, Rejection> {
-    let opened = |profile: Option<&str>| {
+    let is_allowed = |profile: Option<&str>| {
         authorization.allows(request.headers().get_all(header::AUTHORIZATION).iter(), profile, store.now())
     };
-    if !opened(None) {
+    if !is_allowed(None) {
         return Err(Rejection::unauthorized());
     }
-    let status = Status::of(store, |profile| opened(Some(profile.name())));
+    let status = Status::of(store, |profile| is_allowed(Some(profile.name())));
     // Strings and numbers always serialize.
     Ok(json(StatusCode::OK, serde_json::to_vec(&status).unwrap_or_default().into()))
 }

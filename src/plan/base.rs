@@ -1,4 +1,4 @@
-//! The base of a chain: where its first credentials come from.
+//! The base of a chain: the origin of its first credentials.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -34,7 +34,6 @@ pub(crate) enum Base {
 /// An AssumeRoleWithWebIdentity call.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct WebIdentityHop {
-    /// Role and session parameters.
     pub(crate) session: SessionPlan,
     /// File of the projected service account token.
     pub(crate) token_file: TokenFile,
@@ -43,9 +42,7 @@ pub(crate) struct WebIdentityHop {
 /// Access keys from a file or from the environment.
 #[derive(Clone, Debug)]
 pub(crate) struct StaticKeys {
-    /// Access key ID.
     pub(crate) access_key_id: String,
-    /// Secret access key.
     pub(crate) secret_access_key: SecretString,
     /// Session token, if the keys are temporary.
     pub(crate) session_token: Option<SecretString>,
@@ -122,9 +119,9 @@ impl Base {
         self.session().map(|session| &session.role_arn)
     }
 
-    /// Returns true if the base certainly yields a role session. A role assumed with a role session is chained, and STS
-    /// limits chained sessions to one hour. Static keys and processes can also yield a user's session (`GetSessionToken`),
-    /// which has no such limit, so STS decides there.
+    /// Returns true if the base certainly yields a role session. A role assumed with a role session is chained, and
+    /// STS limits chained sessions to one hour. Static keys and processes can also yield a user's session
+    /// (`GetSessionToken`), which has no such limit, so STS decides there.
     pub(crate) fn is_role_session(&self) -> bool {
         match self {
             Self::WebIdentity(_) | Self::Container(_) | Self::InstanceMetadata(_) => true,
@@ -141,8 +138,8 @@ impl Base {
         }
     }
 
-    /// Returns the root certificates for calls to this base: `None` if it makes no TLS call, `Some(None)` for the built-in
-    /// roots.
+    /// Returns the root certificates for calls to this base: `None` if it makes no TLS call, `Some(None)` for the
+    /// built-in roots.
     pub(crate) fn ca_bundle(&self) -> Option<Option<&Path>> {
         match self {
             Self::WebIdentity(hop) => Some(hop.session.ca_bundle.as_deref()),
@@ -172,7 +169,8 @@ impl PartialEq for ContainerAuthorization {
     }
 }
 
-/// Compares two configured secrets. The result only decides whether two chains share their calls.
+/// Compares two configured secrets. Constant time is not needed: the result only decides whether two chains share
+/// their calls.
 fn equal(one: Option<&SecretString>, other: Option<&SecretString>) -> bool {
     one.map(ExposeSecret::expose_secret) == other.map(ExposeSecret::expose_secret)
 }

@@ -11,7 +11,6 @@ use crate::{
 /// An AssumeRole call, signed with the credentials of the previous hop.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AssumeRoleHop {
-    /// Role and session parameters.
     pub(crate) session: SessionPlan,
     /// External ID that the role's trust policy requires.
     pub(crate) external_id: Option<ExternalId>,

@@ -10,7 +10,6 @@ use crate::{
 /// A role session to request from STS.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SessionPlan {
-    /// The role to assume.
     pub(crate) role_arn: RoleArn,
     /// Role session name. If `None`, the previous hop's name is used, and at the base a name from the token's claims.
     pub(crate) session_name: Option<SessionName>,
@@ -20,7 +19,6 @@ pub(crate) struct SessionPlan {
     pub(crate) policy: Option<String>,
     /// ARNs of managed session policies.
     pub(crate) policy_arns: Vec<String>,
-    /// STS endpoint.
     pub(crate) endpoint: Endpoint,
     /// PEM file of root certificates that replaces the built-in roots.
     pub(crate) ca_bundle: Option<PathBuf>,

@@ -20,7 +20,7 @@ fn each_profile_asks_the_endpoint() {
         .env("CREDVEND_AUTH_TOKEN_FILE", stage.path("authorization"))
         .start();
     let address = run.address();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     let text = stage.read("shared-config");
     let ini = Ini::load_from_str(&text).expect("INI");
     let token = stage.path("authorization");
@@ -46,7 +46,7 @@ fn each_profile_asks_the_endpoint() {
     stage.write("config", &format!("[default]\nrole_arn={ROLE_A}\nweb_identity_token_file={}\n[profile x]\nrole_arn={ROLE_B}\nsource_profile=default\n", token.display()));
     run.signal(Signal::HUP);
     run.line(&["configuration reloaded"]);
-    run.line(&["exchanged", "profile=x"]);
+    run.line(&["credentials obtained", "profile=x"]);
     let ini = Ini::load_from_str(&stage.read("shared-config")).expect("INI");
     let names: Vec<_> = ini.sections().flatten().collect();
     assert_eq!(names, ["default", "profile x"]);

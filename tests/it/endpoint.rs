@@ -112,7 +112,7 @@ fn a_token_that_somebody_else_rotates_counts_beside_the_one_before() {
     crate::support::until("the new token counts", || status("of-tuesday") == 200);
     assert_eq!((status("of-monday"), status("of-wednesday")), (200, 401));
     stage.write("authorization", "");
-    run.line(&["authorization token changed in its file"]);
+    run.line(&["authorization token reloaded"]);
     assert_eq!(status("of-tuesday"), 200, "an empty file changes nothing");
 }
 
@@ -166,7 +166,7 @@ fn before_the_first_exchange_a_request_waits_but_not_for_long() {
     assert_eq!(get(address, "/readyz", &[]).status, 503);
 
     stage.sts.clear_faults();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     assert_eq!(get(address, "/v1/credentials", &[]).text("RoleArn"), ROLE_A);
 }
 

@@ -1,5 +1,7 @@
-//! A chained role that is denied. Across accounts two must agree: the caller's policies and the target's trust policy. Which
-//! of them does not, STS tells in newer messages alone.
+//! Diagnoses of denied `AssumeRole` calls.
+//!
+//! Across accounts, both the caller's policies and the target role's trust policy must allow the call. Only newer
+//! error messages of STS say which of them does not.
 
 use crate::{
     advice::{
@@ -13,69 +15,68 @@ use crate::{
 pub(super) fn diagnose(cause: Cause, refusal: &Refusal, context: RefusalContext<'_>) -> Option<Diagnosis> {
     let RefusalContext { chain, hop, .. } = context;
     let index = hop.number.checked_sub(2)?;
-    let planned = chain.hops.get(index)?;
-    let target = &planned.session.role_arn;
+    let target_hop = chain.hops.get(index)?;
+    let target = &target_hop.session.role_arn;
     let attributes = SessionAttributes::at(chain, index);
     let caller = super::caller(chain, hop);
     let caller_name = caller.map_or_else(|| caller_in(&refusal.message), |role_arn| role_arn.as_str().to_owned());
 
     let trust = format!(
-        "in account {}, let the trust policy of {target} hold {} (see `{}`)",
+        "in account {}, add to the trust policy of {target}: {} (show the current policy with `{}`)",
         target.account_id(),
-        trust_in_caller(&caller_name, planned, attributes),
+        trust_in_caller(&caller_name, target_hop, attributes),
         get_role(target)
     );
     let permission = match caller {
         Some(caller) => format!(
-            "in account {}, let a policy of {caller} hold {}",
+            "in account {}, add to a policy of {caller}: {}",
             caller.account_id(),
             permission_to_assume(target, attributes)
         ),
-        None => format!("let a policy of {caller_name} hold {}", permission_to_assume(target, attributes)),
+        None => format!("add to a policy of {caller_name}: {}", permission_to_assume(target, attributes)),
     };
-    Some(match (cause, Side::of(&refusal.message)) {
+    Some(match (cause, DeniedBy::from_message(&refusal.message)) {
         (Cause::TagsNotAllowed, _) => Diagnosis::new(
             format!(
-                "session tags are passed ({}), but its trust policy does not let {caller_name} pass any (sts:TagSession), or \
-                 the policies of {caller_name} do not",
-                tags_of(planned)
+                "the request passes session tags ({}), but the role's trust policy or the policies of {caller_name} \
+                 do not allow sts:TagSession",
+                session_tags(target_hop)
             ),
             trust,
         )
         .or(permission)
-        .or("or pass no tags"),
+        .or("or remove the session tags"),
         (Cause::SourceIdentityNotAllowed, _) => Diagnosis::new(
             format!(
-                "a source identity is set, but its trust policy does not let {caller_name} set one (sts:SetSourceIdentity), \
-                 or the policies of {caller_name} do not"
+                "the request sets a source identity, but the role's trust policy or the policies of {caller_name} do \
+                 not allow sts:SetSourceIdentity"
             ),
             trust,
         )
         .or(permission)
-        .or("or set no --source-identity"),
-        (_, Side::Organization) => Diagnosis::new(
-            format!("a policy of the organization forbids {caller_name} to assume it"),
-            "ask who writes the organization's service control policies to allow sts:AssumeRole on it",
+        .or("or remove --source-identity"),
+        (_, DeniedBy::OrganizationPolicy) => Diagnosis::new(
+            format!("a policy of the organization does not allow {caller_name} to assume this role"),
+            "ask an administrator of the organization to allow sts:AssumeRole on this role in the service control \
+             policies and resource control policies",
         ),
-        (_, Side::Session) => Diagnosis::new(
-            format!("the session policy of the hop before does not allow {caller_name} to assume it"),
-            format!(
-                "add the permission to that session policy, or leave it out: {}",
-                permission_to_assume(target, attributes)
-            ),
+        (_, DeniedBy::SessionPolicy) => Diagnosis::new(
+            format!("the session policy of the previous hop does not allow {caller_name} to assume this role"),
+            format!("remove that session policy, or add to it: {}", permission_to_assume(target, attributes)),
         ),
-        (_, Side::Caller) => {
-            Diagnosis::new(format!("no policy of {caller_name} allows sts:AssumeRole on it"), permission)
+        (_, DeniedBy::CallerPolicy) => {
+            Diagnosis::new(format!("no policy of {caller_name} allows sts:AssumeRole on this role"), permission)
         }
-        (_, Side::Target) => Diagnosis::new(
-            format!("its trust policy does not let {caller_name} in{}", external_id_note(planned)),
+        (_, DeniedBy::TrustPolicy) => Diagnosis::new(
+            format!("the role's trust policy does not allow {caller_name}{}", external_id_note(target_hop)),
             trust,
         ),
-        (_, Side::Unsaid) => Diagnosis::new(
+        (_, DeniedBy::Unknown) => Diagnosis::new(
             format!(
-                "{caller_name} may not assume it: a policy of {caller_name} must allow that and its trust policy must name \
-                 {caller_name}{}; or there is no such role",
-                external_id_note(planned)
+                "{caller_name} is not allowed to assume this role, or the role does not exist: a policy of \
+                 {caller_name} must allow sts:AssumeRole on this role, and the role's trust policy must allow \
+                 {caller_name}{}",
+                external_id_note(target_hop)
             ),
             permission,
         )
@@ -83,48 +84,49 @@ pub(super) fn diagnose(cause: Cause, refusal: &Refusal, context: RefusalContext<
     })
 }
 
-/// Which of the two does not agree.
-enum Side {
-    Caller,
-    Target,
-    Session,
-    Organization,
-    Unsaid,
+/// The type of the policy that denied a call.
+enum DeniedBy {
+    CallerPolicy,
+    TrustPolicy,
+    SessionPolicy,
+    OrganizationPolicy,
+    Unknown,
 }
 
-impl Side {
-    /// [What a message tells](https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html).
-    fn of(message: &str) -> Self {
-        let says = |words: &str| message.contains(words);
-        if says("service control policy") || says("resource control policy") {
-            Self::Organization
-        } else if says("session policy") {
-            Self::Session
-        } else if says("identity-based policy") {
-            Self::Caller
-        } else if says("resource-based policy") || says("trust policy") {
-            Self::Target
+impl DeniedBy {
+    /// Determines the policy type from an
+    /// [access denied message](https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html).
+    fn from_message(message: &str) -> Self {
+        let mentions = |policy_type: &str| message.contains(policy_type);
+        if mentions("service control policy") || mentions("resource control policy") {
+            Self::OrganizationPolicy
+        } else if mentions("session policy") {
+            Self::SessionPolicy
+        } else if mentions("identity-based policy") {
+            Self::CallerPolicy
+        } else if mentions("resource-based policy") || mentions("trust policy") {
+            Self::TrustPolicy
         } else {
-            Self::Unsaid
+            Self::Unknown
         }
     }
 }
 
 fn external_id_note(hop: &AssumeRoleHop) -> String {
     match &hop.external_id {
-        Some(external_id) => format!(" with the external ID {} that is sent", external_id.as_str()),
-        None => " (no external ID is sent; where it demands one, set --external-id)".to_owned(),
+        Some(external_id) => format!(" with the external ID {}", external_id.as_str()),
+        None => " (no external ID is sent; if the trust policy requires one, set --external-id)".to_owned(),
     }
 }
 
-fn tags_of(hop: &AssumeRoleHop) -> String {
+fn session_tags(hop: &AssumeRoleHop) -> String {
     let fixed = hop.tags.iter().map(|tag| tag.key.as_str());
     let keys: Vec<&str> = fixed.chain(hop.pod_tags.then_some("pod")).collect();
-    if keys.is_empty() { "those that an earlier hop made transitive".to_owned() } else { keys.join(", ") }
+    if keys.is_empty() { "transitive tags of an earlier hop".to_owned() } else { keys.join(", ") }
 }
 
-/// Whom STS names: `User: ARN is not authorized …`.
+/// Returns the caller that STS names in its message (`User: ARN is not authorized …`).
 fn caller_in(message: &str) -> String {
     let arn = message.split_whitespace().find(|word| word.starts_with("arn:"));
-    arn.unwrap_or("the credentials at the chain's base").to_owned()
+    arn.unwrap_or("the credentials at the base of the chain").to_owned()
 }

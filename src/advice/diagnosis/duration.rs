@@ -1,4 +1,4 @@
-//! Sessions that are asked to last too long.
+//! Diagnoses of session durations that exceed a limit.
 
 use crate::{
     advice::{diagnosis::Diagnosis, iam::raise_max_session_duration},
@@ -9,19 +9,22 @@ use crate::{
 
 pub(super) fn diagnose(cause: Cause, session: &SessionPlan) -> Diagnosis {
     let role_arn = &session.role_arn;
-    let asked = session.duration.map_or(3600, SessionDuration::as_secs);
+    let requested = session.duration.map_or(3600, SessionDuration::as_secs);
     let lower = "lower --duration (duration_seconds in a profile)";
     if cause == Cause::LongerThanChainAllows {
         return Diagnosis::new(
             format!(
-                "{asked} s were asked for, and a role that another role assumes gives 1 h (3600 s) at most, whatever its MaxSessionDuration"
+                "the requested duration of {requested} s exceeds the limit for role chaining, which is 1 h (3600 s) \
+                 regardless of MaxSessionDuration"
             ),
-            format!("{lower} to 1h; credvend renews in time"),
+            format!("{lower} to 1h; credvend refreshes the credentials before they expire"),
         );
     }
-    Diagnosis::new(format!("{asked} s were asked for, which is more than its MaxSessionDuration"), lower).or(format!(
-        "or in account {}: {}",
-        role_arn.account_id(),
-        raise_max_session_duration(role_arn, asked.max(3600))
-    ))
+    Diagnosis::new(format!("the requested duration of {requested} s exceeds the role's MaxSessionDuration"), lower).or(
+        format!(
+            "or run in account {}: {}",
+            role_arn.account_id(),
+            raise_max_session_duration(role_arn, requested.max(3600))
+        ),
+    )
 }

@@ -1,14 +1,14 @@
-//! Lengths of time, as people say them.
+//! Durations in human-readable form.
 
 use std::time::Duration;
 
-/// `42 s`, `42 min`, `2 h 5 min`, `3 d 4 h`.
+/// Formats a duration with at most two units: `42 s`, `42 min`, `2 h 5 min`, `3 d 4 h`.
 pub(crate) fn span(length: Duration) -> String {
     let two = |large: u64, unit: &str, small: u64, smaller: &str| match small {
         0 => format!("{large} {unit}"),
         small => format!("{large} {unit} {small} {smaller}"),
     };
-    // An hour that began a second ago is an hour.
+    // Rounded to the nearest minute: 59 min 59 s is shown as 60 min.
     let minutes = (length.as_secs() + 30) / 60;
     match minutes {
         _ if length.as_secs() < 120 => format!("{} s", length.as_secs()),
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_have_two_figures_at_most() {
+    fn durations_have_at_most_two_units() {
         for (seconds, text) in [
             (0, "0 s"),
             (119, "119 s"),

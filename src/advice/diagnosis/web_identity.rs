@@ -1,4 +1,4 @@
-//! Refusals of a web identity token: its issuer, its audience, its age, or the trust in its subject.
+//! Diagnoses of refused web identity tokens: wrong issuer, audience or age, or a subject that the role does not trust.
 
 use crate::{
     advice::{
@@ -19,9 +19,9 @@ pub(super) fn diagnose(cause: Cause, role_arn: &RoleArn, claims: &Claims, contex
         Cause::ProviderMissing => Diagnosis::new(
             format!(
                 "account {account} has no IAM identity provider for the token's issuer {issuer} (the cluster was never \
-                 registered there, or was made anew with another issuer)"
+                 registered in this account, or it was recreated with another issuer)"
             ),
-            format!("in account {account}: {}", provider.create_command()),
+            format!("run in account {account}: {}", provider.create_command()),
         ),
         Cause::AudienceNotListed => Diagnosis::new(
             format!(
@@ -30,71 +30,85 @@ pub(super) fn diagnose(cause: Cause, role_arn: &RoleArn, claims: &Claims, contex
                 provider.arn()
             ),
             match claims.audience.as_slice() {
-                [one] if one == USUAL_AUDIENCE => "the provider has to list it".to_owned(),
-                _ => format!("project the token with `audience: {USUAL_AUDIENCE}`, or let the provider list its own"),
+                [one] if one == USUAL_AUDIENCE => "add this audience to the provider's client IDs".to_owned(),
+                _ => format!(
+                    "project the token with `audience: {USUAL_AUDIENCE}`, or add the token's audience to the \
+                     provider's client IDs"
+                ),
             },
         )
-        .or(format!("in account {account}: {}", provider.add_client_id_command())),
+        .or(format!("run in account {account}: {}", provider.add_client_id_command())),
         Cause::AudienceMissing => Diagnosis::new(
-            "the token names no audience (aud), as those of service account secrets do",
+            "the token has no audience (aud); tokens in service account Secrets have none",
             format!(
-                "mount a projected serviceAccountToken volume with `audience: {USUAL_AUDIENCE}` in place of the secret"
+                "mount a projected serviceAccountToken volume with `audience: {USUAL_AUDIENCE}` instead of the Secret"
             ),
         ),
         Cause::KeysNotFetched => Diagnosis::new(
             format!(
-                "AWS could not fetch the keys of the token's issuer {issuer}: they are not public, slow to come, or were \
-                 rotated; it may pass"
+                "AWS could not fetch the keys of the token's issuer {issuer}: the keys are not publicly accessible, \
+                 the issuer responds too slowly, or the keys were rotated (this can be temporary)"
             ),
             format!(
-                "see from outside the network that {} answers over HTTPS, that the jwks_uri in it does too, and that it lists \
-                 the key (kid) in the token's header; then try again",
+                "verify from outside the network that {} responds over HTTPS, that the jwks_uri in it does too, and \
+                 that the keys there include the one in the token's header (kid); then try again",
                 discovery_url(issuer)
             ),
         ),
         Cause::Thumbprint => Diagnosis::new(
             format!(
-                "the HTTPS certificate of the token's issuer {issuer} is not the one that {} knows",
+                "the HTTPS certificate of the token's issuer {issuer} does not match the thumbprint in {}",
                 provider.arn()
             ),
-            format!("in account {account}, with the new one's thumbprint: {}", provider.update_thumbprint_command()),
+            format!(
+                "run in account {account}, with the thumbprint of the new certificate: {}",
+                provider.update_thumbprint_command()
+            ),
         ),
         Cause::NotAToken => Diagnosis::new(
-            format!("what the token file holds is no valid token to AWS (issuer {issuer}, subject {subject})"),
-            "name the file of a projected serviceAccountToken volume: an access token, or one that was cut or altered, \
-             does not do",
+            format!("AWS could not validate the token (issuer {issuer}, subject {subject})"),
+            "use the file of a projected serviceAccountToken volume; AWS accepts neither access tokens nor tokens that \
+             were truncated or modified",
         ),
         Cause::TokenExpired => Diagnosis::new(
             format!("the token had expired by STS's clock{}", clock_note(context)),
-            "the kubelet renews a projected token: mount the volume's directory rather than a subPath, and see that \
-             nothing copies the token elsewhere",
+            "mount the volume's directory rather than a subPath, so that the container sees the token that the \
+             kubelet renews, and verify that no process copies the token to another place",
         ),
         Cause::TokenTooOld => Diagnosis::new(
-            format!("the token was issued more than 24 hours ago, which AWS takes for too old{}", clock_note(context)),
-            "the kubelet renews a projected token every 24 hours: mount the volume's directory rather than a subPath; \
-             elsewhere, fetch a new token",
+            format!(
+                "the token was issued more than 24 hours ago, and AWS does not accept older tokens{}",
+                clock_note(context)
+            ),
+            "mount the volume's directory rather than a subPath, so that the container sees the token that the \
+             kubelet renews every 24 hours; outside Kubernetes, request a new token",
         ),
         Cause::ClaimRejected => Diagnosis::new(
-            format!("the identity provider {issuer} rejected the token's claims, or revoked it"),
-            "see that the pod and its service account still exist, and let the kubelet project a new token (restart the pod)",
+            format!("the token's issuer {issuer} rejected the token's claims, or the token was revoked"),
+            "verify that the pod and its service account still exist, and restart the pod, so that the kubelet \
+             projects a new token",
         ),
         Cause::ProviderNotReached => Diagnosis::new(
-            format!("AWS could not talk to the token's issuer {issuer}; it may pass"),
-            format!("try again; where it lasts, see from outside the network that {} answers", discovery_url(issuer)),
+            format!("AWS could not reach the token's issuer {issuer} (this can be temporary)"),
+            format!(
+                "try again; if the error persists, verify from outside the network that {} responds",
+                discovery_url(issuer)
+            ),
         ),
-        // The rest of this module's causes: the trust policy.
+        // `TokenNotTrusted`, the last of the causes that `diagnose` passes to this module.
         _ => Diagnosis::new(
             format!(
-                "its trust policy does not allow this token (issuer {issuer}, subject {subject}, audience \
-                 {audience}), or there is no such role"
+                "the role's trust policy does not allow this token (issuer {issuer}, subject {subject}, audience \
+                 {audience}), or the role does not exist"
             ),
             format!(
-                "in account {account}, let the role's trust policy hold {} (`credvend trust-policy` prints it)",
+                "in account {account}, add to the role's trust policy: {} (`credvend trust-policy` prints this policy)",
                 trust_in_token(role_arn, claims, Scope::ServiceAccount)
             ),
         )
         .or(format!(
-            "see what it holds now: {} (condition keys are the issuer without https://; a wildcard needs StringLike)",
+            "compare it with the current trust policy: {} (condition keys start with the issuer without https://; \
+             wildcards require StringLike)",
             get_role(role_arn)
         )),
     }
@@ -111,15 +125,15 @@ fn discovery_url(issuer: &str) -> String {
     format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))
 }
 
-/// What the clocks have to do with it.
+/// Returns the token's lifetime and the clock difference, as far as they are known and relevant.
 fn clock_note(context: RefusalContext<'_>) -> String {
     let difference = match context.clock_difference {
         Some(seconds) if seconds.abs() > 60 => format!("; this machine's clock is {}", clock_says(seconds)),
         _ => String::new(),
     };
-    let life = context.claims.and_then(|claims| claims.expiry()?.duration_since(claims.issued_at()?).ok());
-    match life {
-        Some(life) => format!(" (it was made to live {}){difference}", span(life)),
+    let lifetime = context.claims.and_then(|claims| claims.expiry()?.duration_since(claims.issued_at()?).ok());
+    match lifetime {
+        Some(lifetime) => format!(" (its lifetime is {}){difference}", span(lifetime)),
         None => difference,
     }
 }

@@ -1,4 +1,4 @@
-//! The AWS CLI's commands that put things into IAM, to be pasted into a shell.
+//! AWS CLI commands that create and update IAM resources, quoted for a shell.
 
 use crate::{
     advice::iam::{IdentityProvider, PolicyDocument, PolicyKind},
@@ -6,14 +6,14 @@ use crate::{
 };
 
 impl IdentityProvider {
-    /// Makes it.
+    /// Returns the command that creates the provider.
     pub(crate) fn create_command(&self) -> String {
         let client_ids: Vec<String> = self.client_ids.iter().map(|id| quoted(id)).collect();
         let client_ids = client_ids.join(" ");
         format!("aws iam create-open-id-connect-provider --url {} --client-id-list {client_ids}", quoted(&self.url))
     }
 
-    /// Lets it accept its first audience.
+    /// Returns the command that adds the first audience to an existing provider.
     pub(crate) fn add_client_id_command(&self) -> String {
         let client_id = self.client_ids.first().map_or("", String::as_str);
         format!(
@@ -23,7 +23,7 @@ impl IdentityProvider {
         )
     }
 
-    /// Takes over the issuer's new certificate.
+    /// Returns the command that replaces the thumbprint after a change of the issuer's certificate.
     pub(crate) fn update_thumbprint_command(&self) -> String {
         format!(
             "aws iam update-open-id-connect-provider-thumbprint --open-id-connect-provider-arn {} --thumbprint-list \
@@ -34,7 +34,8 @@ impl IdentityProvider {
 }
 
 impl PolicyDocument {
-    /// Puts it into place, from the file that `file_name` names.
+    /// Returns the command that attaches the policy to its existing role. The command reads the policy from
+    /// `file_name`.
     pub(crate) fn command(&self) -> String {
         let file = self.file_name();
         let role = quoted(self.role_arn.name());
@@ -48,7 +49,7 @@ impl PolicyDocument {
         }
     }
 
-    /// Makes the role, where there is none yet for its trust policy.
+    /// Returns the command that creates the role with this trust policy, or `None` for other kinds of policies.
     pub(crate) fn create_role_command(&self) -> Option<String> {
         let path = match self.role_arn.path() {
             "/" => String::new(),
@@ -61,7 +62,7 @@ impl PolicyDocument {
         })
     }
 
-    /// A name for the file that it is saved to.
+    /// Returns the quoted name of the file to save the policy to.
     fn file_name(&self) -> String {
         let kind = match self.kind {
             PolicyKind::TrustPolicy => "trust",
@@ -71,17 +72,17 @@ impl PolicyDocument {
     }
 }
 
-/// Shows a role and its trust policy.
+/// Returns the command that shows a role and its trust policy.
 pub(crate) fn get_role(role_arn: &RoleArn) -> String {
     format!("aws iam get-role --role-name {}", quoted(role_arn.name()))
 }
 
-/// Lets sessions of a role last so long.
+/// Returns the command that sets a role's maximum session duration.
 pub(crate) fn raise_max_session_duration(role_arn: &RoleArn, seconds: u32) -> String {
     format!("aws iam update-role --role-name {} --max-session-duration {seconds}", quoted(role_arn.name()))
 }
 
-/// A word of a shell's command, whatever is in it: a token's claims are what its issuer wrote, not what a person chose.
+/// Quotes `text` as one word of a shell command. Token claims need this, because they can contain any characters.
 pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@=,+".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_token_claims_stays_one_word() {
+    fn claims_with_shell_syntax_stay_one_word() {
         for (text, word) in [
             ("https://oidc.example/id/AB", "https://oidc.example/id/AB"),
             ("https://x;rm -rf ~", "'https://x;rm -rf ~'"),

@@ -1,4 +1,4 @@
-//! IAM's JSON, as far as it is written here; its fields in the order in which people write them.
+//! The parts of the IAM policy language that credvend writes. Fields serialize in their usual order.
 //! [Grammar](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html).
 
 use std::{collections::BTreeMap, fmt};
@@ -13,43 +13,43 @@ pub(crate) struct Policy {
     statement: Vec<Statement>,
 }
 
-/// One permission.
+/// A statement that allows actions.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Statement {
     effect: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<Principal>,
-    action: Texts,
+    action: OneOrMany,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    condition: BTreeMap<&'static str, BTreeMap<String, Texts>>,
+    condition: BTreeMap<&'static str, BTreeMap<String, OneOrMany>>,
 }
 
-/// Who is trusted.
+/// The principal that a trust policy allows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) enum Principal {
-    /// An identity provider's ARN.
+    /// ARN of an identity provider.
     Federated(String),
-    /// A role's or an account's ARN.
+    /// ARN of a role, a user or an account.
     #[serde(rename = "AWS")]
     Aws(String),
 }
 
-/// What IAM takes alone or in a list.
+/// A single string or a list of strings. IAM accepts both.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-enum Texts {
+enum OneOrMany {
     One(String),
-    Several(Vec<String>),
+    Many(Vec<String>),
 }
 
-impl Texts {
-    fn of(texts: Vec<String>) -> Self {
-        match <[String; 1]>::try_from(texts) {
+impl OneOrMany {
+    fn of(values: Vec<String>) -> Self {
+        match <[String; 1]>::try_from(values) {
             Ok([one]) => Self::One(one),
-            Err(several) => Self::Several(several),
+            Err(values) => Self::Many(values),
         }
     }
 }
@@ -59,7 +59,7 @@ impl Policy {
         Self { version: "2012-10-17", statement: vec![statement] }
     }
 
-    /// Takes over another policy's statements, those that are new.
+    /// Adds the statements of another policy that this policy does not contain yet.
     pub(super) fn add(&mut self, other: Policy) {
         for statement in other.statement {
             if !self.statement.contains(&statement) {
@@ -77,22 +77,22 @@ impl fmt::Display for Policy {
 
 impl Statement {
     pub(super) fn allow(actions: Vec<&'static str>) -> Self {
-        let action = Texts::of(actions.into_iter().map(str::to_owned).collect());
+        let action = OneOrMany::of(actions.into_iter().map(str::to_owned).collect());
         Self { effect: "Allow", principal: None, action, resource: None, condition: BTreeMap::new() }
     }
 
-    pub(super) fn to(mut self, principal: Principal) -> Self {
+    pub(super) fn principal(mut self, principal: Principal) -> Self {
         self.principal = Some(principal);
         self
     }
 
-    pub(super) fn on(mut self, resource: String) -> Self {
+    pub(super) fn resource(mut self, resource: String) -> Self {
         self.resource = Some(resource);
         self
     }
 
-    pub(super) fn when(mut self, operator: &'static str, key: String, values: Vec<String>) -> Self {
-        self.condition.entry(operator).or_default().insert(key, Texts::of(values));
+    pub(super) fn condition(mut self, operator: &'static str, key: String, values: Vec<String>) -> Self {
+        self.condition.entry(operator).or_default().insert(key, OneOrMany::of(values));
         self
     }
 }

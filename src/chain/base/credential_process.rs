@@ -1,13 +1,15 @@
-//! `credential_process`: another program that prints credentials.
+//! `credential_process`: credentials that another program prints.
 //!
-//! Input: a command line, taken apart by the quoting rules of a POSIX shell and run without one, as botocore does it: no
-//! variable, no `~`, no pipe. The image has no shell. Output: what the program printed on stdout. It inherits the environment,
-//! reads nothing, and has 60 s; then it is killed with every process that it started in its group. A credvend that is itself
-//! killed, or a one-shot that a signal ends, leaves it to finish alone: nobody reads what it prints.
+//! Input: a command line, split by the quoting rules of a POSIX shell but run without a shell, as botocore does:
+//! variables, `~` and pipes have no effect. Output: the credentials document that the program prints to stdout.
+//!
+//! The program inherits the environment and has no stdin. After 60 s, credvend kills its process group. If credvend
+//! itself is killed, or a signal ends a one-shot command, the program is left to finish on its own, and its output is
+//! lost.
 //! [Process credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
 //!
-//! The program can be credvend itself. So that a profile whose process reads the same profile does not go on for ever, the
-//! child is told in [`ANCESTORS`] which profiles' processes it runs under.
+//! The program can be credvend itself. To stop a profile whose process reads the same profile from recursing
+//! endlessly, the variable [`ANCESTORS`] passes the names of the profiles whose processes are running to the child.
 
 use std::{
     io,
@@ -36,16 +38,17 @@ use crate::{
 };
 
 const TIME_LIMIT: Duration = Duration::from_secs(60);
-/// A document has some 2 KiB.
+/// Maximum size of stdout, in bytes. A document has about 2 KiB.
 const MAX_OUTPUT: usize = 64 * 1024;
-/// What is kept of stderr to find its last line in.
-const KEPT_OF_STDERR: usize = 4 * 1024;
-/// How much of that line is told, in characters.
+/// Number of bytes to keep from the end of stderr, which contain its last line.
+const STDERR_TAIL: usize = 4 * 1024;
+/// Maximum length of the stderr line in an error message, in characters.
 const MAX_LINE_LENGTH: usize = 300;
 
 impl CredentialProcess {
-    /// Runs the program once. Where nothing but it vends the credentials they must be temporary: `is_vended`.
-    pub(crate) async fn fetch(
+    /// Runs the program once. If `is_vended`, a profile vends the output unchanged, so it must be temporary
+    /// credentials. `now` is STS's time.
+    pub(super) async fn fetch(
         &self,
         clock: &dyn Clock,
         now: SystemTime,
@@ -54,34 +57,37 @@ impl CredentialProcess {
         let output = tokio::select! {
             output = self.run() => output?,
             () = clock.sleep(TIME_LIMIT) => {
-                let what = format!("did not end within {} s and was killed", TIME_LIMIT.as_secs());
-                return Err(self.error(BaseFault::Unavailable, what, "run it by hand and see what it waits for"));
+                let what = format!("did not exit within {} s and was killed", TIME_LIMIT.as_secs());
+                let help = "run the command manually to find out what it waits for";
+                return Err(self.error(BaseFault::Unavailable, what, help));
             }
         };
         let credentials =
-            credentials_document::read(Dialect::Process, &output, now, &Scrubber::new([])).map_err(|unusable| {
-                let help = match unusable {
-                    DocumentError::Expired { .. } => "see why it does not renew them, and check this machine's clock",
-                    _ => "let it print a credential_process document and nothing else on stdout",
+            credentials_document::read(Dialect::Process, &output, now, &Scrubber::new([])).map_err(|error| {
+                let help = match error {
+                    DocumentError::Expired { .. } => {
+                        "find out why the command does not renew them, and check this machine's clock"
+                    }
+                    _ => "make the command print a credential_process document, and nothing else, to stdout",
                 };
-                self.error(BaseFault::Refused, unusable, help)
+                self.error(BaseFault::Refused, error, help)
             })?;
         let is_temporary = credentials.expiry().is_some() && !credentials.expose_session_token().is_empty();
         if is_vended && !is_temporary {
             return Err(self.error(
                 BaseFault::Refused,
-                "gave keys without a SessionToken and an Expiration, which are not vended as they are",
-                "add a role_arn to the profile, or let the program give temporary credentials",
+                "returned keys without a SessionToken or without an Expiration, which are not vended unchanged",
+                "add a role_arn to the profile, or make the command return temporary credentials",
             ));
         }
         Ok(credentials)
     }
 
-    /// What the program printed, where it ended well.
+    /// Runs the program and returns its stdout if it succeeds.
     async fn run(&self) -> Result<Zeroizing<Vec<u8>>, BaseError> {
         let (program, arguments) =
             self.command.split_first().ok_or_else(|| self.not_started(&io::ErrorKind::NotFound))?;
-        let _running = Running::begin();
+        let _running = Running::start();
         let mut child = Command::new(program)
             .args(arguments)
             .env(ANCESTORS, &self.ancestors)
@@ -93,29 +99,31 @@ impl CredentialProcess {
             .map_err(|error| self.not_started(&error.kind()))?;
         let group = Group::of(&child);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let (output, complaint) =
-            tokio::try_join!(async { whole(stdout).await.map_err(|error| self.not_read(&error)) }, async {
-                Ok(end_of(stderr).await)
+        let (output, error_output) =
+            tokio::try_join!(async { read_all(stdout).await.map_err(|error| self.not_read(&error)) }, async {
+                Ok(read_tail(stderr).await)
             },)?;
         let status = child.wait().await.map_err(|error| self.not_read(&error))?;
-        group.has_ended();
+        group.disarm();
         if status.success() {
             return Ok(output);
         }
-        let complaint = String::from_utf8_lossy(&complaint);
-        let line = complaint.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing on stderr");
+        let error_output = String::from_utf8_lossy(&error_output);
+        let line =
+            error_output.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing on stderr");
         let line = Scrubber::new([]).clean_to(MAX_LINE_LENGTH, line);
-        let what = format!("{}: {line}", ending(status));
-        Err(self.error(BaseFault::Refused, what, "run it by hand and mend what it names"))
+        let what = format!("{}: {line}", describe_exit(status));
+        Err(self.error(BaseFault::Refused, what, "run the command manually and fix the error that it reports"))
     }
 
     fn not_started(&self, kind: &io::ErrorKind) -> BaseError {
         let (fault, help) = match kind {
             io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory => (
                 BaseFault::Configuration,
-                "name an executable file by its whole path (it is run without a shell: no ~ and no variables)",
+                "name an executable file by its full path (the command runs without a shell: ~ and variables have no \
+                 effect)",
             ),
-            _ => (BaseFault::Unavailable, "see that this machine can start another process"),
+            _ => (BaseFault::Unavailable, "verify that this machine can start another process"),
         };
         self.error(fault, format!("cannot be started: {kind}"), help)
     }
@@ -125,9 +133,11 @@ impl CredentialProcess {
             io::ErrorKind::FileTooLarge => self.error(
                 BaseFault::Refused,
                 format!("printed more than {MAX_OUTPUT} bytes and was killed"),
-                "let it print a credential_process document and nothing else on stdout",
+                "make the command print a credential_process document, and nothing else, to stdout",
             ),
-            kind => self.error(BaseFault::Unavailable, format!("cannot be read from: {kind}"), "it is run again"),
+            kind => {
+                self.error(BaseFault::Unavailable, format!("failed: its output cannot be read: {kind}"), "retry later")
+            }
         }
     }
 
@@ -136,47 +146,50 @@ impl CredentialProcess {
     }
 }
 
-/// Everything that comes, within the bound.
-async fn whole(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Of its final size from the start, so that growing leaves no copies behind.
+/// Reads the pipe to its end.
+///
+/// # Errors
+/// Returns `FileTooLarge` if the output exceeds [`MAX_OUTPUT`].
+async fn read_all(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Full capacity from the start: growing would leave copies of secrets in memory.
     let mut output = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT + 1));
     let Some(pipe) = pipe else { return Ok(output) };
     pipe.take(MAX_OUTPUT as u64 + 1).read_to_end(&mut output).await?;
     if output.len() > MAX_OUTPUT { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(output) }
 }
 
-/// The last of what comes; what came before is read too, so that its writer is not held up.
-async fn end_of(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut kept = Vec::with_capacity(2 * KEPT_OF_STDERR);
-    let Some(mut pipe) = pipe else { return kept };
-    while let Ok(1..) = pipe.read_buf(&mut kept).await {
-        let surplus = kept.len().saturating_sub(KEPT_OF_STDERR);
-        kept.drain(..surplus);
+/// Reads the pipe to its end, so that the writer never blocks, and returns the last [`STDERR_TAIL`] bytes.
+async fn read_tail(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut tail = Vec::with_capacity(2 * STDERR_TAIL);
+    let Some(mut pipe) = pipe else { return tail };
+    while let Ok(1..) = pipe.read_buf(&mut tail).await {
+        let surplus = tail.len().saturating_sub(STDERR_TAIL);
+        tail.drain(..surplus);
     }
-    kept
+    tail
 }
 
-fn ending(status: ExitStatus) -> String {
+fn describe_exit(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exited with {code}"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),
-        (None, None) => "ended without a status".to_owned(),
+        (None, None) => "ended without an exit status".to_owned(),
     }
 }
 
-/// How many programs are running here.
+/// Number of credential processes that are running.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether any credential process was started and not yet waited for.
+/// Returns true while any credential process is running or not yet waited for.
 pub(crate) fn credential_process_runs() -> bool {
     RUNNING.load(Ordering::Relaxed) > 0
 }
 
-/// Held from before a program starts until it was waited for.
+/// Counts a program as running, from before its start until it has been waited for.
 struct Running;
 
 impl Running {
-    fn begin() -> Self {
+    fn start() -> Self {
         RUNNING.fetch_add(1, Ordering::Relaxed);
         Self
     }
@@ -188,7 +201,7 @@ impl Drop for Running {
     }
 }
 
-/// A child's process group, killed where nobody waits for its end any more.
+/// A child's process group, killed on drop unless it is disarmed.
 struct Group(Option<Pid>);
 
 impl Group {
@@ -196,8 +209,9 @@ impl Group {
         Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
     }
 
-    /// The child was waited for: its number can already be another's.
-    fn has_ended(mut self) {
+    /// Cancels the kill. Call it once the child has been waited for: its process ID can belong to another process from
+    /// then on.
+    fn disarm(mut self) {
         self.0 = None;
     }
 }
@@ -205,7 +219,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            // It fails where there is nobody left to kill.
+            // Fails if no process of the group is left.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }

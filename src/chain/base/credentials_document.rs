@@ -1,7 +1,8 @@
-//! The documents in which bases hand credentials over: one JSON object, three dialects.
+//! Credentials documents of bases: a JSON object in one of three dialects.
 //!
-//! A document is believed only where it is whole: every field that its dialect demands, no value that a header or a file
-//! could not carry, an expiry that lies ahead. No error repeats a value; of a refusal the code and the message are told.
+//! Input: the document. Output: credentials. A document must have all fields that its dialect requires, only values
+//! that fit into a header and a credentials file, and an expiry in the future. Errors never contain values of the
+//! document, except for the code and the message of an error document.
 
 use std::{fmt, time::SystemTime};
 
@@ -13,7 +14,7 @@ use crate::{
     scrubber::Scrubber,
 };
 
-/// Who speaks.
+/// The format of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     /// [Process credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
@@ -24,24 +25,24 @@ pub(super) enum Dialect {
     InstanceMetadata,
 }
 
-/// Why a document gives no credentials. A clause that goes on from who gave it.
+/// The reason why a document provides no credentials. Displayed as a clause whose subject is the base.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum DocumentError {
-    /// It is none.
+    /// The document does not match its dialect.
     Malformed(String),
-    /// It says so itself.
-    CommandError(String),
-    /// They expired before they came.
+    /// The document reports an error of the base.
+    ErrorResponse(String),
+    /// The credentials have expired.
     Expired { expiry: Expiry, now: Expiry },
 }
 
 impl fmt::Display for DocumentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(why) => write!(f, "gave no valid credentials: {why}"),
-            Self::CommandError(why) => write!(f, "gave no credentials: {why}"),
+            Self::Malformed(reason) => write!(f, "returned no valid credentials: {reason}"),
+            Self::ErrorResponse(error) => write!(f, "returned an error: {error}"),
             Self::Expired { expiry, now } => {
-                write!(f, "gave credentials that had expired at {expiry} (it is {now})")
+                write!(f, "returned credentials that expired at {expiry} (the time is {now})")
             }
         }
     }
@@ -61,50 +62,46 @@ struct Wire {
     account_id: Option<String>,
 }
 
-/// Reads a document, which may repeat what `scrubber` knows.
+/// Parses a document. `scrubber` removes secrets of the request from the message of an error document.
 pub(super) fn read(
     dialect: Dialect,
     bytes: &[u8],
     now: SystemTime,
     scrubber: &Scrubber<'_>,
 ) -> Result<Credentials, DocumentError> {
-    let malformed = |why: &str| DocumentError::Malformed(why.to_owned());
+    let malformed = |reason: &str| DocumentError::Malformed(reason.to_owned());
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(malformed(if bytes.is_empty() { "nothing" } else { "no JSON object" }));
+        return Err(malformed(if bytes.is_empty() { "nothing was returned" } else { "not a JSON object" }));
     }
-    // The parser's own error could repeat what it read.
+    // The parser's own message can contain parts of the document.
     let wire: Wire = serde_json::from_slice(bytes).map_err(|error| {
-        DocumentError::Malformed(format!(
-            "no JSON of the right form (line {}, column {})",
-            error.line(),
-            error.column()
-        ))
+        DocumentError::Malformed(format!("unexpected JSON at line {}, column {}", error.line(), error.column()))
     })?;
     match dialect {
         Dialect::Process if wire.version.as_ref().and_then(serde_json::Number::as_u64) != Some(1) => {
-            return Err(malformed("its Version is not the number 1"));
+            return Err(malformed("Version is not the number 1"));
         }
-        Dialect::InstanceMetadata if wire.code.is_none() => return Err(malformed("it has no Code")),
+        Dialect::InstanceMetadata if wire.code.is_none() => return Err(malformed("Code is missing")),
         Dialect::Container | Dialect::InstanceMetadata if wire.code.as_ref().is_some_and(|code| code != "Success") => {
             let text = |text: Option<String>| scrubber.clean_to(200, &text.unwrap_or_default());
-            return Err(DocumentError::CommandError(format!("{}: {}", text(wire.code), text(wire.message))));
+            return Err(DocumentError::ErrorResponse(format!("{}: {}", text(wire.code), text(wire.message))));
         }
         _ => {}
     }
-    // What a script prints of a variable that is not set; SDKs take it for missing.
-    let given = |text: Option<String>| text.filter(|text| dialect != Dialect::Process || !text.is_empty());
+    // A script prints an empty string for an unset variable. SDKs treat the field as missing.
+    let non_empty = |text: Option<String>| text.filter(|text| dialect != Dialect::Process || !text.is_empty());
     let (token, token_name) = match dialect {
-        Dialect::Process => (given(wire.session_token), "SessionToken"),
+        Dialect::Process => (non_empty(wire.session_token), "SessionToken"),
         Dialect::Container | Dialect::InstanceMetadata => (wire.token, "Token"),
     };
     let expiry = match wire.expiration {
-        Some(text) => Some(Expiry::parse(&text).ok_or_else(|| malformed("its Expiration is no RFC 3339 date"))?),
-        None if dialect == Dialect::InstanceMetadata => return Err(malformed("it has no Expiration")),
+        Some(text) => Some(Expiry::parse(&text).ok_or_else(|| malformed("Expiration is not an RFC 3339 date"))?),
+        None if dialect == Dialect::InstanceMetadata => return Err(malformed("Expiration is missing")),
         None => None,
     };
     let token = match token {
         Some(token) => Some(SecretString::from(value(Some(token), token_name)?)),
-        None if dialect != Dialect::Process => return Err(malformed("it has no Token")),
+        None if dialect != Dialect::Process => return Err(malformed("Token is missing")),
         None => None,
     };
     let access_key_id = value(wire.access_key_id, "AccessKeyId")?;
@@ -112,17 +109,17 @@ pub(super) fn read(
     if let Some(expiry) = expiry.filter(|expiry| expiry.as_time() <= now) {
         return Err(DocumentError::Expired { expiry, now: now.into() });
     }
-    let account_id = given(wire.account_id).map(|id| value(Some(id), "AccountId")).transpose()?;
+    let account_id = non_empty(wire.account_id).map(|id| value(Some(id), "AccountId")).transpose()?;
     Ok(Credentials::of_source(access_key_id, secret_access_key, token, expiry, account_id))
 }
 
-/// A field that must be there, of visible ASCII.
+/// Returns the value of a required field, which must consist of visible ASCII characters.
 fn value(field: Option<String>, name: &str) -> Result<String, DocumentError> {
     match field {
-        None => Err(DocumentError::Malformed(format!("it has no {name}"))),
-        Some(value) if value.is_empty() => Err(DocumentError::Malformed(format!("its {name} is empty"))),
+        None => Err(DocumentError::Malformed(format!("{name} is missing"))),
+        Some(value) if value.is_empty() => Err(DocumentError::Malformed(format!("{name} is empty"))),
         Some(value) if value.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(value),
-        Some(_) => Err(DocumentError::Malformed(format!("its {name} holds a character other than visible ASCII"))),
+        Some(_) => Err(DocumentError::Malformed(format!("{name} contains a character that is not visible ASCII"))),
     }
 }
 
@@ -134,12 +131,12 @@ mod tests {
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
-    fn why(dialect: Dialect, text: &str) -> String {
+    fn error(dialect: Dialect, text: &str) -> String {
         read(dialect, text.as_bytes(), NOW + Duration::from_secs(1000), &Scrubber::new([])).expect_err(text).to_string()
     }
 
     #[test]
-    fn each_dialect_demands_its_own_fields() {
+    fn each_dialect_requires_its_own_fields() {
         let keys = r#""AccessKeyId":"AKIA","SecretAccessKey":"hidden""#;
         let dated = r#""Expiration":"2030-01-01T00:00:00Z""#;
         let good =
@@ -165,31 +162,31 @@ mod tests {
             (Dialect::InstanceMetadata, format!(r#"{{{keys},"Token":"t",{dated}}}"#), "Code"),
             (Dialect::InstanceMetadata, format!(r#"{{"Code":"Success",{keys},"Token":"t"}}"#), "Expiration"),
         ] {
-            let told = why(dialect, &text);
-            assert!(told.contains(word) && !told.contains("hidden"), "{text}: {told}");
+            let message = error(dialect, &text);
+            assert!(message.contains(word) && !message.contains("hidden"), "{text}: {message}");
         }
     }
 
     #[test]
-    fn what_is_no_document_is_never_repeated() {
+    fn malformed_documents_never_appear_in_errors() {
         for text in
             ["", "hidden", "[\"hidden\"]", r#"{"Version":"hidden"}"#, r#"{"AccessKeyId":["hidden"]}"#, "{hidden"]
         {
             for dialect in [Dialect::Process, Dialect::Container, Dialect::InstanceMetadata] {
-                assert!(!why(dialect, text).contains("hidden"), "{text}");
+                assert!(!error(dialect, text).contains("hidden"), "{text}");
             }
         }
         let text = r#"{"Version":1,"AccessKeyId":"AKIA","SecretAccessKey":"hid\nden"}"#;
-        assert!(why(Dialect::Process, text).contains("SecretAccessKey holds a character"));
+        assert!(error(Dialect::Process, text).contains("SecretAccessKey contains a character"));
     }
 
     #[test]
-    fn a_refusal_is_told_and_expired_credentials_are_none() {
+    fn error_documents_are_reported_and_expired_credentials_are_rejected() {
         let failed = r#"{"Code":"AssumeRoleUnauthorizedAccess","Message":"EC2 cannot\nassume the role app"}"#;
         for dialect in [Dialect::Container, Dialect::InstanceMetadata] {
-            assert!(why(dialect, failed).ends_with("AssumeRoleUnauthorizedAccess: EC2 cannot assume the role app"));
+            assert!(error(dialect, failed).ends_with("AssumeRoleUnauthorizedAccess: EC2 cannot assume the role app"));
         }
         let expired = r#"{"AccessKeyId":"a","SecretAccessKey":"s","Token":"t","Expiration":"1970-01-01T00:16:40Z"}"#;
-        assert!(why(Dialect::Container, expired).contains("expired at 1970-01-01T00:16:40Z"));
+        assert!(error(Dialect::Container, expired).contains("expired at 1970-01-01T00:16:40Z"));
     }
 }

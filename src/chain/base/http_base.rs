@@ -1,5 +1,6 @@
-//! HTTP to a base on this machine or its host: through no proxy, over a connection that is not kept for the half hour until
-//! the next fetch.
+//! HTTP requests to a base on this machine or its host.
+//!
+//! Requests bypass all proxies. Each fetch opens a new connection, because the next fetch is about half an hour away.
 
 use std::{path::Path, time::SystemTime};
 
@@ -19,17 +20,16 @@ use crate::{
     scrubber::Scrubber,
 };
 
-/// One base that speaks HTTP, for the length of a fetch.
+/// A base that is reached over HTTP, for the duration of one fetch.
 pub(super) struct HttpBase {
     client: reqwest::Client,
-    bounds: CallLimits,
-    /// What it is and where, for messages.
+    limits: CallLimits,
+    /// The kind and address of the base, for messages.
     name: String,
-    /// What to check where it cannot be reached.
+    /// Help for errors that a wrong address can cause.
     help: &'static str,
 }
 
-/// What came back.
 pub(super) struct BaseResponse {
     pub(super) status: u16,
     pub(super) body: Zeroizing<Vec<u8>>,
@@ -39,45 +39,46 @@ impl HttpBase {
     pub(super) fn new(
         name: String,
         help: &'static str,
-        bounds: CallLimits,
+        limits: CallLimits,
         ca_bundle: Option<&Path>,
     ) -> Result<Self, BaseError> {
         let configuration = |what: String| BaseError { what, help, fault: BaseFault::Configuration };
         let roots = tls::client_config(ca_bundle).map_err(|error| configuration(format!("{name}: {error}")))?;
-        let client = bounds.client(roots).pool_max_idle_per_host(1).build();
+        let client = limits.client(roots).pool_max_idle_per_host(1).build();
         let client = client.map_err(|error| configuration(format!("{name}: TLS cannot be set up: {error}")))?;
-        Ok(Self { client, bounds, name, help })
+        Ok(Self { client, limits, name, help })
     }
 
     pub(super) fn client(&self) -> &reqwest::Client {
         &self.client
     }
 
-    /// Sends a request and reads the whole answer. One that says "later" is an error here. What the request shows, an answer may
-    /// repeat: `scrubber` knows it.
+    /// Sends a request and reads the whole response. Returns an error for responses that ask for a retry (429 and 5xx).
+    /// `scrubber` removes secrets of the request from error messages, because a response can repeat them.
     pub(super) async fn send(
         &self,
         request: RequestBuilder,
         scrubber: &Scrubber<'_>,
     ) -> Result<BaseResponse, BaseError> {
-        let cut = |why: String| self.error(BaseFault::Unavailable, format!("was not reached: {why}"), self.help);
-        let mut response = request.send().await.map_err(|error| cut(self.bounds.describe(&error)))?;
-        let body = self.bounds.read(&mut response).await.map_err(|broken| match broken {
-            BodyError::Cut(why) => cut(why),
-            BodyError::TooLarge(most) => self.no_answer(format!("gave an answer of more than {most} bytes")),
+        let not_reached =
+            |reason: String| self.error(BaseFault::Unavailable, format!("was not reached: {reason}"), self.help);
+        let mut response = request.send().await.map_err(|error| not_reached(self.limits.describe(&error)))?;
+        let body = self.limits.read(&mut response).await.map_err(|error| match error {
+            BodyError::Cut(reason) => not_reached(reason),
+            BodyError::TooLarge(max) => self.invalid_response(format!("returned more than {max} bytes")),
         })?;
-        let answer = BaseResponse { status: response.status().as_u16(), body };
-        match answer.status {
+        let response = BaseResponse { status: response.status().as_u16(), body };
+        match response.status {
             429 | 500.. => Err(self.error(
                 BaseFault::Unavailable,
-                format!("answered {}", answer.described(scrubber)),
-                "it is asked again; its own log says what it lacks",
+                format!("returned {}", response.describe(scrubber)),
+                "retry later, and see the log of that service",
             )),
-            _ => Ok(answer),
+            _ => Ok(response),
         }
     }
 
-    /// The credentials in an answer.
+    /// Parses the credentials in the body of a response.
     pub(super) fn credentials(
         &self,
         dialect: Dialect,
@@ -85,41 +86,42 @@ impl HttpBase {
         now: SystemTime,
         scrubber: &Scrubber<'_>,
     ) -> Result<Credentials, BaseError> {
-        credentials_document::read(dialect, body, now, scrubber).map_err(|unusable| match unusable {
-            DocumentError::CommandError(_) => self.error(BaseFault::Refused, unusable, "mend what it names"),
-            // What answers in the place of credentials may be a proxy, or the real thing in disorder; both may pass.
-            DocumentError::Malformed(_) => self.no_answer(unusable),
+        credentials_document::read(dialect, body, now, scrubber).map_err(|error| match error {
+            DocumentError::ErrorResponse(_) => {
+                self.error(BaseFault::Refused, error, "fix the problem that the error names")
+            }
+            // The response can come from a proxy, or from a base with a temporary failure, so it is retried.
+            DocumentError::Malformed(_) => self.invalid_response(error),
             DocumentError::Expired { .. } => self.error(
                 BaseFault::Unavailable,
-                unusable,
-                "see why it does not renew them, and check the node's clock",
+                error,
+                "find out why that service does not renew them, and check the node's clock",
             ),
         })
     }
 
-    /// What it said is no answer to the question.
-    fn no_answer(&self, what: impl std::fmt::Display) -> BaseError {
+    fn invalid_response(&self, what: impl std::fmt::Display) -> BaseError {
         self.error(BaseFault::Unavailable, what, self.help)
     }
 
-    /// An error of this server's.
+    /// Returns an error that starts with the name of this base.
     pub(super) fn error(&self, fault: BaseFault, what: impl std::fmt::Display, help: &'static str) -> BaseError {
         BaseError { what: format!("{} {what}", self.name), help, fault }
     }
 }
 
 impl BaseResponse {
-    /// Its status, and what its body says about it.
-    pub(super) fn described(&self, scrubber: &Scrubber<'_>) -> String {
+    /// Describes the response by its status and the message in its body.
+    pub(super) fn describe(&self, scrubber: &Scrubber<'_>) -> String {
         #[derive(Default, serde::Deserialize)]
         struct Wire {
             #[serde(alias = "Message")]
             message: Option<String>,
         }
         let text = String::from_utf8_lossy(&self.body);
-        // Of two spellings at once the parser makes an error; then the text itself is told.
+        // If the body has both spellings of the key, parsing fails, and the whole body is used.
         let message = serde_json::from_slice::<Wire>(&self.body).unwrap_or_default().message;
-        let told = scrubber.clean_to(200, message.as_deref().unwrap_or(text.trim()));
-        if told.is_empty() { format!("HTTP {}", self.status) } else { format!("HTTP {}: {told}", self.status) }
+        let message = scrubber.clean_to(200, message.as_deref().unwrap_or(text.trim()));
+        if message.is_empty() { format!("HTTP {}", self.status) } else { format!("HTTP {}: {message}", self.status) }
     }
 }

@@ -1,6 +1,7 @@
-//! Web identity token and role ARN → credentials, by one unsigned call.
+//! Exchanges a web identity token for credentials with one unsigned `AssumeRoleWithWebIdentity` call.
 //!
-//! The token is read from its file for every attempt: the kubelet replaces it at 80 % of its life.
+//! The token file is read for each attempt, because the kubelet replaces the token at 80 % of its lifetime.
+//! [AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html).
 
 use std::sync::Arc;
 
@@ -12,15 +13,15 @@ use crate::{
     token::Claims,
 };
 
-/// After so many refusals in a row a token that looks expired is shown to STS all the same: a wrong clock, on this node or in one
-/// answer, must not lock a good token out for ever.
+/// Number of consecutive failures after which a token that looks expired is sent to STS anyway. Otherwise a wrong
+/// clock, on this node or in one STS response, would lock out a valid token permanently.
 const SKIP_LOCAL_EXPIRY_CHECK_AFTER: u32 = 4;
 
 impl WebIdentityHop {
-    /// Exchanges the token as it stands in its file now; `failures` is how often that failed in a row.
+    /// Reads the token file and exchanges the token. `failures` is the number of consecutive failures so far.
     ///
     /// # Errors
-    /// Where there is no usable token or STS gives no credentials.
+    /// Returns an error if the token is missing, malformed or expired, or if STS issues no credentials.
     pub(crate) async fn exchange(
         &self,
         client: &Client,
