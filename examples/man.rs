@@ -7,7 +7,7 @@
 use std::{path::Path, process::ExitCode};
 
 use clap::CommandFactory as _;
-use credvend::cli::Cli;
+use credvend::Cli;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();

@@ -18,7 +18,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use credvend::{cli, command};
 use local_sts::{Claims, LocalSts, TokenVolume, World};
 use signal_hook::{consts::SIGTERM, low_level::raise};
 
@@ -152,7 +151,8 @@ fn start<const N: usize>(arguments: Vec<&str>, environment: [(&str, String); N])
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
             return ExitCode::FAILURE;
         };
-        cli::parse(arguments).map_or_else(|code| code, |cli| runtime.block_on(command::execute(cli, &environment)))
+        credvend::parse(arguments)
+            .map_or_else(|code| code, |cli| runtime.block_on(credvend::execute(cli, &environment)))
     })
 }
 

@@ -4,30 +4,36 @@
 //! profile what follows a failure is skipped. Nothing is vended: credentials live until the command ends.
 
 mod exchanges;
+mod reachability;
 mod report;
-mod sts;
-mod token;
+mod web_identity;
 
 use std::{sync::Arc, time::Duration};
 
-use self::{
-    report::{Check, Hop, ProfileReport, Report},
-    sts::Reaches,
-};
-use super::{Exit, Failed, oneshot, process::print};
 use crate::{
+    advice::diagnosis,
     app::App,
-    chain::{Chain, link::Link},
+    chain::hop_provider::HopProvider,
     cli::IdentityArgs,
     clock::Moment,
-    config::{self, Identity, Mistakes, env::Environment},
-    diagnosis,
+    command::{
+        CommandError, Exit,
+        check::{
+            reachability::Reaches,
+            report::{Check, Hop, ProfileReport, Report},
+        },
+        oneshot,
+        process::print,
+    },
+    config::{self, Identity},
+    plan::ChainPlan,
+    settings::{environment::Environment, errors::ConfigErrors},
     token::TokenFile,
 };
 
 /// What `check` takes.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Examine token and configuration, and ask nobody
     #[arg(long)]
     offline: bool,
@@ -55,11 +61,11 @@ struct Examiner<'a> {
 }
 
 /// Examines every selected profile and prints the report. Fails with the first failure in it.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     let as_json = match args.format.as_str() {
         "text" => false,
         "json" => true,
-        _ => return Err(Mistakes::one("--format must be text or json").into()),
+        _ => return Err(ConfigErrors::one("--format must be text or json").into()),
     };
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let app = App::new();
@@ -71,7 +77,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
                 let examined = examine(&app, &identity, args.offline, begun, timeout).await?;
                 report.profiles.extend(examined);
             }
-            Err(mistakes) => report.profiles.push(not_understood(name, &mistakes, args, env)),
+            Err(errors) => report.profiles.push(not_understood(name, &errors, args, env)),
         }
     }
     print(&if as_json { report.json() } else { report.text() })?;
@@ -79,7 +85,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
 }
 
 /// What the command line asks for: everything at once, or where that is not understood, each profile by itself.
-fn asked(args: &IdentityArgs, env: &dyn Environment) -> Vec<(String, Result<Identity, Mistakes>)> {
+fn asked(args: &IdentityArgs, env: &dyn Environment) -> Vec<(String, Result<Identity, ConfigErrors>)> {
     let alone = |profile: &String| {
         let args = IdentityArgs { profile: vec![profile.clone()], ..args.clone() };
         (profile.clone(), config::identity(&args, env))
@@ -91,12 +97,12 @@ fn asked(args: &IdentityArgs, env: &dyn Environment) -> Vec<(String, Result<Iden
 }
 
 /// What there is to say of a profile whose configuration means nothing: why, and how its token is.
-fn not_understood(name: String, mistakes: &Mistakes, args: &Args, env: &dyn Environment) -> ProfileReport {
+fn not_understood(name: String, errors: &ConfigErrors, args: &Args, env: &dyn Environment) -> ProfileReport {
     let mut report = ProfileReport { name, ..ProfileReport::default() };
-    report.checks.push(Check::fail(Exit::Usage, "configuration", mistakes.to_string()));
+    report.checks.push(Check::fail(Exit::Usage, "configuration", errors.to_string()));
     let file = args.identity.web_identity_token_file.clone().or_else(|| env.text("AWS_WEB_IDENTITY_TOKEN_FILE"));
     if let Some(file) = file {
-        report.checks.extend(token::read(&TokenFile::new(file)).checks);
+        report.checks.extend(web_identity::read(&TokenFile::new(file)).checks);
     }
     report
 }
@@ -107,12 +113,12 @@ async fn examine(
     offline: bool,
     begun: Moment,
     timeout: Duration,
-) -> Result<Vec<ProfileReport>, Failed> {
-    let links = app.links(identity)?;
+) -> Result<Vec<ProfileReport>, CommandError> {
+    let providers = app.providers(&identity.chains, &identity.proxies)?;
     let mut examiner = Examiner { app, identity, reaches: Reaches::default(), offline, begun, timeout };
     let mut profiles = Vec::new();
-    for (chain, link) in identity.chains.iter().zip(&links) {
-        profiles.push(examiner.profile(chain, link).await);
+    for (chain, provider) in identity.chains.iter().zip(&providers) {
+        profiles.push(examiner.profile(chain, provider).await);
     }
     if let Some(first) = profiles.first_mut() {
         first.checks.splice(0..0, identity.warnings.iter().map(|warning| Check::warn("configuration", warning)));
@@ -121,17 +127,17 @@ async fn examine(
 }
 
 impl Examiner<'_> {
-    async fn profile(&mut self, chain: &Chain, link: &Arc<Link>) -> ProfileReport {
+    async fn profile(&mut self, chain: &ChainPlan, provider: &Arc<HopProvider>) -> ProfileReport {
         let mut report = ProfileReport { name: chain.profile.clone(), ..ProfileReport::default() };
         report.checks.push(configuration(chain));
-        let token = chain.base.web_identity().map(|hop| token::read(&hop.token_file));
+        let token = chain.base.web_identity().map(|hop| web_identity::read(&hop.token_file));
         let claims = token.as_ref().and_then(|token| token.claims.as_ref());
         report.hops = Hop::all(chain, claims);
         if let Some(token) = &token {
             report.checks.extend(token.checks.iter().cloned());
         }
         if let Some(claims) = claims {
-            report.checks.push(token::claims(claims, self.offline));
+            report.checks.push(web_identity::claims(claims, self.offline));
             report.checks.push(self.token_life(chain, claims).await);
         }
         if self.offline {
@@ -142,14 +148,14 @@ impl Examiner<'_> {
         if report.has_failed() {
             report.skipped = exchanges::names_from(chain, 1);
         } else {
-            self.exchanges(chain, link, claims, &mut report).await;
+            self.exchanges(chain, provider, claims, &mut report).await;
         }
         report
     }
 
     /// Whether the token is still alive, by STS's clock. One that is dead by this machine's clock may be alive in truth, so
     /// then STS is asked the time first.
-    async fn token_life(&self, chain: &Chain, claims: &crate::token::Claims) -> Check {
+    async fn token_life(&self, chain: &ChainPlan, claims: &crate::token::Claims) -> Check {
         let clock = self.app.clock();
         let sts_clock = self.app.sts_clock();
         let seems_dead = claims.expiry().is_some_and(|expiry| expiry <= sts_clock.earliest(clock.now()));
@@ -157,12 +163,12 @@ impl Examiner<'_> {
             && !self.offline
             && !sts_clock.is_known()
             && let Some(session) = chain.session(1)
-            && let Ok(client) = self.app.client(self.identity, session.ca_bundle.as_deref())
+            && let Ok(client) = self.app.client(&self.identity.proxies, session.ca_bundle.as_deref())
         {
             let _ = self.in_time(client.ask_time(&session.endpoint)).await;
         }
         let path = chain.base.web_identity().map(|hop| hop.token_file.path());
-        token::life(claims, path, sts_clock.earliest(clock.now()))
+        web_identity::life(claims, path, sts_clock.earliest(clock.now()))
     }
 
     /// What is left of `--timeout`.
@@ -180,9 +186,9 @@ impl Examiner<'_> {
 }
 
 /// The chain that the configuration means.
-fn configuration(chain: &Chain) -> Check {
+fn configuration(chain: &ChainPlan) -> Check {
     if let Some(foreign) = diagnosis::foreign_partition(chain) {
-        return Check::fail(Exit::Usage, "configuration", foreign.cause).mends(foreign.mend);
+        return Check::fail(Exit::Usage, "configuration", foreign.cause).help_steps(foreign.help);
     }
     let base = match chain.base.web_identity() {
         Some(hop) => format!("token {} -> {}", hop.token_file.path().display(), hop.session.role_arn),

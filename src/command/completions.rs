@@ -3,8 +3,7 @@
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::{Failed, process::print};
-use crate::cli::Cli;
+use crate::command::{Cli, CommandError, process::print};
 
 /// What `completions` takes.
 #[derive(Debug, clap::Args)]
@@ -17,14 +16,14 @@ use crate::cli::Cli;
 
   # fish
   credvend completions fish > ~/.config/fish/completions/credvend.fish")]
-pub struct Args {
+pub(crate) struct Args {
     /// The shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
 /// Prints the script.
-pub(super) fn run(args: &Args) -> Result<(), Failed> {
+pub(super) fn run(args: &Args) -> Result<(), CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "credvend", &mut script);
     print(&String::from_utf8_lossy(&script))

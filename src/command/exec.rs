@@ -20,16 +20,22 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use self::environment::{Change, Vended};
-use super::{Exit, Failed, oneshot, read_identity, run::bind};
 use crate::{
     app::App,
-    chain::base::process::credential_process_runs,
-    child::{Child, signals::Signals},
+    chain::base::credential_process::credential_process_runs,
     cli::IdentityArgs,
-    config::{Identity, env::Environment},
-    hardening::CoreLimit,
-    server,
-    sink::endpoint::{CREDENTIALS_PATH, Endpoint, authorization::Authorization},
+    command::{CommandError, Exit, oneshot, read_identity},
+    config::Identity,
+    http::{authorization::Authorization, listeners::bind, server},
+    process::{
+        child::{Child, forwarded_signals::ForwardedSignals},
+        hardening::CoreLimit,
+    },
+    settings::environment::Environment,
+    sink::{
+        SinkError,
+        endpoint::{CREDENTIALS_PATH, CredentialsEndpoint},
+    },
 };
 
 /// What `exec` takes.
@@ -50,7 +56,7 @@ use crate::{
 
 Exit code: CMD's own; 128 + N where signal N killed it; 127 where it was not found, 126 where it could not be run;
 before it started 2 for usage, 3 for the token, 4 where STS refused, 5 where STS was not reached.")]
-pub struct Args {
+pub(crate) struct Args {
     /// Bound of the first exchange, retries included [default: 60s]
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
@@ -64,15 +70,16 @@ pub struct Args {
 }
 
 /// Runs the program until it ends.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, Failed> {
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, CommandError> {
     let core_limit = CoreLimit::lower();
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let identity = read_identity(&args.identity, env)?;
     // From here on, since PID 1 is deaf to signals that it does not handle.
-    let mut signals =
-        Signals::new().map_err(|error| Failed::new(Exit::Other, format!("signals cannot be handled: {error}")))?;
+    let mut signals = ForwardedSignals::new()
+        .map_err(|error| CommandError::new(Exit::Other, format!("signals cannot be handled: {error}")))?;
     let app = App::new();
-    let (listener, bound) = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the private endpoint").await?;
+    let (listener, bound) =
+        bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the private endpoint").await.map_err(SinkError::new)?;
 
     tokio::select! {
         ready = begin(&app, &identity, timeout) => ready?,
@@ -94,25 +101,26 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, 
 }
 
 /// Makes the first exchange of every profile, and keeps what it gave fresh.
-async fn begin(app: &App, identity: &Identity, timeout: Duration) -> Result<(), Failed> {
-    let links = app.links(identity)?;
+async fn begin(app: &App, identity: &Identity, timeout: Duration) -> Result<(), CommandError> {
+    let providers = app.providers(&identity.chains, &identity.proxies)?;
     let mut asked = JoinSet::new();
-    for link in &links {
-        let (link, clock) = (Arc::clone(link), Arc::clone(app.clock()));
-        asked.spawn(async move { oneshot::provide_within(&*link, &*clock, timeout).await });
+    for provider in &providers {
+        let (provider, clock) = (Arc::clone(provider), Arc::clone(app.clock()));
+        asked.spawn(async move { oneshot::provide_within(&*provider, &*clock, timeout).await });
     }
     while let Some(done) = asked.join_next().await {
-        done.unwrap_or_else(|_| Err(Failed::new(Exit::Other, "an exchange was cut off")))?;
+        done.unwrap_or_else(|_| Err(CommandError::new(Exit::Other, "an exchange was cut off")))?;
     }
     // The links answer from memory now, and the endpoint's first requests wait for what they publish.
-    app.keep_fresh(&identity.chains, links);
+    let publishers = app.store().set_profiles(&identity.chains);
+    app.keep_fresh(providers, publishers);
     Ok(())
 }
 
 /// Answers on the private endpoint; gives the token that it asks for.
 fn serve(app: &App, listener: TcpListener, bound: SocketAddr, stopping: watch::Receiver<bool>) -> SecretString {
     let (authorization, token) = Authorization::private();
-    let endpoint = Endpoint::new(app.store(), &Arc::new(authorization), app.metrics(), app.clock(), bound);
+    let endpoint = CredentialsEndpoint::new(app.store(), &Arc::new(authorization), app.metrics(), app.clock(), bound);
     tokio::spawn(server::serve(listener, endpoint, Arc::clone(app.clock()), stopping));
     token
 }
@@ -133,7 +141,7 @@ fn command(args: &Args, vended: &Vended<'_>, env: &dyn Environment) -> Command {
 }
 
 /// Why a program does not start, with the exit codes of shells.
-fn not_started(args: &Args, error: &io::Error) -> Failed {
+fn not_started(args: &Args, error: &io::Error) -> CommandError {
     let program = args.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
     let (code, why) = match error.kind() {
         io::ErrorKind::NotFound if program.contains('/') => {
@@ -147,7 +155,12 @@ fn not_started(args: &Args, error: &io::Error) -> Failed {
             Exit::CommandNotExecutable,
             "not a program for this machine; a script needs a first line such as #!/bin/sh",
         ),
-        _ => return Failed::new(Exit::CommandNotExecutable, format!("cannot run {program}: {error}; give another")),
+        _ => {
+            return CommandError::new(
+                Exit::CommandNotExecutable,
+                format!("cannot run {program}: {error}; give another"),
+            );
+        }
     };
-    Failed::new(code, format!("cannot run {program}: {why}"))
+    CommandError::new(code, format!("cannot run {program}: {why}"))
 }

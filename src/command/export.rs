@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::{Exit, Failed, oneshot, process::print};
 use crate::{
+    atomic_file::{ReplaceError, replace},
     cli::IdentityArgs,
     clock::{Clock as _, SystemClock},
-    config::{Mistakes, env::Environment, sinks},
-    sink::{
-        export::{Exported, Format},
-        file::replace::{ReplaceError, replace},
-        off_thread,
-    },
+    command::{CommandError, Exit, oneshot, process::print},
+    process::blocking::spawn_blocking,
+    settings::{environment::Environment, errors::ConfigErrors, file_mode},
+    sink::export::{Exported, Format},
 };
 
 /// What `export` takes.
@@ -28,7 +26,7 @@ use crate::{
 
   # Into a file that is readable by its owner alone
   credvend export --output /run/aws.env")]
-pub struct Args {
+pub(crate) struct Args {
     /// Syntax of what is written: env, dotenv, docker, fish, powershell, json or credentials
     #[arg(long, value_name = "FORMAT", default_value = "env")]
     format: String,
@@ -50,12 +48,12 @@ pub struct Args {
 }
 
 /// Writes the credentials.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     let format = Format::named(&args.format).ok_or_else(|| {
         let names = Format::ALL.map(|format| format.to_string()).join(", ");
-        Mistakes::one(format!("--format must be one of {names}"))
+        ConfigErrors::one(format!("--format must be one of {names}"))
     })?;
-    let mode = sinks::file_mode(args.file_mode.as_ref(), env)?;
+    let mode = file_mode::parse(args.file_mode.as_ref(), env)?;
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let clock = SystemClock::new();
     let begun = clock.now();
@@ -66,12 +64,12 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
         profile: &chain.profile,
         inherits: &|name| env.raw(name).is_some(),
     };
-    let text = format.render(exported).map_err(|error| Failed::new(Exit::Sink, error))?;
+    let text = format.render(exported).map_err(|error| CommandError::new(Exit::Sink, error))?;
     let Some(path) = &args.output else { return print(&text) };
     let path = path.clone();
-    let writing = off_thread(move || replace(&path, mode, |_| Ok::<_, ReplaceError>(text.as_bytes().to_vec())));
+    let writing = spawn_blocking(move || replace(&path, mode, |_| Ok::<_, ReplaceError>(text.as_bytes().to_vec())));
     oneshot::written_within(&clock, begun, timeout, writing)
         .await?
         .map(drop)
-        .map_err(|error| Failed::new(Exit::Sink, format!("output file not written: {error}")))
+        .map_err(|error| CommandError::new(Exit::Sink, format!("output file not written: {error}")))
 }

@@ -5,16 +5,13 @@ use std::{net::SocketAddr, time::Duration};
 use hyper::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Exit, Failed};
 use crate::{
     cli::ListenArgs,
     clock::{Clock as _, SystemClock},
-    config::{
-        Mistakes,
-        env::Environment,
-        sinks::{self, Listeners},
-    },
-    loopback,
+    command::{CommandError, Exit},
+    http::listeners::Listeners,
+    http::loopback,
+    settings::{environment::Environment, errors::ConfigErrors},
 };
 
 /// A kubelet kills a probe after a second where nobody allows more.
@@ -31,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_millis(900);
 
   # In a script
   until credvend health; do sleep 1; done")]
-pub struct Args {
+pub(crate) struct Args {
     /// Ask for this profile alone
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
@@ -41,8 +38,8 @@ pub struct Args {
 }
 
 /// Asks `/readyz`.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
-    let address = asked(&sinks::listeners(&args.listeners, env)?)?;
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
+    let address = asked(&Listeners::parse(&args.listeners, env)?)?;
     let query = args.profile.as_deref().map(|name| format!("?profile={}", utf8_percent_encode(name, NON_ALPHANUMERIC)));
     let path = format!("/readyz{}", query.unwrap_or_default());
     let clock = SystemClock::new();
@@ -54,16 +51,16 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
         Ok((StatusCode::OK, _)) => Ok(()),
         Ok((_, body)) => {
             let body = String::from_utf8_lossy(&body);
-            Err(Failed::new(Exit::Other, format!("not ready: {body}; the log of credvend run says why")))
+            Err(CommandError::new(Exit::Other, format!("not ready: {body}; the log of credvend run says why")))
         }
-        Err(why) => Err(Failed::new(Exit::Other, format!("{why}; is credvend run listening there?"))),
+        Err(why) => Err(CommandError::new(Exit::Other, format!("{why}; is credvend run listening there?"))),
     }
 }
 
 /// The address that a running `credvend run` answers on, as one can connect to it.
-pub(super) fn asked(listeners: &Listeners) -> Result<SocketAddr, Failed> {
+pub(super) fn asked(listeners: &Listeners) -> Result<SocketAddr, CommandError> {
     let address = listeners.credentials.first().copied().or(listeners.admin);
     address
         .map(loopback::reachable)
-        .ok_or_else(|| Mistakes::one("with --listen none there is only --admin-listen to ask: give it").into())
+        .ok_or_else(|| ConfigErrors::one("with --listen none there is only --admin-listen to ask: give it").into())
 }

@@ -12,8 +12,10 @@ use std::{
 
 use clap::ValueHint;
 
-use super::{Exit, Failed};
-use crate::sink::file::replace::{LOCK_TIMEOUT, lock, temporary_file};
+use crate::{
+    atomic_file::{LOCK_TIMEOUT, lock, temporary_file},
+    command::{CommandError, Exit},
+};
 
 /// This binary, even where its own file was replaced or removed since it was started.
 const OWN_BINARY: &str = "/proc/self/exe";
@@ -31,17 +33,17 @@ const MODE: u32 = 0o755;
 
   # On a machine
   credvend install ~/.local/bin")]
-pub struct Args {
+pub(crate) struct Args {
     /// Directory that gets the file `credvend`, executable by all
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     directory: PathBuf,
 }
 
 /// Copies the binary.
-pub(super) fn run(args: &Args) -> Result<(), Failed> {
+pub(super) fn run(args: &Args) -> Result<(), CommandError> {
     let path = args.directory.join(NAME);
     copy(&args.directory, &path).map_err(|error| {
-        let mend = match error.kind() {
+        let help = match error.kind() {
             io::ErrorKind::NotFound => "there is no such directory: mount a volume there, or create it",
             io::ErrorKind::NotADirectory => "name a directory",
             io::ErrorKind::IsADirectory => "name a directory that holds no directory of this name",
@@ -50,7 +52,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failed> {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "raise the volume's sizeLimit",
             _ => "see that the volume is mounted and writable",
         };
-        Failed::new(Exit::Sink, format!("cannot install {}: {}; {mend}", path.display(), error.kind()))
+        CommandError::new(Exit::Sink, format!("cannot install {}: {}; {help}", path.display(), error.kind()))
     })?;
     tracing::info!(path = %path.display(), "installed");
     Ok(())
@@ -80,7 +82,7 @@ fn copy(directory: &Path, path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::file::replace::probe;
+    use crate::atomic_file::probe;
 
     #[test]
     fn what_a_killed_install_leaves_behind_is_cleared() {

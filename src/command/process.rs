@@ -4,12 +4,13 @@ mod from_endpoint;
 
 use std::io::Write as _;
 
-use super::{Exit, Failed, oneshot};
 use crate::{
     cli::IdentityArgs,
     clock::SystemClock,
-    config::{Mistakes, container, env::Environment},
-    sink::process::document,
+    command::{CommandError, Exit, oneshot},
+    config::endpoint_client,
+    settings::{environment::Environment, errors::ConfigErrors},
+    sink::credential_process::document,
 };
 
 /// What `process` takes.
@@ -31,7 +32,7 @@ use crate::{
   # See what an SDK would see
   credvend process --from-endpoint http://127.0.0.1:9911/v1/credentials --timeout 2s"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Bound of the whole command, retries included [default: 60s]
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
@@ -72,27 +73,27 @@ const NOT_FOR_ENDPOINTS: [&str; 14] = [
 ];
 
 /// Prints the document.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let Some(url) = &args.from_endpoint else {
         let (lease, _) = oneshot::lease_of_one(&args.identity, env, timeout).await?;
         return print(&document(&lease.credentials));
     };
     if args.identity.profile.len() > 1 {
-        return Err(Mistakes::one("one profile is printed at a time: give --profile once").into());
+        return Err(ConfigErrors::one("one profile is printed at a time: give --profile once").into());
     }
     let profile = args.identity.profile.first().map(String::as_str);
-    let endpoint = container::endpoint(url, args.auth_token_file.as_deref(), profile, env)?;
+    let endpoint = endpoint_client::endpoint(url, args.auth_token_file.as_deref(), profile, env)?;
     let credentials = from_endpoint::ask(&endpoint, &SystemClock::new(), timeout).await?;
     print(&document(&credentials))
 }
 
 /// Writes to stdout. A reader that has gone took what it wanted.
-pub(super) fn print(text: &str) -> Result<(), Failed> {
+pub(super) fn print(text: &str) -> Result<(), CommandError> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failed::new(Exit::Sink, format!("stdout: {}; see where it is redirected to", error.kind())))
+            Err(CommandError::new(Exit::Sink, format!("stdout: {}; see where it is redirected to", error.kind())))
         }
         _ => Ok(()),
     }

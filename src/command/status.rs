@@ -5,22 +5,21 @@ use std::{ffi::OsStr, fmt::Write as _, path::Path, time::Duration};
 use hyper::StatusCode;
 use zeroize::Zeroizing;
 
-use super::{Exit, Failed, health::asked, process::print};
 use crate::{
     bounded_file,
     cli::ListenArgs,
     clock::{Clock as _, SystemClock},
-    config::{Mistakes, env::Environment, pick, sinks},
-    loopback,
-    sink::endpoint::authorization::LONGEST_TOKEN,
-    status::{ProfileStatus, Status},
+    command::{CommandError, Exit, health::asked, process::print},
+    http::{authorization::MAX_TOKEN_LENGTH, listeners::Listeners, loopback},
+    observe::status::{ProfileStatus, Status},
+    settings::{environment::Environment, errors::ConfigErrors, setting::pick},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What `status` takes.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// text or json
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: String,
@@ -38,11 +37,11 @@ pub struct Args {
 }
 
 /// Prints the status.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     if !["text", "json"].contains(&args.format.as_str()) {
-        return Err(Mistakes::one("--format must be text or json").into());
+        return Err(ConfigErrors::one("--format must be text or json").into());
     }
-    let address = asked(&sinks::listeners(&args.listeners, env)?)?;
+    let address = asked(&Listeners::parse(&args.listeners, env)?)?;
     let mut status = Status { profiles: Vec::new() };
     let tokens = tokens(args, env)?;
     let mut refused = 0;
@@ -52,7 +51,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
             answer = loopback::get(address, "/v1/status", token.as_deref().map(String::as_str)) => answer,
             () = clock.sleep(TIMEOUT) => Err(format!("nothing within {} s", TIMEOUT.as_secs())),
         };
-        let failed = |why: &str| Failed::new(Exit::Other, format!("no status from {address}: {why}"));
+        let failed = |why: &str| CommandError::new(Exit::Other, format!("no status from {address}: {why}"));
         let body = match answer {
             Ok((StatusCode::OK, body)) => body,
             // Of several, one may be left over from a profile that is no more.
@@ -78,15 +77,15 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed
 }
 
 /// The authorization tokens to ask with; a single `None` where none is named.
-fn tokens(args: &Args, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<String>>>, Failed> {
+fn tokens(args: &Args, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<String>>>, CommandError> {
     let read = |path: &Path| {
-        let text = bounded_file::read(path, LONGEST_TOKEN).map_err(|error| {
-            Failed::new(
+        let text = bounded_file::read(path, MAX_TOKEN_LENGTH).map_err(|error| {
+            CommandError::new(
                 Exit::Other,
                 format!("authorization token file {}: {}; is credvend run using it?", path.display(), error.kind()),
             )
         })?;
-        Ok::<_, Failed>(Some(Zeroizing::new(text.trim().to_owned())))
+        Ok::<_, CommandError>(Some(Zeroizing::new(text.trim().to_owned())))
     };
     let file = pick(args.auth_token_file.as_ref(), "--auth-token-file", env, &["CREDVEND_AUTH_TOKEN_FILE"]);
     let directory = pick(args.auth_token_dir.as_ref(), "--auth-token-dir", env, &["CREDVEND_AUTH_TOKEN_DIR"]);
@@ -94,7 +93,7 @@ fn tokens(args: &Args, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<Str
         (Some(file), _) => Ok(vec![read(Path::new(&file.text))?]),
         (None, Some(directory)) => {
             let entries = std::fs::read_dir(&directory.text).map_err(|error| {
-                Failed::new(Exit::Other, format!("{} {}: {}", directory.origin, directory.text, error.kind()))
+                CommandError::new(Exit::Other, format!("{} {}: {}", directory.origin, directory.text, error.kind()))
             })?;
             // A name with a dot is a temporary file's: no profile has it.
             let is_hidden = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
@@ -106,7 +105,7 @@ fn tokens(args: &Args, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<Str
                     "{} {} holds no authorization token; is credvend run using it?",
                     directory.origin, directory.text
                 );
-                return Err(Failed::new(Exit::Other, line));
+                return Err(CommandError::new(Exit::Other, line));
             }
             paths.iter().map(|path| read(path)).collect()
         }

@@ -6,19 +6,20 @@
 
 use serde::Serialize;
 
-use super::{Exit, Failed, process::print};
 use crate::{
-    chain::Chain,
+    advice::iam::{self, IdentityProvider, Policy, PolicyDocument, PolicyKind, Scope},
+    chain::error::ProviderError,
     cli::IdentityArgs,
-    config::{self, Mistakes, env::Environment},
-    iam::{self, Document, IdentityProvider, Kind, Policy, Scope},
-    provider::ProviderError,
+    command::{CommandError, Exit, process::print},
+    config,
+    plan::ChainPlan,
+    settings::{environment::Environment, errors::ConfigErrors},
     token::Claims,
 };
 
 /// What `trust-policy` takes.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Trust every service account of the token's namespace
     #[arg(long)]
     namespace_wide: bool,
@@ -38,17 +39,17 @@ pub struct Args {
 /// Everything that is to be set up.
 #[derive(Default)]
 struct Setup {
-    documents: Vec<Document>,
+    documents: Vec<PolicyDocument>,
     providers: Vec<IdentityProvider>,
     remarks: Vec<String>,
 }
 
 /// Prints the documents.
-pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     let as_json = match args.format.as_str() {
         "text" => false,
         "json" => true,
-        _ => return Err(Mistakes::one("--format must be text or json").into()),
+        _ => return Err(ConfigErrors::one("--format must be text or json").into()),
     };
     let scope = if args.namespace_wide { Scope::Namespace } else { Scope::ServiceAccount };
     let identity = config::identity(&args.identity, env)?;
@@ -66,14 +67,14 @@ pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
 }
 
 /// The claims of the token at the chain's base, where it begins with one.
-fn claims_of(chain: &Chain, scope: Scope) -> Result<Option<Claims>, Failed> {
+fn claims_of(chain: &ChainPlan, scope: Scope) -> Result<Option<Claims>, CommandError> {
     let Some(hop) = chain.base.web_identity() else { return Ok(None) };
     let token = hop.token_file.read().map_err(ProviderError::from)?;
     let claims = token.claims().clone();
     let lacks = |what: &str| {
         let path = hop.token_file.path().display();
         let line = format!("web identity token file {path}: the token names no {what}");
-        Err(Failed::new(Exit::Token, format!("{line}; mount a projected serviceAccountToken volume")))
+        Err(CommandError::new(Exit::Token, format!("{line}; mount a projected serviceAccountToken volume")))
     };
     if claims.issuer.is_empty() {
         return lacks("issuer (iss)");
@@ -85,7 +86,7 @@ fn claims_of(chain: &Chain, scope: Scope) -> Result<Option<Claims>, Failed> {
         return lacks("audience (aud)");
     }
     if scope == Scope::Namespace && claims.service_account().is_none() {
-        return Err(Mistakes::one(
+        return Err(ConfigErrors::one(
             "--namespace-wide is for a Kubernetes service account's token: this one's subject names none",
         )
         .into());
@@ -94,7 +95,7 @@ fn claims_of(chain: &Chain, scope: Scope) -> Result<Option<Claims>, Failed> {
 }
 
 impl Setup {
-    fn add(&mut self, chain: &Chain, claims: Option<&Claims>, scope: Scope) {
+    fn add(&mut self, chain: &ChainPlan, claims: Option<&Claims>, scope: Scope) {
         if let (Some(hop), Some(claims)) = (chain.base.web_identity(), claims) {
             self.add_provider(IdentityProvider::of(&hop.session.role_arn, claims));
         }
@@ -102,14 +103,14 @@ impl Setup {
     }
 
     /// The last role trusts the token; the roles before it are not needed.
-    fn add_direct(&mut self, chain: &Chain, claims: Option<&Claims>, scope: Scope) -> Result<(), Failed> {
+    fn add_direct(&mut self, chain: &ChainPlan, claims: Option<&Claims>, scope: Scope) -> Result<(), CommandError> {
         let (Some(claims), Some(role_arn)) = (claims, chain.role_arn()) else {
             let line = format!(
                 "--direct needs a web identity token: profile {} begins with {} credentials",
                 chain.profile,
                 chain.base.kind()
             );
-            return Err(Mistakes::one(line).into());
+            return Err(ConfigErrors::one(line).into());
         };
         self.add_provider(IdentityProvider::of(role_arn, claims));
         self.remarks.push(format!(
@@ -123,7 +124,12 @@ impl Setup {
             );
         }
         let policy = iam::trust_in_token(role_arn, claims, scope);
-        self.documents.push(Document { role_arn: role_arn.clone(), kind: Kind::TrustPolicy, policy, note: None });
+        self.documents.push(PolicyDocument {
+            role_arn: role_arn.clone(),
+            kind: PolicyKind::TrustPolicy,
+            policy,
+            note: None,
+        });
         Ok(())
     }
 
@@ -144,10 +150,10 @@ impl Setup {
         }
         blocks.extend(self.remarks.iter().map(|remark| format!("# {remark}\n")));
         for document in &self.documents {
-            let Document { role_arn, kind, policy, note } = document;
+            let PolicyDocument { role_arn, kind, policy, note } = document;
             let (what, effect) = match kind {
-                Kind::TrustPolicy => ("trust policy of", "; takes the place of the one before"),
-                Kind::PermissionPolicy => ("permission policy for", ""),
+                PolicyKind::TrustPolicy => ("trust policy of", "; takes the place of the one before"),
+                PolicyKind::PermissionPolicy => ("permission policy for", ""),
             };
             let create = document
                 .create_role_command()
@@ -199,10 +205,10 @@ struct WireProvider<'a> {
 }
 
 impl<'a> WireDocument<'a> {
-    fn of(document: &'a Document) -> Self {
+    fn of(document: &'a PolicyDocument) -> Self {
         let kind = match document.kind {
-            Kind::TrustPolicy => "trust_policy",
-            Kind::PermissionPolicy => "permission_policy",
+            PolicyKind::TrustPolicy => "trust_policy",
+            PolicyKind::PermissionPolicy => "permission_policy",
         };
         Self { role_arn: document.role_arn.as_str(), kind, policy: &document.policy, note: document.note }
     }

@@ -1,8 +1,11 @@
 //! Session policies, tags and source identity, checked against STS's limits before any call.
 //! [Limits](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html#API_AssumeRole_RequestParameters).
 
-use super::{Given, Mistakes};
-use crate::{arn::NotValid, sts::Tag};
+use crate::{
+    arn::NotValid,
+    settings::{errors::ConfigErrors, setting::Setting},
+    sts::Tag,
+};
 
 /// The tags of a hop: those with fixed values, and whether the pod's are added.
 #[derive(Clone, Default)]
@@ -28,14 +31,14 @@ fn is_pod_tag(key: &str) -> bool {
 }
 
 /// A session policy: JSON, or `@FILE` that holds it.
-pub(super) fn policy(given: &Given, mistakes: &mut Mistakes) -> Option<String> {
-    let Given { text, origin } = given;
+pub(super) fn policy(setting: &Setting, errors: &mut ConfigErrors) -> Option<String> {
+    let Setting { text, origin } = setting;
     let json = match text.strip_prefix('@') {
         None => text.clone(),
         Some(path) => match std::fs::read_to_string(path) {
             Ok(json) => json,
             Err(error) => {
-                mistakes.add(format!("{origin}: policy file {path}: {}", error.kind()));
+                errors.add(format!("{origin}: policy file {path}: {}", error.kind()));
                 return None;
             }
         },
@@ -46,39 +49,39 @@ pub(super) fn policy(given: &Given, mistakes: &mut Mistakes) -> Option<String> {
         Err(error) => Err(NotValid::new(format!("is not JSON (line {}, column {})", error.line(), error.column()))),
     };
     // White space counts for STS, so what is sent is the document without any.
-    let compact = mistakes.check(origin, parsed)?;
+    let compact = errors.check(origin, parsed)?;
     if compact.chars().count() > 2048 {
-        mistakes.add(format!("{origin} exceeds the 2,048 characters of a session policy"));
+        errors.add(format!("{origin} exceeds the 2,048 characters of a session policy"));
         return None;
     }
     Some(compact)
 }
 
 /// The managed policies of a hop.
-pub(super) fn policy_arns(given: Vec<Given>, mistakes: &mut Mistakes) -> Vec<String> {
-    if let [first, ..] = given.as_slice()
-        && given.len() > 10
+pub(super) fn policy_arns(setting: Vec<Setting>, errors: &mut ConfigErrors) -> Vec<String> {
+    if let [first, ..] = setting.as_slice()
+        && setting.len() > 10
     {
-        mistakes.add(format!("{} names {} policies: STS takes up to 10", first.origin, given.len()));
+        errors.add(format!("{} names {} policies: STS takes up to 10", first.origin, setting.len()));
     }
-    given
+    setting
         .into_iter()
-        .filter_map(|Given { text, origin }| {
+        .filter_map(|Setting { text, origin }| {
             let is_policy = text.starts_with("arn:") && text.contains(":policy/") && (20..=2048).contains(&text.len());
             let parsed = if is_policy {
                 Ok(text)
             } else {
                 Err(NotValid::new("is not a managed policy's ARN (arn:aws:iam::aws:policy/NAME)"))
             };
-            mistakes.check(&origin, parsed)
+            errors.check(&origin, parsed)
         })
         .collect()
 }
 
 /// The session tags of a hop: `K=V`, or `pod`.
-pub(super) fn tags(given: Vec<Given>, mistakes: &mut Mistakes) -> Tags {
-    let mut tags = Tags { fixed: Vec::new(), pod: given.iter().any(|given| given.text == "pod") };
-    for Given { text, origin } in given {
+pub(super) fn tags(setting: Vec<Setting>, errors: &mut ConfigErrors) -> Tags {
+    let mut tags = Tags { fixed: Vec::new(), pod: setting.iter().any(|setting| setting.text == "pod") };
+    for Setting { text, origin } in setting {
         if text == "pod" {
             continue;
         }
@@ -91,24 +94,24 @@ pub(super) fn tags(given: Vec<Given>, mistakes: &mut Mistakes) -> Tags {
                 Ok(Tag { key: key.to_owned(), value: value.to_owned() })
             }),
         };
-        let Some(tag) = mistakes.check(&origin, parsed) else { continue };
+        let Some(tag) = errors.check(&origin, parsed) else { continue };
         if tags.pod && is_pod_tag(&tag.key) {
-            mistakes.add(format!("{origin} gives the tag {}, which pod adds: keep one of the two", tag.key));
+            errors.add(format!("{origin} gives the tag {}, which pod adds: keep one of the two", tag.key));
         } else if tags.hold(&tag.key) {
-            mistakes.add(format!("{origin} gives the tag {} twice", tag.key));
+            errors.add(format!("{origin} gives the tag {} twice", tag.key));
         } else {
             tags.fixed.push(tag);
         }
         if tags.fixed.len() == 51 {
-            mistakes.add(format!("{origin} gives more than 50 tags"));
+            errors.add(format!("{origin} gives more than 50 tags"));
         }
     }
     tags
 }
 
 /// The keys of those of `tags` that go on to further hops.
-pub(super) fn transitive_tag_keys(given: Vec<Given>, tags: &Tags, mistakes: &mut Mistakes) -> Vec<String> {
-    let checked = given.into_iter().filter_map(|Given { text, origin }| {
+pub(super) fn transitive_tag_keys(setting: Vec<Setting>, tags: &Tags, errors: &mut ConfigErrors) -> Vec<String> {
+    let checked = setting.into_iter().filter_map(|Setting { text, origin }| {
         let parsed = check_tag_key(&text).and_then(|()| {
             if !tags.hold(&text) {
                 return Err(NotValid::new(
@@ -118,17 +121,17 @@ pub(super) fn transitive_tag_keys(given: Vec<Given>, tags: &Tags, mistakes: &mut
             }
             Ok(text)
         });
-        mistakes.check(&origin, parsed)
+        errors.check(&origin, parsed)
     });
     checked.collect()
 }
 
 /// Who is behind a session: 2 to 64 of a session name's characters.
-pub(super) fn source_identity(given: &Given, mistakes: &mut Mistakes) -> Option<String> {
-    let parsed = crate::arn::SessionName::parse(&given.text).map(|name| name.as_str().to_owned()).map_err(|_| {
+pub(super) fn source_identity(setting: &Setting, errors: &mut ConfigErrors) -> Option<String> {
+    let parsed = crate::arn::SessionName::parse(&setting.text).map(|name| name.as_str().to_owned()).map_err(|_| {
         NotValid::new("is not a source identity: it must have 2 to 64 of the characters A-Z a-z 0-9 _+=,.@-")
     });
-    mistakes.check(&given.origin, parsed)
+    errors.check(&setting.origin, parsed)
 }
 
 fn check_tag_key(key: &str) -> Result<(), NotValid> {

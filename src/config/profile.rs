@@ -7,55 +7,53 @@
 //! sources are named with the path walked.
 //! [Assume role settings](https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html).
 
-mod base;
+mod base_keys;
 mod files;
 
-pub(super) use files::{Wanted, default_of_home, expand_home, home_file};
+pub(super) use files::{ProfileSelection, default_of_home, expand_home, home_file};
 
-use super::{
-    Given, Mistakes,
-    env::Environment,
-    identity::{duration, parse_duration, parse_role_arn, session_name_flag, session_name_variable, session_plan},
-    parameters,
-    sts_settings::{StsKeys, StsSettings},
-};
 use crate::{
     arn::{ExternalId, SessionDuration, SessionName},
-    chain::{AssumeRoleHop, Base, Chain, SessionPlan},
     cli::IdentityArgs,
-    config::profile::files::{Files, Profile},
-    exchange::WebIdentityHop,
+    config::{
+        parameters,
+        profile::files::{FileProfile, Files},
+        session::{duration, parse_duration, parse_role_arn, session_name_flag, session_name_variable, session_plan},
+        sts_settings::{StsKeys, StsSettings},
+    },
+    plan::{AssumeRoleHop, Base, ChainPlan, SessionPlan, WebIdentityHop},
+    settings::{environment::Environment, errors::ConfigErrors, setting::Setting},
     token::TokenFile,
 };
 
 /// The chains of the wanted profiles, and what in the files was skipped.
 pub(super) fn chains(
-    wanted: &Wanted,
+    selection: &ProfileSelection,
     args: &IdentityArgs,
     env: &dyn Environment,
     settings: &StsSettings,
-    mistakes: &mut Mistakes,
-) -> Option<(Vec<Chain>, Vec<String>)> {
-    refuse_flags_of_zero_configuration(args, mistakes);
-    let files = Files::read(wanted, env, mistakes)?;
-    let names = files.wanted_names(wanted, mistakes);
+    errors: &mut ConfigErrors,
+) -> Option<(Vec<ChainPlan>, Vec<String>)> {
+    refuse_flags_of_zero_configuration(args, errors);
+    let files = Files::read(selection, env, errors)?;
+    let names = files.selected_names(selection, errors);
     let mut resolver = Resolver {
         files: &files,
         env,
         settings,
-        session_name_flag: session_name_flag(args, mistakes),
-        session_name_variable: session_name_variable(env, mistakes),
-        mistakes,
+        session_name_flag: session_name_flag(args, errors),
+        session_name_variable: session_name_variable(env, errors),
+        errors,
     };
     let chains: Vec<_> = names
         .iter()
-        .filter_map(|name| resolver.chain(name, |is_chained, mistakes| duration(args, env, is_chained, mistakes)))
+        .filter_map(|name| resolver.chain(name, |is_chained, errors| duration(args, env, is_chained, errors)))
         .collect();
     Some((chains, files.warnings()))
 }
 
-fn refuse_flags_of_zero_configuration(args: &IdentityArgs, mistakes: &mut Mistakes) {
-    for (given, flag, key) in [
+fn refuse_flags_of_zero_configuration(args: &IdentityArgs, errors: &mut ConfigErrors) {
+    for (setting, flag, key) in [
         (!args.chain_role_arn.is_empty(), "--chain-role-arn", "source_profile"),
         (args.external_id.is_some(), "--external-id", "external_id"),
         (args.policy.is_some(), "--policy", "credvend_policy"),
@@ -64,8 +62,8 @@ fn refuse_flags_of_zero_configuration(args: &IdentityArgs, mistakes: &mut Mistak
         (!args.transitive_tag.is_empty(), "--transitive-tag", "credvend_transitive_tags"),
         (args.source_identity.is_some(), "--source-identity", "credvend_source_identity"),
     ] {
-        if given {
-            mistakes.add(format!("{flag} does not go with profiles: set {key} in the profile"));
+        if setting {
+            errors.add(format!("{flag} does not go with profiles: set {key} in the profile"));
         }
     }
 }
@@ -76,47 +74,47 @@ struct Resolver<'a> {
     settings: &'a StsSettings,
     session_name_flag: Option<SessionName>,
     session_name_variable: Option<SessionName>,
-    mistakes: &'a mut Mistakes,
+    errors: &'a mut ConfigErrors,
 }
 
 /// The profiles walked so far, the vended one first.
-type Path<'a> = Vec<Profile<'a>>;
+type Path<'a> = Vec<FileProfile<'a>>;
 
 impl<'a> Resolver<'a> {
     /// The chain of one vended profile; `duration` gives what flags and variables say of its last hop.
     fn chain(
         &mut self,
         name: &str,
-        duration: impl FnOnce(bool, &mut Mistakes) -> Option<SessionDuration>,
-    ) -> Option<Chain> {
+        duration: impl FnOnce(bool, &mut ConfigErrors) -> Option<SessionDuration>,
+    ) -> Option<ChainPlan> {
         let vended = self.files.profile(name)?;
         let has = |key| vended.value(key).is_some();
         if !["role_arn", "web_identity_token_file", "credential_process"].into_iter().any(has) {
-            self.mistakes.add(format!("{vended} has no role_arn: credvend vends the credentials of roles"));
+            self.errors.add(format!("{vended} has no role_arn: credvend vends the credentials of roles"));
             return None;
         }
         let (mut base, mut hops) = self.resolve(vended, &mut Vec::new())?;
         // A chained role is one whose caller is a role's session itself, as far as is known before any call.
         let is_chained = hops.len() > usize::from(!base.is_role_session());
-        if let Some(duration) = duration(is_chained, self.mistakes) {
+        if let Some(duration) = duration(is_chained, self.errors) {
             match (hops.last_mut(), &mut base) {
                 (Some(hop), _) => hop.session.duration = Some(duration),
                 (None, Base::WebIdentity(hop)) => hop.session.duration = Some(duration),
-                (None, _) => self.mistakes.add(format!(
+                (None, _) => self.errors.add(format!(
                     "{vended} has no role_arn: its credential_process decides how long its credentials last, \
                      not --duration (CREDVEND_DURATION)"
                 )),
             }
         }
-        let region = self.settings.for_hop(&[&vended], self.mistakes).endpoint.region;
-        Some(Chain { profile: name.to_owned(), base, hops, region })
+        let region = self.settings.for_hop(&[&vended], self.errors).endpoint.region;
+        Some(ChainPlan { profile: name.to_owned(), base, hops, region })
     }
 
     /// The base and the hops up to `profile`, its own included.
-    fn resolve(&mut self, profile: Profile<'a>, path: &mut Path<'a>) -> Option<(Base, Vec<AssumeRoleHop>)> {
+    fn resolve(&mut self, profile: FileProfile<'a>, path: &mut Path<'a>) -> Option<(Base, Vec<AssumeRoleHop>)> {
         let is_source = !path.is_empty();
         let comes_again = path.iter().any(|earlier| earlier.name() == profile.name());
-        let keys = base::static_keys(&profile).map_err(|reason| self.refuse(&profile, path, &reason)).ok()?;
+        let keys = base_keys::static_keys(&profile).map_err(|reason| self.refuse(&profile, path, &reason)).ok()?;
         if is_source && let Some(keys) = keys {
             return Some((Base::Static(keys), Vec::new()));
         }
@@ -125,21 +123,21 @@ impl<'a> Resolver<'a> {
             self.refuse(&profile, path, reason);
             return None;
         }
-        let process = profile.given("credential_process");
+        let process = profile.setting("credential_process");
         let is_own_source = path.last().is_some_and(|earlier| earlier.name() == profile.name());
-        if let Some(given) = process.filter(|_| is_own_source || !has_role(&profile)) {
-            let base = base::of_credential_process(&given, &profile, self.env, self.mistakes)?;
+        if let Some(setting) = process.filter(|_| is_own_source || !has_role(&profile)) {
+            let base = base_keys::of_credential_process(&setting, &profile, self.env, self.errors)?;
             return Some((base, Vec::new()));
         }
         if comes_again {
             self.refuse(&profile, path, "the source profiles form a loop");
             return None;
         }
-        let credential_source = profile.given("credential_source");
-        let Some(role_arn) = profile.given("role_arn") else {
+        let credential_source = profile.setting("credential_source");
+        let Some(role_arn) = profile.setting("role_arn") else {
             let reason = match (credential_source, profile.value("web_identity_token_file")) {
-                (Some(given), None) if is_source => {
-                    return self.credential_source(&given, &profile, path).map(|base| (base, Vec::new()));
+                (Some(setting), None) if is_source => {
+                    return self.credential_source(&setting, &profile, path).map(|base| (base, Vec::new()));
                 }
                 (_, Some(_)) => "web_identity_token_file needs a role_arn",
                 _ => "it has neither a role_arn nor credentials",
@@ -151,10 +149,10 @@ impl<'a> Resolver<'a> {
             (Some(token_file), None, None) => {
                 let session = self.session(role_arn, &profile, path, false)?;
                 for key in ["credvend_session_tags", "credvend_transitive_tags", "credvend_source_identity"] {
-                    if let Some(given) = profile.given(key) {
-                        self.mistakes.add(format!(
+                    if let Some(setting) = profile.setting(key) {
+                        self.errors.add(format!(
                             "{} is for a chained role: a web identity session takes tags from its token alone",
-                            given.origin
+                            setting.origin
                         ));
                     }
                 }
@@ -173,8 +171,8 @@ impl<'a> Resolver<'a> {
                 path.pop();
                 self.chained(role_arn, &profile, path, resolved?)
             }
-            (None, None, Some(given)) => {
-                let base = self.credential_source(&given, &profile, path)?;
+            (None, None, Some(setting)) => {
+                let base = self.credential_source(&setting, &profile, path)?;
                 self.chained(role_arn, &profile, path, (base, Vec::new()))
             }
             (None, None, None) => {
@@ -183,13 +181,13 @@ impl<'a> Resolver<'a> {
                 self.refuse(&profile, path, reason);
                 None
             }
-            given => {
+            setting => {
                 let both = [
-                    ("web_identity_token_file", given.0.is_some()),
-                    ("source_profile", given.1.is_some()),
-                    ("credential_source", given.2.is_some()),
+                    ("web_identity_token_file", setting.0.is_some()),
+                    ("source_profile", setting.1.is_some()),
+                    ("credential_source", setting.2.is_some()),
                 ];
-                let both: Vec<_> = both.iter().filter(|(_, given)| *given).map(|(key, _)| *key).collect();
+                let both: Vec<_> = both.iter().filter(|(_, setting)| *setting).map(|(key, _)| *key).collect();
                 self.refuse(&profile, path, &format!("it has both {}: keep one", both.join(" and ")));
                 None
             }
@@ -199,8 +197,8 @@ impl<'a> Resolver<'a> {
     /// What came before, and the role of `profile` assumed with it.
     fn chained(
         &mut self,
-        role_arn: Given,
-        profile: &Profile<'a>,
+        role_arn: Setting,
+        profile: &FileProfile<'a>,
         path: &Path<'a>,
         (base, mut hops): (Base, Vec<AssumeRoleHop>),
     ) -> Option<(Base, Vec<AssumeRoleHop>)> {
@@ -218,71 +216,72 @@ impl<'a> Resolver<'a> {
         Some((base, hops))
     }
 
-    fn credential_source(&mut self, given: &Given, profile: &Profile<'a>, path: &Path<'a>) -> Option<Base> {
+    fn credential_source(&mut self, setting: &Setting, profile: &FileProfile<'a>, path: &Path<'a>) -> Option<Base> {
         let vended = path.first().unwrap_or(profile);
-        let ca_bundle = self.settings.for_hop(&[profile, vended], self.mistakes).ca_bundle;
-        base::of_credential_source(given, profile, ca_bundle, self.env, self.mistakes)
+        let ca_bundle = self.settings.for_hop(&[profile, vended], self.errors).ca_bundle;
+        base_keys::of_credential_source(setting, profile, ca_bundle, self.env, self.errors)
     }
 
     fn session(
         &mut self,
-        role_arn: Given,
-        profile: &Profile<'a>,
+        role_arn: Setting,
+        profile: &FileProfile<'a>,
         path: &Path<'a>,
         is_chained: bool,
     ) -> Option<SessionPlan> {
-        let mistakes = &mut *self.mistakes;
+        let errors = &mut *self.errors;
         let session_name = self.session_name_flag.clone();
         let session_name = session_name
             .or_else(|| {
-                let given = profile.given("role_session_name")?;
-                mistakes.check(&given.origin, SessionName::parse(&given.text))
+                let setting = profile.setting("role_session_name")?;
+                errors.check(&setting.origin, SessionName::parse(&setting.text))
             })
             .or_else(|| self.session_name_variable.clone());
-        let duration = profile.given("duration_seconds").and_then(|given| parse_duration(&given, is_chained, mistakes));
-        let policy = profile.given("credvend_policy").and_then(|given| parameters::policy(&given, mistakes));
-        let policy_arns = parameters::policy_arns(profile.given_list("credvend_policy_arns"), mistakes);
+        let duration =
+            profile.setting("duration_seconds").and_then(|setting| parse_duration(&setting, is_chained, errors));
+        let policy = profile.setting("credvend_policy").and_then(|setting| parameters::policy(&setting, errors));
+        let policy_arns = parameters::policy_arns(profile.setting_list("credvend_policy_arns"), errors);
         let vended = path.first().unwrap_or(profile);
         let settings: [&dyn StsKeys; 2] = [profile, vended];
         let origin = role_arn.origin.clone();
-        let role_arn = parse_role_arn(&role_arn, mistakes)?;
-        let plan = session_plan(role_arn, &origin, session_name, &settings, self.settings, mistakes)?;
+        let role_arn = parse_role_arn(&role_arn, errors)?;
+        let plan = session_plan(role_arn, &origin, session_name, &settings, self.settings, errors)?;
         Some(SessionPlan { duration, policy, policy_arns, ..plan })
     }
 
-    fn hop(&mut self, profile: &Profile<'a>, session: SessionPlan) -> AssumeRoleHop {
-        let mistakes = &mut *self.mistakes;
-        let tags = parameters::tags(profile.given_list("credvend_session_tags"), mistakes);
+    fn hop(&mut self, profile: &FileProfile<'a>, session: SessionPlan) -> AssumeRoleHop {
+        let errors = &mut *self.errors;
+        let tags = parameters::tags(profile.setting_list("credvend_session_tags"), errors);
         let transitive_tag_keys =
-            parameters::transitive_tag_keys(profile.given_list("credvend_transitive_tags"), &tags, mistakes);
+            parameters::transitive_tag_keys(profile.setting_list("credvend_transitive_tags"), &tags, errors);
         AssumeRoleHop {
             session,
             external_id: profile
-                .given("external_id")
-                .and_then(|given| mistakes.check(&given.origin, ExternalId::parse(&given.text))),
+                .setting("external_id")
+                .and_then(|setting| errors.check(&setting.origin, ExternalId::parse(&setting.text))),
             tags: tags.fixed,
             pod_tags: tags.pod,
             transitive_tag_keys,
             source_identity: profile
-                .given("credvend_source_identity")
-                .and_then(|given| parameters::source_identity(&given, mistakes)),
+                .setting("credvend_source_identity")
+                .and_then(|setting| parameters::source_identity(&setting, errors)),
         }
     }
 
-    fn refuse(&mut self, profile: &Profile<'a>, path: &Path<'a>, reason: &str) {
-        let walked: Vec<&str> = path.iter().map(Profile::name).chain([profile.name()]).collect();
+    fn refuse(&mut self, profile: &FileProfile<'a>, path: &Path<'a>, reason: &str) {
+        let walked: Vec<&str> = path.iter().map(FileProfile::name).chain([profile.name()]).collect();
         let way = if path.is_empty() { String::new() } else { format!(" (reached by {})", walked.join(" -> ")) };
-        self.mistakes.add(format!("{profile}{way}: {reason}"));
+        self.errors.add(format!("{profile}{way}: {reason}"));
     }
 }
 
 /// Whether a profile asks for a role, which outranks its `credential_process`.
-fn has_role(profile: &Profile<'_>) -> bool {
+fn has_role(profile: &FileProfile<'_>) -> bool {
     ["role_arn", "web_identity_token_file"].iter().any(|key| profile.value(key).is_some())
 }
 
 /// Why a profile cannot be used by a program that asks nobody.
-fn unsupported(profile: &Profile<'_>) -> Option<&'static str> {
+fn unsupported(profile: &FileProfile<'_>) -> Option<&'static str> {
     if profile.value("mfa_serial").is_some() {
         return Some("mfa_serial asks a person for a code at every refresh: use a role without MFA");
     }

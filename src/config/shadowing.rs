@@ -3,10 +3,8 @@
 
 use std::path::PathBuf;
 
-use super::{
-    env::Environment,
-    profile::{expand_home, home_file},
-};
+use super::profile::{expand_home, home_file};
+use crate::settings::environment::Environment;
 use crate::shared_file::{self, FileKind};
 
 /// Keys that give an SDK credentials.
@@ -22,7 +20,7 @@ const CREDENTIAL_SETTINGS: [&str; 8] = [
 ];
 
 /// The files, with the variable that names another in their place. What cannot be read shadows nothing.
-pub fn files_that_shadow(env: &dyn Environment) -> Vec<(&'static str, PathBuf)> {
+pub(crate) fn files_that_shadow(env: &dyn Environment) -> Vec<(&'static str, PathBuf)> {
     let files = [
         ("AWS_CONFIG_FILE", FileKind::Config, "config"),
         ("AWS_SHARED_CREDENTIALS_FILE", FileKind::Credentials, "credentials"),

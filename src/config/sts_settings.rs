@@ -5,10 +5,10 @@
 
 use std::path::PathBuf;
 
-use super::{Mistakes, env::Environment, pick};
 use crate::{
     arn::Region,
     cli::IdentityArgs,
+    settings::{environment::Environment, errors::ConfigErrors, setting::pick},
     sts::{Proxies, endpoint::EndpointSettings},
 };
 
@@ -39,29 +39,29 @@ pub(super) trait StsKeys {
     fn key(&self, name: &str) -> Option<(String, String)>;
 
     /// The endpoint URL of the profile's `services` section, else the profile's own.
-    fn endpoint_url(&self, mistakes: &mut Mistakes) -> Option<(String, String)>;
+    fn endpoint_url(&self, errors: &mut ConfigErrors) -> Option<(String, String)>;
 }
 
 impl StsSettings {
-    pub(super) fn read(args: &IdentityArgs, env: &dyn Environment, mistakes: &mut Mistakes) -> Self {
+    pub(super) fn read(args: &IdentityArgs, env: &dyn Environment, errors: &mut ConfigErrors) -> Self {
         let region = pick(args.region.as_ref(), "--region", env, &["AWS_REGION", "AWS_DEFAULT_REGION"]);
-        let flag = |name: &str, mistakes: &mut Mistakes| env.text(name).and_then(|text| boolean(name, &text, mistakes));
-        let ignore_configured_urls = flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", mistakes).unwrap_or(false);
+        let flag = |name: &str, errors: &mut ConfigErrors| env.text(name).and_then(|text| boolean(name, &text, errors));
+        let ignore_configured_urls = flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", errors).unwrap_or(false);
         let url = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"]
             .iter()
             .filter(|_| !ignore_configured_urls)
             .find_map(|name| Some((env.text(name)?, *name)))
-            .and_then(|(text, name)| endpoint_url(name, text, mistakes));
+            .and_then(|(text, name)| endpoint_url(name, text, errors));
         let either_case = |upper: &str| env.text(upper).or_else(|| env.text(&upper.to_lowercase()));
         Self {
-            region: region.and_then(|given| mistakes.check(&given.origin, Region::parse(&given.text))),
+            region: region.and_then(|setting| errors.check(&setting.origin, Region::parse(&setting.text))),
             url,
             ignore_configured_urls,
-            fips: flag("AWS_USE_FIPS_ENDPOINT", mistakes),
-            dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT", mistakes),
+            fips: flag("AWS_USE_FIPS_ENDPOINT", errors),
+            dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT", errors),
             legacy: env
                 .text("AWS_STS_REGIONAL_ENDPOINTS")
-                .and_then(|text| legacy("AWS_STS_REGIONAL_ENDPOINTS", &text, mistakes)),
+                .and_then(|text| legacy("AWS_STS_REGIONAL_ENDPOINTS", &text, errors)),
             ca_bundle: env.text("AWS_CA_BUNDLE").map(PathBuf::from),
             proxies: Proxies {
                 https: either_case("HTTPS_PROXY"),
@@ -72,32 +72,32 @@ impl StsSettings {
     }
 
     /// The settings for a hop whose profile, and then the vended one, are `profiles`.
-    pub(super) fn for_hop(&self, profiles: &[&dyn StsKeys], mistakes: &mut Mistakes) -> HopSettings {
+    pub(super) fn for_hop(&self, profiles: &[&dyn StsKeys], errors: &mut ConfigErrors) -> HopSettings {
         let key = |name: &str| profiles.iter().find_map(|profile| profile.key(name));
         // What asks for it, where something does.
-        let flag = |own: Option<bool>, variable: &str, name: &str, mistakes: &mut Mistakes| match own {
+        let flag = |own: Option<bool>, variable: &str, name: &str, errors: &mut ConfigErrors| match own {
             Some(own) => own.then(|| variable.to_owned()),
             None => {
-                key(name).filter(|(text, place)| boolean(place, text, mistakes) == Some(true)).map(|(_, place)| place)
+                key(name).filter(|(text, place)| boolean(place, text, errors) == Some(true)).map(|(_, place)| place)
             }
         };
-        let fips = flag(self.fips, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", mistakes);
-        let dual_stack = flag(self.dual_stack, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", mistakes);
+        let fips = flag(self.fips, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", errors);
+        let dual_stack = flag(self.dual_stack, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", errors);
         let ignored =
-            self.ignore_configured_urls || flag(None, "", "ignore_configured_endpoint_urls", mistakes).is_some();
+            self.ignore_configured_urls || flag(None, "", "ignore_configured_endpoint_urls", errors).is_some();
         let legacy = self
             .legacy
-            .or_else(|| key("sts_regional_endpoints").and_then(|(text, place)| legacy(&place, &text, mistakes)));
+            .or_else(|| key("sts_regional_endpoints").and_then(|(text, place)| legacy(&place, &text, errors)));
         let region = self
             .region
             .clone()
-            .or_else(|| key("region").and_then(|(text, place)| mistakes.check(&place, Region::parse(&text))));
+            .or_else(|| key("region").and_then(|(text, place)| errors.check(&place, Region::parse(&text))));
         let url = if ignored { None } else { self.url.clone() };
         let url = url.or_else(|| {
             let mut configured = profiles.iter().filter(|_| !ignored);
             configured
-                .find_map(|profile| profile.endpoint_url(mistakes))
-                .and_then(|(text, place)| endpoint_url(&place, text, mistakes))
+                .find_map(|profile| profile.endpoint_url(errors))
+                .and_then(|(text, place)| endpoint_url(&place, text, errors))
         });
         let ca_bundle = self.ca_bundle.clone().or_else(|| key("ca_bundle").map(|(text, _)| text.into()));
         let legacy = legacy.unwrap_or(false);
@@ -110,36 +110,36 @@ impl StsSettings {
     }
 }
 
-fn boolean(origin: &str, text: &str, mistakes: &mut Mistakes) -> Option<bool> {
+fn boolean(origin: &str, text: &str, errors: &mut ConfigErrors) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" => Some(true),
         "false" => Some(false),
         _ => {
-            mistakes.add(format!("{origin} must be true or false"));
+            errors.add(format!("{origin} must be true or false"));
             None
         }
     }
 }
 
-fn legacy(origin: &str, text: &str, mistakes: &mut Mistakes) -> Option<bool> {
+fn legacy(origin: &str, text: &str, errors: &mut ConfigErrors) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "legacy" => Some(true),
         "regional" => Some(false),
         _ => {
-            mistakes.add(format!("{origin} must be regional or legacy"));
+            errors.add(format!("{origin} must be regional or legacy"));
             None
         }
     }
 }
 
 /// Takes a URL that calls can be posted to.
-fn endpoint_url(origin: &str, text: String, mistakes: &mut Mistakes) -> Option<String> {
+fn endpoint_url(origin: &str, text: String, errors: &mut ConfigErrors) -> Option<String> {
     match reqwest::Url::parse(&text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() => {
             Some(url.into())
         }
         _ => {
-            mistakes.add(format!("{origin} must be a URL such as https://sts.example.com"));
+            errors.add(format!("{origin} must be a URL such as https://sts.example.com"));
             None
         }
     }

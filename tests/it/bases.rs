@@ -37,7 +37,7 @@ fn assert_chained(stage: &Stage, ended: &Ended) {
 
 /// Now and this much later, as AWS writes it.
 fn date(ahead: Duration) -> String {
-    credvend::credentials::Expiry::from(SystemTime::now() + ahead).to_string()
+    humantime::format_rfc3339_seconds(SystemTime::now() + ahead).to_string()
 }
 
 #[test]

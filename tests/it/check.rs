@@ -136,7 +136,7 @@ fn a_failure_skips_what_follows_and_no_other_profile() {
     let document = report(&end(&stage, json));
     let checks = document["profiles"][0]["checks"].as_array().expect("checks");
     assert_eq!(checks.last().expect("one")["result"], "fail");
-    assert!(checks.last().expect("one")["mend"].as_str().expect("a mend").contains(r#""Action":"sts:AssumeRole""#));
+    assert!(checks.last().expect("one")["help"].as_str().expect("a mend").contains(r#""Action":"sts:AssumeRole""#));
     assert!(checks.iter().all(|check| check["name"] != "hop 3"));
 }
 
@@ -152,7 +152,7 @@ fn the_token_s_file_its_life_and_its_claims() {
         &["absent: no such file", "this process is uid", "-> mount"],
     );
     let opaque = stage.write("opaque", "no-token");
-    fails(&stage, with(&opaque), 3, "token file", &["three parts", "-> name the file"]);
+    fails(&stage, with(&opaque), 3, "token file", &["three parts", "-> set the path to the token file"]);
     assert_eq!(stage.actions(), [""; 0]);
 
     let expired = stage.sts.mint(&Claims { issued_at_offset: -7200, ..claims() });

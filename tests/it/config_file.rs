@@ -20,7 +20,7 @@ fn each_profile_asks_the_endpoint() {
         .env("CREDVEND_AUTH_TOKEN_FILE", stage.path("authorization"))
         .start();
     let address = run.address();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     let text = stage.read("shared-config");
     let ini = Ini::load_from_str(&text).expect("INI");
     let token = stage.path("authorization");
@@ -45,8 +45,8 @@ fn each_profile_asks_the_endpoint() {
     let token = stage.tokens.token_file();
     stage.write("config", &format!("[default]\nrole_arn={ROLE_A}\nweb_identity_token_file={}\n[profile x]\nrole_arn={ROLE_B}\nsource_profile=default\n", token.display()));
     run.signal(Signal::HUP);
-    run.line(&["configuration read again"]);
-    run.line(&["exchanged", "profile=x"]);
+    run.line(&["configuration reloaded"]);
+    run.line(&["credentials obtained", "profile=x"]);
     let ini = Ini::load_from_str(&stage.read("shared-config")).expect("INI");
     let names: Vec<_> = ini.sections().flatten().collect();
     assert_eq!(names, ["default", "profile x"]);

@@ -112,7 +112,7 @@ fn a_token_that_somebody_else_rotates_counts_beside_the_one_before() {
     crate::support::until("the new token counts", || status("of-tuesday") == 200);
     assert_eq!((status("of-monday"), status("of-wednesday")), (200, 401));
     stage.write("authorization", "");
-    run.line(&["authorization token changed in its file"]);
+    run.line(&["authorization token reloaded"]);
     assert_eq!(status("of-tuesday"), 200, "an empty file changes nothing");
 }
 
@@ -136,7 +136,7 @@ fn a_token_of_the_directory_opens_its_profile_alone() {
 
     let old = header("account_a_role");
     run.signal(crate::support::Signal::HUP);
-    run.line(&["configuration read again"]);
+    run.line(&["configuration reloaded"]);
     assert_ne!(header("account_a_role"), old);
     for token in [&old, &header("account_a_role")] {
         assert_eq!(get(address, "/v1/credentials/account_a_role", &[token]).status, 200);
@@ -147,7 +147,7 @@ fn a_token_of_the_directory_opens_its_profile_alone() {
     std::fs::remove_file(stage.path("authorization/account_b_role")).expect("removed");
     std::fs::create_dir(stage.path("authorization/account_b_role")).expect("in the way");
     run.signal(crate::support::Signal::HUP);
-    run.line(&["configuration not usable"]);
+    run.line(&["configuration not reloaded"]);
     for token in [&before, &header("account_a_role")] {
         assert_eq!(get(address, "/v1/credentials/account_a_role", &[token]).status, 200);
     }
@@ -166,7 +166,7 @@ fn before_the_first_exchange_a_request_waits_but_not_for_long() {
     assert_eq!(get(address, "/readyz", &[]).status, 503);
 
     stage.sts.clear_faults();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     assert_eq!(get(address, "/v1/credentials", &[]).text("RoleArn"), ROLE_A);
 }
 
@@ -228,6 +228,6 @@ fn a_taken_address_ends_run_at_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
     let address = taken.local_addr().expect("an address").to_string();
     let ended = stage.credvend(&["run", "--listen", &address]).end();
-    ended.failed(6, &[&address, "another process listens there"]);
+    ended.failed(6, &[&address, "another process uses this port"]);
     assert_eq!(stage.actions(), [""; 0], "nothing was asked of STS");
 }

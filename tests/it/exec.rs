@@ -202,7 +202,7 @@ fn a_program_that_signals_its_own_group_is_signalled_once() {
     let words = "trap 'echo got-TERM' TERM; kill -TERM 0; sleep 0.5; sleep 0.5";
     let ended = script(&stage, &["--log-level", "debug"], words).own_group().end().succeeded();
     assert_eq!(ended.stdout, "got-TERM\n");
-    assert!(ended.stderr.contains("signal not passed on") && !ended.stderr.contains("signal passed on"));
+    assert!(ended.stderr.contains("signal not forwarded") && !ended.stderr.contains("signal forwarded"));
 }
 
 #[test]

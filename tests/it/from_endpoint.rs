@@ -14,7 +14,7 @@ fn the_document_is_that_of_the_endpoint_and_sts_is_not_asked() {
     let stage = Stage::new();
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--chain-role-arn", ROLE_B]).start();
     let url = format!("http://{}/v1/credentials", run.address());
-    run.line(&["exchanged", "hop=2"]);
+    run.line(&["credentials obtained", "hop=2"]);
     let answer = get(run.address(), "/v1/credentials", &[]);
     for process in [
         process(&[&url]),
@@ -43,7 +43,7 @@ fn a_refusal_is_final_at_once() {
     let token_file = stage.path("authorization");
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--auth-token-file"]).arg(&token_file).start();
     let url = format!("http://{}/v1/credentials", run.address());
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     process(&[&url]).end().failed(4, &[&url, "401", "--auth-token-file"]);
     let with_token = |arguments: &[&str]| process(arguments).env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token_file);
     with_token(&[&url]).end().succeeded();

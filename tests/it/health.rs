@@ -19,7 +19,7 @@ fn readiness_means_credentials() {
     health(&[]).failed(1, &["not ready", "default"]);
 
     stage.sts.clear_faults();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     health(&[]).succeeded();
     health(&["--profile", "default"]).succeeded();
     assert_eq!(health(&["--profile", "other"]).code, Some(1));
@@ -56,7 +56,7 @@ fn metrics_tell_of_exchanges_expiries_and_answers() {
     stage.fault(Fault::throttle());
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).start();
     let (address, admin) = (run.address(), run.admin_address());
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     assert_eq!(get(address, "/v1/credentials", &[]).status, 200);
     assert_eq!(get(address, "/v1/credentials/other", &[]).status, 404);
     assert_eq!(get(address, "/metrics", &[]).status, 404, "not where credentials are");

@@ -10,7 +10,7 @@ fn start(stage: &Stage) -> (Running, SocketAddr) {
     let run = stage.credvend(&["run", "--listen", "none", "--imds-listen", "127.0.0.1:0"]).start();
     let line = run.line(&["listening as instance metadata service"]);
     let address = line.split("url=http://").nth(1).expect("a URL").trim().parse().expect("an address");
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     (run, address)
 }
 

@@ -37,7 +37,7 @@ const RUN: &[&str] = &["run", "--listen", "127.0.0.1:0"];
 
 fn started(credvend: Credvend) -> Running {
     let run = credvend.start();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     run
 }
 
@@ -269,7 +269,7 @@ fn drain() {
         |_, credvend| {
             let mut run = started(credvend);
             run.signal(crate::support::Signal::TERM);
-            run.line(&["ending", "drain=3600s"]);
+            run.line(&["shutting down", "drain=3600s"]);
             assert!(run.is_running());
         },
     );
@@ -283,7 +283,7 @@ fn log_format_and_log_level() {
         |_| "json".into(),
         |_, credvend| {
             let ended: Ended = credvend.env("CREDVEND_LOG", "info").end().succeeded();
-            assert!(ended.stderr.starts_with('{') && ended.stderr.contains("exchanged"));
+            assert!(ended.stderr.starts_with('{') && ended.stderr.contains("credentials obtained"));
         },
     );
     both(
@@ -291,7 +291,7 @@ fn log_format_and_log_level() {
         ("--log-level", "CREDVEND_LOG"),
         |_| "info".into(),
         |_, credvend| {
-            assert!(credvend.end().succeeded().stderr.contains("exchanged"));
+            assert!(credvend.end().succeeded().stderr.contains("credentials obtained"));
         },
     );
 }

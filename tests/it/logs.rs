@@ -15,7 +15,7 @@ fn json_lines_carry_one_exchange_each() {
     let requests = stage.sts.requests();
     assert_eq!(lines[0]["message"], "exchange failed");
     for (line, (hop, attempt)) in lines[1..].iter().zip([(1, 2), (2, 1)]) {
-        assert_eq!((&line["message"], &line["level"]), (&"exchanged".into(), &"INFO".into()));
+        assert_eq!((&line["message"], &line["level"]), (&"credentials obtained".into(), &"INFO".into()));
         assert_eq!((&line["hop"], &line["attempt"]), (&hop.into(), &attempt.into()));
         assert_eq!(line["profile"], "default");
         assert_eq!(line["request_id"], requests[usize::try_from(hop).expect("small")].request_id.as_str());

@@ -16,7 +16,7 @@ fn a_shared_beginning_is_called_once() {
     let stage = Stage::new();
     let run = stage.with_config(&["run", "--listen", "127.0.0.1:0", "--all-profiles"], CROSS_ACCOUNT).start();
     let address = run.address();
-    run.lines(&["exchanged"], 2);
+    run.lines(&["credentials obtained"], 2);
     let role = |path: &str| get(address, path, &[]).text("RoleArn");
     assert_eq!(role("/v1/credentials/account_a_role"), ROLE_A);
     assert_eq!(role("/v1/credentials/account_b_role"), ROLE_B);
@@ -24,8 +24,8 @@ fn a_shared_beginning_is_called_once() {
     let mut actions = stage.actions();
     actions.sort();
     assert_eq!(actions, ["AssumeRole", "AssumeRoleWithWebIdentity"]);
-    run.line(&["exchanged", "profile=account_b_role,account_a_role", "hop=1"]);
-    run.line(&["exchanged", "profile=account_b_role ", "hop=2"]);
+    run.line(&["credentials obtained", "profile=account_b_role,account_a_role", "hop=1"]);
+    run.line(&["credentials obtained", "profile=account_b_role ", "hop=2"]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn credentials_are_renewed_at_half_of_their_life() {
     stage.sts.set_lifetime(Some(Duration::from_secs(20)));
     let begun = Instant::now();
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--chain-role-arn", ROLE_B]).start();
-    run.lines(&["exchanged", "hop=2"], 2);
+    run.lines(&["credentials obtained", "hop=2"], 2);
     let waited = begun.elapsed();
     assert!(waited >= Duration::from_secs(10), "{waited:?}");
     assert_eq!(get(run.address(), "/v1/credentials", &[]).status, 200);
@@ -22,7 +22,7 @@ fn a_failed_refresh_is_no_failure_to_serve() {
     let stage = Stage::new();
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
     let address = run.address();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     let held = get(address, "/v1/credentials", &[]).body;
     stage.fault(Fault::new(FaultKind::Reset).forever());
     run.signal(crate::support::Signal::HUP);
@@ -30,7 +30,7 @@ fn a_failed_refresh_is_no_failure_to_serve() {
     assert_eq!(get(address, "/v1/credentials", &[]).body, held);
     assert_eq!(get(address, "/readyz", &[]).status, 200);
     stage.sts.clear_faults();
-    run.lines(&["exchanged"], 2);
+    run.lines(&["credentials obtained"], 2);
     let until = Instant::now() + DEADLINE;
     while get(address, "/v1/credentials", &[]).body == held {
         assert!(Instant::now() < until);
@@ -43,7 +43,7 @@ fn credentials_about_to_expire_are_not_served() {
     stage.sts.set_lifetime(Some(Duration::from_secs(17)));
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
     let address = run.address();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     stage.fault(Fault::new(FaultKind::Reset).forever());
     // Two seconds of serving, then 15 s before the expiry nothing until STS answers again.
     let until = Instant::now() + Duration::from_secs(12);
@@ -55,7 +55,7 @@ fn credentials_about_to_expire_are_not_served() {
     run.line(&["exchange failed"]);
     stage.sts.set_lifetime(None);
     stage.sts.clear_faults();
-    run.lines(&["exchanged"], 2);
+    run.lines(&["credentials obtained"], 2);
     assert_eq!(get(address, "/v1/credentials", &[]).status, 200);
 }
 
@@ -73,5 +73,5 @@ fn the_first_retry_follows_within_two_seconds() {
         .parse()
         .expect("a number");
     assert!((1.0..=2.0).contains(&pause), "{failed}");
-    run.line(&["exchanged", "attempt=2"]);
+    run.line(&["credentials obtained", "attempt=2"]);
 }

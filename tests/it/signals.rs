@@ -9,7 +9,7 @@ fn sigterm_and_sigint_end_run_with_success() {
     for signal in [Signal::TERM, Signal::INT] {
         let stage = Stage::new();
         let run = stage.credvend(RUN).start();
-        run.line(&["exchanged"]);
+        run.line(&["credentials obtained"]);
         run.signal(signal);
         run.wait().succeeded();
     }
@@ -29,9 +29,9 @@ fn while_draining_credentials_are_served_and_a_second_signal_ends_at_once() {
     let stage = Stage::new();
     let mut run = stage.credvend(RUN).env("CREDVEND_DRAIN", "10m").start();
     let address = run.address();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     run.signal(Signal::TERM);
-    run.line(&["ending"]);
+    run.line(&["shutting down"]);
     assert_eq!(get(address, "/v1/credentials", &[]).status, 200);
     assert!(run.is_running());
     run.signal(Signal::TERM);
@@ -65,18 +65,18 @@ fn sighup_reads_the_configuration_again_and_refreshes_now() {
     let config = |role: &str| format!("[default]\nrole_arn = {role}\nweb_identity_token_file = TOKEN\n");
     let run = stage.with_config(RUN, &config(ROLE_A)).start();
     let address = run.address();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     let first = get(address, "/v1/credentials", &[]).text("AccessKeyId");
 
     run.signal(Signal::HUP);
-    run.lines(&["exchanged", ROLE_A], 2);
+    run.lines(&["credentials obtained", ROLE_A], 2);
     let second = get(address, "/v1/credentials", &[]).text("AccessKeyId");
     assert_ne!(second, first);
 
     // A broken one changes nothing.
     stage.write("config", "[default\nrole_arn");
     run.signal(Signal::HUP);
-    run.line(&["configuration not usable", "line 1"]);
+    run.line(&["configuration not reloaded", "line 1"]);
     assert_eq!(get(address, "/v1/credentials", &[]).text("AccessKeyId"), second);
 
     let token = stage.tokens.token_file();
@@ -85,7 +85,7 @@ fn sighup_reads_the_configuration_again_and_refreshes_now() {
         token.display()
     ));
     run.signal(Signal::HUP);
-    run.line(&["exchanged", ROLE_B]);
+    run.line(&["credentials obtained", ROLE_B]);
     let until = std::time::Instant::now() + crate::support::DEADLINE;
     while get(address, "/v1/credentials", &[]).text("RoleArn") != ROLE_B {
         assert!(std::time::Instant::now() < until);
@@ -97,7 +97,7 @@ fn an_end_takes_no_longer_than_it_must() {
     let stage = Stage::new();
     let run = stage.credvend(RUN).start();
     let address = run.address();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     // An idle connection holds nothing up.
     let _idle = std::net::TcpStream::connect(address).expect("connected");
     let begun = std::time::Instant::now();

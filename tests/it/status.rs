@@ -13,7 +13,7 @@ fn a_table_for_people_and_json_for_scripts() {
     let arguments = ["run", "--listen", "127.0.0.1:0", "--all-profiles"];
     let run = stage.with_config(&arguments, crate::profiles::CROSS_ACCOUNT).start();
     let address = run.address();
-    run.lines(&["exchanged"], 2);
+    run.lines(&["credentials obtained"], 2);
     let text = status(address, &[]).succeeded().stdout;
     let lines: Vec<_> = text.lines().collect();
     assert!(lines[0].starts_with("PROFILE") && lines.len() == 3, "{text}");
@@ -39,14 +39,14 @@ fn the_last_error_is_shown_and_goes_with_the_next_success() {
     let stage = Stage::new();
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
     let address = run.address();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     stage.fault(Fault::error("AccessDenied", 403, "Not authorized to perform sts:AssumeRoleWithWebIdentity").forever());
     run.signal(Signal::HUP);
     run.line(&["exchange failed"]);
     let text = status(address, &[]).succeeded().stdout;
     assert!(text.contains("ready, refresh failing") && text.contains("AccessDenied"), "{text}");
     stage.sts.clear_faults();
-    run.lines(&["exchanged"], 2);
+    run.lines(&["credentials obtained"], 2);
     assert!(!status(address, &[]).succeeded().stdout.contains("AccessDenied"));
 }
 
@@ -64,7 +64,7 @@ fn it_needs_the_token_where_one_is_set_and_shows_what_that_opens() {
         .env("CREDVEND_CREDENTIALS_FILE", stage.path("credentials"))
         .start();
     let admin = run.admin_address();
-    run.lines(&["exchanged"], 2);
+    run.lines(&["credentials obtained"], 2);
     assert_eq!(get(admin, "/v1/status", &[]).status, 401);
     let header = format!("Authorization: {}", stage.read("tokens-of-profiles/account_a_role"));
     let shown = get(admin, "/v1/status", &[&header]);

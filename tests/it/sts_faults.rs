@@ -78,10 +78,10 @@ fn an_expired_token_is_read_again_whatever_the_code_s_suffix() {
 fn what_sts_cannot_do_now_is_told_apart_from_what_it_does_not_know() {
     std::thread::scope(|scope| {
         for (code, status, mend) in [
-            ("RequestLimitExceeded", 400, "STS limits the account's calls"),
-            ("SomethingNew", 429, "STS limits the account's calls"),
-            ("ServiceUnavailable", 503, "STS itself failed"),
-            ("SomethingNew", 502, "STS itself failed"),
+            ("RequestLimitExceeded", 400, "STS is throttling the requests of this account"),
+            ("SomethingNew", 429, "STS is throttling the requests of this account"),
+            ("ServiceUnavailable", 503, "STS had an internal error"),
+            ("SomethingNew", 502, "STS had an internal error"),
         ] {
             scope.spawn(move || {
                 let stage = Stage::new();
@@ -116,7 +116,7 @@ fn what_is_not_from_sts_does_not_tell_its_time() {
     run.line(&["exchange failed"]);
     stage.sts.set_clock_shift(0);
     // At once, and not only after the clock has been doubted.
-    let line = run.line(&["exchanged"]);
+    let line = run.line(&["credentials obtained"]);
     assert!(line.contains("attempt=2"), "{line}");
 }
 
@@ -132,7 +132,7 @@ fn a_wrong_clock_of_sts_or_of_this_node_does_not_matter() {
         });
         let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--chain-role-arn", ROLE_B]).start();
         let address = run.address();
-        run.line(&["exchanged", "hop=2"]);
+        run.line(&["credentials obtained", "hop=2"]);
         assert_eq!(crate::support::get(address, "/v1/credentials", &[]).status, 200, "{seconds}");
     }
 }
@@ -140,7 +140,12 @@ fn a_wrong_clock_of_sts_or_of_this_node_does_not_matter() {
 #[test]
 fn every_final_refusal_exits_4_and_says_what_to_do() {
     for (code, status, message, mend) in [
-        ("InvalidIdentityToken", 400, "No OpenIDConnect provider found in your account for https://x", "OIDC provider"),
+        (
+            "InvalidIdentityToken",
+            400,
+            "No OpenIDConnect provider found in your account for https://x",
+            "identity provider",
+        ),
         ("InvalidIdentityToken", 400, "Incorrect token audience", "audience"),
         ("IDPRejectedClaim", 403, "rejected", "identity provider"),
         ("MalformedPolicyDocument", 400, "Syntax errors in policy.", "session policy"),
@@ -180,8 +185,8 @@ fn an_attempt_that_hangs_ends_after_ten_seconds_and_the_next_succeeds() {
     let stage = Stage::new();
     stage.fault(Fault::new(FaultKind::Hang));
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
-    run.line(&["exchange failed", "no answer within 10 s", "attempt=1"]);
-    run.line(&["exchanged", "attempt=2"]);
+    run.line(&["exchange failed", "no response within 10 s", "attempt=1"]);
+    run.line(&["credentials obtained", "attempt=2"]);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn an_interrupt_from_the_terminal_reaches_the_program_once() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(9), "{text}");
     assert_eq!(text.matches("\ninterrupted").count() + text.matches("^Cinterrupted").count(), 1, "{text}");
-    assert!(text.contains("signal not passed on") && !text.contains("signal passed on"), "{text}");
+    assert!(text.contains("signal not forwarded") && !text.contains("signal forwarded"), "{text}");
 }
 
 #[test]

@@ -12,10 +12,10 @@ fn claims() -> Claims {
 fn the_token_is_read_again_at_every_exchange() {
     let stage = Stage::new();
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     let renewed = stage.renew_token(&Claims { pod_name: "checkout-renewed".into(), ..claims() });
     run.signal(Signal::HUP);
-    run.lines(&["exchanged"], 2);
+    run.lines(&["credentials obtained"], 2);
     let last = stage.sts.requests().pop().expect("a request");
     assert_eq!(last.parameters["WebIdentityToken"], renewed);
     assert_eq!(last.parameters["RoleSessionName"], "shop-checkout-renewed");
@@ -68,7 +68,7 @@ fn run_outlives_a_token_that_is_missing_and_one_that_expired() {
     run.line(&["exchange failed", "late-token", "expired at"]);
     assert_eq!(stage.actions(), [""; 0]);
     std::fs::write(&path, stage.sts.mint(&claims())).expect("written");
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     assert_eq!(get(address, "/v1/credentials", &[]).text("RoleArn"), ROLE_A);
 }
 

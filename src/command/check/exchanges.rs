@@ -2,26 +2,27 @@
 
 use std::sync::Arc;
 
-use super::{
-    Examiner,
-    report::{Check, ProfileReport},
-    sts::insert_clock,
-};
 use crate::{
-    chain::{Chain, link::Link},
+    advice::diagnosis::{self, RefusalContext, span},
+    chain::{error::ProviderError, hop_provider::HopProvider},
     command::{
         Exit,
-        oneshot::{GaveUp, Patience, ask_within},
+        check::{
+            Examiner,
+            reachability::insert_clock,
+            report::{Check, ProfileReport},
+        },
+        oneshot::{OneShotError, RetryPolicy, ask_within},
     },
-    diagnosis::{self, Situation, span},
-    provider::{HopName, Lease, ProviderError},
+    lease::Lease,
+    plan::{ChainPlan, HopName},
     sts::{CallerIdentity, StsError},
     token::Claims,
 };
 
 /// What fails so often in a row is worth a line; a person waits for it. What STS says of an expired token is worth one at
 /// once: it is examined here.
-const PATIENCE: Patience = Patience { attempts: 3, expired_tokens: 1 };
+const PATIENCE: RetryPolicy = RetryPolicy { attempts: 3, expired_tokens: 1 };
 
 /// Of the space for policies and tags; beyond, a longer pod name may be too much.
 const MUCH_SPACE: u32 = 80;
@@ -29,7 +30,7 @@ const MUCH_SPACE: u32 = 80;
 const IDENTITY: &str = "identity";
 
 /// The names of the checks from a hop's on.
-pub(super) fn names_from(chain: &Chain, number: usize) -> Vec<String> {
+pub(super) fn names_from(chain: &ChainPlan, number: usize) -> Vec<String> {
     let hops = (number..=chain.hops.len() + 1).map(name_of);
     hops.chain([IDENTITY.to_owned()]).collect()
 }
@@ -42,16 +43,16 @@ impl Examiner<'_> {
     /// Makes the exchanges in order, up to the first that fails.
     pub(super) async fn exchanges(
         &self,
-        chain: &Chain,
-        last: &Arc<Link>,
+        chain: &ChainPlan,
+        last: &Arc<HopProvider>,
         claims: Option<&Claims>,
         report: &mut ProfileReport,
     ) {
         let mut clock_is_told = false;
         let mut lease = None;
         for hop in chain.hop_names() {
-            let link = last.ancestor(hop.number);
-            let asked = ask_within(&*link, &**self.app.clock(), self.left(), PATIENCE).await;
+            let provider = last.ancestor(hop.number);
+            let asked = ask_within(&*provider, &**self.app.clock(), self.left(), PATIENCE).await;
             if !clock_is_told && let Some(clock) = self.clock() {
                 clock_is_told = true;
                 insert_clock(&mut report.checks, Some(clock));
@@ -73,7 +74,7 @@ impl Examiner<'_> {
         }
     }
 
-    fn exchanged(&self, chain: &Chain, hop: &HopName, lease: &Lease) -> Check {
+    fn exchanged(&self, chain: &ChainPlan, hop: &HopName, lease: &Lease) -> Check {
         let name = name_of(hop.number);
         let expiry = lease.credentials.expiry().map(|expiry| {
             let left = lease.window.remaining(self.app.clock().now());
@@ -91,30 +92,34 @@ impl Examiner<'_> {
         let message = format!("{role_arn}: {action} as {}: {}", lease.session_name.as_str(), parts.join(", "));
         match receipt.packed_policy_size {
             Some(size) if size >= MUCH_SPACE => {
-                let mend =
+                let help =
                     "shorten the session policy or pass fewer session tags, before a longer name makes it too much";
-                Check::warn(name, message).mend(mend)
+                Check::warn(name, message).help(help)
             }
             _ => Check::ok(name, message),
         }
     }
 
-    fn not_exchanged(&self, chain: &Chain, hop: &HopName, claims: Option<&Claims>, gave_up: GaveUp) -> Check {
+    fn not_exchanged(&self, chain: &ChainPlan, hop: &HopName, claims: Option<&Claims>, gave_up: OneShotError) -> Check {
         match gave_up {
-            GaveUp::Refused(error) | GaveUp::Late(Some(error)) => self.refused(chain, hop, claims, &error),
-            GaveUp::Late(None) => self.too_late(name_of(hop.number), &format!("{hop}: ")),
+            OneShotError::Refused(error) | OneShotError::Late(Some(error)) => self.refused(chain, hop, claims, &error),
+            OneShotError::Late(None) => self.too_late(name_of(hop.number), &format!("{hop}: ")),
         }
     }
 
-    fn refused(&self, chain: &Chain, hop: &HopName, claims: Option<&Claims>, error: &ProviderError) -> Check {
+    fn refused(&self, chain: &ChainPlan, hop: &HopName, claims: Option<&Claims>, error: &ProviderError) -> Check {
         let exit = Exit::of(error);
         let Some((hop, sts_error)) = error.at_sts() else {
-            return Check::fail(exit, name_of(hop.number), error.message()).mend(error.mend());
+            return Check::fail(exit, name_of(hop.number), error.message()).help(error.help());
         };
-        let situation =
-            Situation { chain, hop, claims, clock_difference: self.app.sts_clock().difference(self.app.clock().now()) };
+        let context = RefusalContext {
+            chain,
+            hop,
+            claims,
+            clock_difference: self.app.sts_clock().difference(self.app.clock().now()),
+        };
         let diagnosis = match sts_error {
-            StsError::Refused(refusal) => diagnosis::diagnose(refusal, situation),
+            StsError::Refused(refusal) => diagnosis::diagnose(refusal, context),
             StsError::NotReached { .. } | StsError::NotAnAnswer { .. } => None,
         };
         let where_ = hop.role_arn.as_ref().map(|role_arn| format!("{role_arn}: ")).unwrap_or_default();
@@ -122,19 +127,19 @@ impl Examiner<'_> {
         match diagnosis {
             Some(diagnosis) => Check::fail(exit, name, format!("{where_}{}", diagnosis.cause))
                 .answered(sts_error.to_string())
-                .mends(diagnosis.mend),
-            None => Check::fail(exit, name, format!("{where_}{sts_error}")).mend(error.mend()),
+                .help_steps(diagnosis.help),
+            None => Check::fail(exit, name, format!("{where_}{sts_error}")).help(error.help()),
         }
     }
 
     /// Asks whose the vended credentials are.
-    async fn identity(&self, chain: &Chain, lease: &Lease) -> Check {
+    async fn identity(&self, chain: &ChainPlan, lease: &Lease) -> Check {
         let Some((role_arn, session)) = chain.role_arn().zip(chain.session(chain.hops.len() + 1)) else {
             return Check::ok(IDENTITY, "the chain assumes no role");
         };
-        let client = match self.app.client(self.identity, session.ca_bundle.as_deref()) {
+        let client = match self.app.client(&self.identity.proxies, session.ca_bundle.as_deref()) {
             Ok(client) => client,
-            Err(mistakes) => return Check::fail(Exit::Usage, IDENTITY, mistakes.to_string()),
+            Err(errors) => return Check::fail(Exit::Usage, IDENTITY, errors.to_string()),
         };
         let mut attempts = 0;
         let asked = self.in_time(async {
@@ -156,21 +161,21 @@ impl Examiner<'_> {
             Some(Ok(identity)) => confirmed(&identity, role_arn),
             Some(Err(error)) => {
                 let error = ProviderError::at(of_last(chain), error);
-                let mend = "the credentials were given, but whose they are cannot be confirmed: where a VPC endpoint's \
+                let help = "the credentials were given, but whose they are cannot be confirmed: where a VPC endpoint's \
                             policy stands between, let it allow sts:GetCallerIdentity";
-                Check::fail(Exit::of(&error), IDENTITY, format!("GetCallerIdentity: {}", error.message())).mend(mend)
+                Check::fail(Exit::of(&error), IDENTITY, format!("GetCallerIdentity: {}", error.message())).help(help)
             }
         }
     }
 
     fn too_late(&self, name: String, of: &str) -> Check {
         let timeout = humantime::format_duration(self.timeout);
-        let mend = "check the network, or allow more with --timeout";
-        Check::fail(Exit::Unavailable, name, format!("{of}no answer before {timeout} were over")).mend(mend)
+        let help = "check the network, or allow more with --timeout";
+        Check::fail(Exit::Unavailable, name, format!("{of}no answer before {timeout} were over")).help(help)
     }
 }
 
-fn of_last(chain: &Chain) -> HopName {
+fn of_last(chain: &ChainPlan) -> HopName {
     HopName { number: chain.hops.len() + 1, role_arn: chain.role_arn().cloned() }
 }
 
@@ -183,6 +188,6 @@ fn confirmed(identity: &CallerIdentity, role_arn: &crate::arn::RoleArn) -> Check
     if identity.arn.starts_with(&of_role) {
         return Check::ok(IDENTITY, message);
     }
-    let mend = "see what answers at AWS_ENDPOINT_URL_STS: it gave credentials for one role and knows them as another's";
-    Check::fail(Exit::Refused, IDENTITY, format!("{message}, which is no session of {role_arn}")).mend(mend)
+    let help = "see what answers at AWS_ENDPOINT_URL_STS: it gave credentials for one role and knows them as another's";
+    Check::fail(Exit::Refused, IDENTITY, format!("{message}, which is no session of {role_arn}")).help(help)
 }

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::{
     arn::SessionDuration,
-    chain::{Chain, SessionPlan},
-    command::{Exit, Failed},
+    command::{CommandError, Exit},
+    plan::{ChainPlan, SessionPlan},
     token::Claims,
 };
 
@@ -34,7 +34,7 @@ pub(super) struct Check {
     /// What STS said, where it was it that refused.
     answer: Option<String>,
     /// What to do, in steps.
-    mend: Vec<String>,
+    help: Vec<String>,
 }
 
 /// How it went.
@@ -79,7 +79,7 @@ impl Check {
     }
 
     fn new(outcome: Outcome, name: String, message: String) -> Self {
-        Self { name, outcome, message, answer: None, mend: Vec::new() }
+        Self { name, outcome, message, answer: None, help: Vec::new() }
     }
 
     /// Adds what STS said.
@@ -88,14 +88,14 @@ impl Check {
     }
 
     /// Adds what to do.
-    pub(super) fn mend(mut self, step: impl Into<String>) -> Self {
-        self.mend.push(step.into());
+    pub(super) fn help(mut self, step: impl Into<String>) -> Self {
+        self.help.push(step.into());
         self
     }
 
     /// Adds what to do, in steps.
-    pub(super) fn mends(mut self, steps: Vec<String>) -> Self {
-        self.mend.extend(steps);
+    pub(super) fn help_steps(mut self, steps: Vec<String>) -> Self {
+        self.help.extend(steps);
         self
     }
 
@@ -119,7 +119,7 @@ impl Outcome {
 
 impl Hop {
     /// A chain's hops; the token's claims name the session where nobody else does.
-    pub(super) fn all(chain: &Chain, claims: Option<&Claims>) -> Vec<Self> {
+    pub(super) fn all(chain: &ChainPlan, claims: Option<&Claims>) -> Vec<Self> {
         let mut base = Self::of(chain.base.kind(), chain.session(1));
         if let Some(hop) = chain.base.web_identity() {
             base.web_identity_token_file = Some(hop.token_file.path().display().to_string());
@@ -191,7 +191,7 @@ impl Report {
                 if let Some(answer) = &check.answer {
                     line("", "", answer);
                 }
-                for step in &check.mend {
+                for step in &check.help {
                     line("", "", &format!("-> {step}"));
                 }
             }
@@ -203,7 +203,7 @@ impl Report {
     }
 
     /// Success where nothing failed, else what failed first.
-    pub(super) fn outcome(&self) -> Result<(), Failed> {
+    pub(super) fn outcome(&self) -> Result<(), CommandError> {
         let Some((profile, (exit, check))) =
             self.profiles.iter().find_map(|profile| Some((profile, profile.first_failure()?)))
         else {
@@ -211,15 +211,15 @@ impl Report {
         };
         let checks = || self.profiles.iter().flat_map(|profile| &profile.checks);
         let failed = checks().filter(|check| matches!(check.outcome, Outcome::Fail(_))).count();
-        let Check { name, mend, .. } = check;
+        let Check { name, help, .. } = check;
         let message = check.whole_message();
-        let mend = mend.first().map(|mend| format!("; {mend}")).unwrap_or_default();
+        let help = help.first().map(|help| format!("; {help}")).unwrap_or_default();
         let line = format!(
-            "{failed} of {} checks failed: profile {}: {name}: {message}{mend}",
+            "{failed} of {} checks failed: profile {}: {name}: {message}{help}",
             checks().count(),
             profile.name
         );
-        Err(Failed::new(exit, visible(&line)))
+        Err(CommandError::new(exit, visible(&line)))
     }
 }
 
@@ -241,13 +241,13 @@ struct WireCheck<'a> {
     result: &'static str,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    mend: Option<String>,
+    help: Option<String>,
 }
 
 impl<'a> WireCheck<'a> {
     fn of(check: &'a Check) -> Self {
-        let mend = (!check.mend.is_empty()).then(|| check.mend.join("; "));
-        Self { name: &check.name, result: check.outcome.as_str(), message: check.whole_message(), mend }
+        let help = (!check.help.is_empty()).then(|| check.help.join("; "));
+        Self { name: &check.name, result: check.outcome.as_str(), message: check.whole_message(), help }
     }
 }
 

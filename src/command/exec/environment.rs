@@ -6,10 +6,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::{
-    arn::Region,
-    config::{env::Environment, shadowing::files_that_shadow},
-};
+use crate::{arn::Region, config::shadowing::files_that_shadow, settings::environment::Environment};
 
 /// Whatever some SDK reads before, or together with, the endpoint.
 const MISLEADING: [&str; 14] = [

@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 use hyper::{StatusCode, header::HeaderValue};
 use serde::Deserialize;
 
-use super::{Exit, Failed};
+use super::{CommandError, Exit};
 use crate::{
-    chain::base::container, clock::Clock, config::container::ContainerEndpoint, credentials::Credentials, loopback,
-    scrubber::Scrubber,
+    chain::base::container, clock::Clock, config::endpoint_client::ContainerEndpoint, credentials::Credentials,
+    http::loopback, scrubber::Scrubber,
 };
 
 /// How long until the next attempt.
@@ -30,7 +30,7 @@ enum Attempt {
     Credentials(Credentials),
     /// Worth another, with why this one was none.
     NotYet(String),
-    Failed(Failed),
+    CommandError(CommandError),
 }
 
 /// Asks until there are credentials, a refusal, or no time left.
@@ -38,13 +38,13 @@ pub(super) async fn ask(
     endpoint: &ContainerEndpoint,
     clock: &dyn Clock,
     timeout: Duration,
-) -> Result<Credentials, Failed> {
+) -> Result<Credentials, CommandError> {
     let mut last = String::from("no answer");
     let asking = async {
         loop {
             match attempt(endpoint, clock).await {
                 Attempt::Credentials(credentials) => return Ok(credentials),
-                Attempt::Failed(failed) => return Err(failed),
+                Attempt::CommandError(failed) => return Err(failed),
                 Attempt::NotYet(why) => last = why,
             }
             clock.sleep(PAUSE).await;
@@ -59,7 +59,7 @@ pub(super) async fn ask(
             "gave up after {}: {endpoint}: {last}; is credvend run listening there?",
             humantime::format_duration(timeout)
         );
-        Err(Failed::new(Exit::Unavailable, line))
+        Err(CommandError::new(Exit::Unavailable, line))
     })
 }
 
@@ -71,7 +71,7 @@ async fn attempt(endpoint: &ContainerEndpoint, clock: &dyn Clock) -> Attempt {
     };
     let token = token.as_deref().map(String::as_str);
     if token.is_some_and(|token| HeaderValue::from_str(token).is_err()) {
-        return Attempt::Failed(Failed::new(Exit::Refused, endpoint.authorization.not_a_token()));
+        return Attempt::CommandError(CommandError::new(Exit::Refused, endpoint.authorization.not_a_token()));
     }
     let scrubber = Scrubber::new(token);
     let answer = tokio::select! {
@@ -94,12 +94,12 @@ async fn attempt(endpoint: &ContainerEndpoint, clock: &dyn Clock) -> Attempt {
     let message = message.unwrap_or_else(|_| "no container credentials endpoint".to_owned());
     let message = scrubber.clean_to(200, &message);
     let why = format!("{} ({message})", status.as_u16());
-    let mend = match status {
+    let help = match status {
         StatusCode::UNAUTHORIZED => "mount the token that credvend run writes with --auth-token-file",
         StatusCode::FORBIDDEN => "call it by its own address, such as 127.0.0.1",
         StatusCode::NOT_FOUND => "check the path and --profile against what credvend run vends",
         status if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => "check the URL",
         _ => return Attempt::NotYet(why),
     };
-    Attempt::Failed(Failed::new(Exit::Refused, format!("{endpoint}: {why}; {mend}")))
+    Attempt::CommandError(CommandError::new(Exit::Refused, format!("{endpoint}: {why}; {help}")))
 }

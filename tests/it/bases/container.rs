@@ -9,7 +9,7 @@ use crate::support::{BaseServer, Credvend, Running, Stage};
 fn other(stage: &Stage) -> Running {
     let token_file = stage.path("authorization");
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--auth-token-file"]).arg(token_file).start();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     run
 }
 
@@ -30,7 +30,11 @@ fn another_credvend_is_a_base() {
     let ended = asked().env("AWS_CONTAINER_CREDENTIALS_FULL_URI", by_name);
     let ended = ended.env("HTTP_PROXY", "http://127.0.0.1:9").env("NO_PROXY", "127.0.0.1").end().succeeded();
     assert_chained(&stage, &ended);
-    assert!(ended.stderr.contains("fetched") && ended.stderr.contains("source=\"container\""), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("base credentials loaded") && ended.stderr.contains("source=\"container\""),
+        "{}",
+        ended.stderr
+    );
     let token = stage.read("authorization");
     assert!(!ended.stderr.contains(&token));
 
@@ -68,9 +72,9 @@ fn the_token_is_read_anew_at_each_fetch() {
         .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.url())
         .env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file)
         .start();
-    run.line(&["fetched"]);
+    run.line(&["base credentials loaded"]);
     stage.write("authorization", "second");
-    run.lines(&["fetched"], 2);
+    run.lines(&["base credentials loaded"], 2);
     let shown: Vec<_> =
         server.asked().iter().map(|request| request.header("authorization").map(str::to_owned)).collect();
     assert_eq!(shown[..2], [Some("first".into()), Some("second".into())]);
@@ -100,7 +104,7 @@ fn what_an_endpoint_answers_decides_about_another_attempt() {
         (503, r#"{"message":"starting"}"#, 5, "HTTP 503: starting"),
         (500, "headers: secret-of-the-request-0123456789", 5, "HTTP 500: headers: [redacted]"),
         (200, r#"{"Code":"Denied","Message":"secret-of-the-request-0123456789"}"#, 4, "Denied: [redacted]"),
-        (200, r#"{"AccessKeyId":"a"}"#, 5, "no Token"),
+        (200, r#"{"AccessKeyId":"a"}"#, 5, "Token is missing"),
     ] {
         let server = BaseServer::start(move |_, _| (status, body.to_owned()));
         let run = export(&stage, &server.url()).arg("--timeout").arg("1s");
@@ -130,7 +134,7 @@ fn an_endpoint_over_tls_is_verified_by_the_same_roots_as_sts() {
     let bundle = stage.write("ca.pem", stage.sts.ca_pem().expect("TLS"));
     // STS is no such endpoint, but only over TLS can it say so.
     let run = || export(&stage, &stage.sts.url()).arg("--timeout").arg("1s");
-    run().env("AWS_CA_BUNDLE", &bundle).end().failed(4, &["hop 1", "answered HTTP 4"]);
+    run().env("AWS_CA_BUNDLE", &bundle).end().failed(4, &["hop 1", "returned HTTP 4"]);
     run().end().failed(5, &["hop 1", "certificate"]);
     run().env("AWS_CA_BUNDLE", stage.path("absent")).end().failed(2, &["absent"]);
 }

@@ -69,7 +69,7 @@ fn what_the_service_cannot_give_is_told() {
     let old = document(&stage).replace(&date(Duration::ZERO)[..4], "2020");
     let service = BaseServer::instance_metadata(old, 0);
     export(&stage, &service.url()).end().failed(5, &["expired at 2020"]);
-    for (role, code, word) in [((404, ""), 4, "instance profile"), ((200, "../role"), 5, "named no role")] {
+    for (role, code, word) in [((404, ""), 4, "instance profile"), ((200, "../role"), 5, "no valid role name")] {
         let service = BaseServer::start(move |number, _| match number {
             number if number % 2 == 0 => (200, "token".into()),
             _ => (role.0, role.1.into()),

@@ -41,7 +41,7 @@ fn a_profile_with_a_process_alone_is_vended_as_it_is() {
     let config = format!("[default]\ncredential_process = {process}\n");
     let run = stage.with_config(&["run", "--listen", "127.0.0.1:0"], &config).start();
     let address = run.address();
-    run.line(&["fetched"]);
+    run.line(&["base credentials loaded"]);
     let answer = get(address, "/v1/credentials", &[]);
     assert_eq!((answer.status, answer.text("AccountId").as_str()), (200, "111111111111"));
     assert!(answer.text("Expiration").ends_with('Z') && answer.json().get("RoleArn").is_none());
@@ -77,8 +77,8 @@ fn bad_output_is_refused_and_never_repeated() {
     let keys = r#""AccessKeyId":"AKIA","SecretAccessKey":"hidden-key","SessionToken":"hidden-token""#;
     let print = |document: &str| format!("echo '{document}'");
     for (script, code, words) in [
-        ("echo hidden-key; exit 0".into(), 4, &["no JSON object"][..]),
-        ("true".into(), 4, &["nothing", "stdout"]),
+        ("echo hidden-key; exit 0".into(), 4, &["not a JSON object"][..]),
+        ("true".into(), 4, &["nothing was returned", "stdout"]),
         (print(&format!("{{{keys}}}")), 4, &["Version"]),
         (print(&format!(r#"{{"Version":"1",{keys}}}"#)), 4, &["base", "credential_process document"]),
         (print(&format!(r#"{{"Version":1,{keys},"Expiration":"soon"}}"#)), 4, &["Expiration"]),
@@ -104,7 +104,7 @@ fn bad_output_is_refused_and_never_repeated() {
     }
     assert_eq!(stage.sts.requests().len(), 0);
     for (command, words) in [
-        ("/absent/program --flag", ["cannot be started", "whole path"]),
+        ("/absent/program --flag", ["cannot be started", "full path"]),
         ("/dev/null", ["permission denied", "executable"]),
         ("~/bin/program", ["cannot be started", "no ~"]),
         ("'unclosed", ["credential_process", "not closed"]),
@@ -169,15 +169,15 @@ fn a_process_is_run_again_before_its_credentials_expire_and_a_failure_changes_no
     let begun = Instant::now();
     let run = stage.with_config(&["run", "--listen", "127.0.0.1:0"], &config).env("PATH", "/usr/bin:/bin").start();
     let address = run.address();
-    run.line(&["fetched"]);
+    run.line(&["base credentials loaded"]);
     let held = get(address, "/v1/credentials", &[]).body;
     stage.write("broken", "");
     run.signal(Signal::HUP);
     run.line(&["exchange failed", "exited with 1"]);
     assert_eq!(get(address, "/v1/credentials", &[]).body, held);
     std::fs::remove_file(stage.path("broken")).expect("removed");
-    run.lines(&["fetched"], 2);
+    run.lines(&["base credentials loaded"], 2);
     let second = begun.elapsed();
-    run.lines(&["fetched"], 3);
+    run.lines(&["base credentials loaded"], 3);
     assert!(begun.elapsed() - second >= Duration::from_secs(8), "{:?}", begun.elapsed() - second);
 }

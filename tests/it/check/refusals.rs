@@ -33,19 +33,13 @@ fn the_issuer_its_audience_and_its_keys() {
     fails(&stage, check(), 4, "hop 1", &words);
 
     stage.renew_token(&Claims { audience: vec![], ..claims() });
-    fails(
-        &stage,
-        check(),
-        4,
-        "hop 1",
-        &["names no audience", "audience: sts.amazonaws.com", "Missing a required claim"],
-    );
+    fails(&stage, check(), 4, "hop 1", &["has no audience", "audience: sts.amazonaws.com", "Missing a required claim"]);
 
     let token = stage.renew_token(&claims());
     let (signed, signature) = token.rsplit_once('.').expect("a JWT");
     let forged = stage.write("forged", &format!("{signed}.{}", signature.chars().rev().collect::<String>()));
     let run = check().env("AWS_WEB_IDENTITY_TOKEN_FILE", forged);
-    fails(&stage, run, 4, "hop 1", &["no valid token", &issuer, "system:serviceaccount:shop:checkout"]);
+    fails(&stage, run, 4, "hop 1", &["could not validate the token", &issuer, "system:serviceaccount:shop:checkout"]);
 
     stage.fault(Fault::new(FaultKind::InvalidIdentityTokenVerificationKey).times(3));
     let words = ["could not fetch the keys", &issuer, "/.well-known/openid-configuration", "jwks_uri"];
@@ -67,7 +61,7 @@ fn the_issuer_its_audience_and_its_keys() {
     stage.fault(Fault::error("IDPRejectedClaim", 403, "revoked"));
     fails(&stage, check(), 4, "hop 1", &["rejected the token's claims", &issuer, "service account"]);
     stage.fault(Fault::new(FaultKind::IdpCommunicationError).times(3));
-    fails(&stage, check(), 5, "hop 1", &["could not talk to", &issuer]);
+    fails(&stage, check(), 5, "hop 1", &["could not reach", &issuer]);
 
     stage
         .sts
@@ -101,7 +95,7 @@ fn a_subject_that_is_not_trusted() {
         &format!(r#""{host}:sub":"system:serviceaccount:shop:other""#),
         &format!(r#"{{"Federated":"arn:aws:iam::111111111111:oidc-provider/{host}"}}"#),
         "aws iam get-role --role-name account-a-role",
-        "or there is no such role",
+        "or the role does not exist",
     ];
     let ended = fails(&stage, stage.credvend(&["check"]), 4, "hop 1", &words);
     assert!(ended.last_line().contains(r#""Action":"sts:AssumeRoleWithWebIdentity""#), "{ended:?}");
@@ -143,7 +137,7 @@ fn a_caller_that_is_not_trusted() {
     };
     let demanding = trust_with(json!("sts:AssumeRole"), json!({"StringEquals": {"sts:ExternalId": "right"}}));
     stage.sts.edit_role(ROLE_B, |role| role.trust = demanding).expect("edited");
-    let words = ["with the external ID wrong that is sent", r#""sts:ExternalId":"wrong""#];
+    let words = ["with the external ID wrong", r#""sts:ExternalId":"wrong""#];
     fails(&stage, check(&["--external-id", "wrong"]), 4, "hop 2", &words);
     end(&stage, check(&["--external-id", "right"])).succeeded();
 }
@@ -152,8 +146,12 @@ fn a_caller_that_is_not_trusted() {
 fn tags_and_source_identity_that_are_not_allowed() {
     let stage = Stage::new();
     let check = |more: &[&str]| stage.credvend(&[&["check", "--chain-role-arn", ROLE_B], more].concat());
-    let words =
-        ["session tags are passed (team, pod)", r#"["sts:AssumeRole","sts:TagSession"]"#, ROLE_A, "pass no tags"];
+    let words = [
+        "passes session tags (team, pod)",
+        r#"["sts:AssumeRole","sts:TagSession"]"#,
+        ROLE_A,
+        "remove the session tags",
+    ];
     fails(&stage, check(&["--session-tag", "team=a", "--session-tag", "pod"]), 4, "hop 2", &words);
     let words = ["source identity", r#"["sts:AssumeRole","sts:SetSourceIdentity"]"#, ROLE_A];
     fails(&stage, check(&["--source-identity", "ops"]), 4, "hop 2", &words);
@@ -163,13 +161,13 @@ fn tags_and_source_identity_that_are_not_allowed() {
 fn policies_durations_and_other_parameters() {
     let stage = Stage::new();
     let check = |more: &[&str]| stage.credvend(&[&["check"], more].concat());
-    let words = ["session policy that is passed", "--policy", "Syntax errors"];
+    let words = ["session policy is not a valid IAM policy", "--policy", "Syntax errors"];
     fails(&stage, check(&["--policy", r#"{"Version":"2012-10-17"}"#]), 4, "hop 1", &words);
 
     let tags: Vec<String> = (0..17).map(|number| format!("--session-tag=k{number}={}", "v".repeat(256))).collect();
     let mut arguments = vec!["--chain-role-arn", ROLE_B];
     arguments.extend(tags.iter().map(String::as_str));
-    fails(&stage, check(&arguments), 4, "hop 2", &["more space", "--session-tag", "PackedPolicyTooLarge"]);
+    fails(&stage, check(&arguments), 4, "hop 2", &["exceed the size limit", "--session-tag", "PackedPolicyTooLarge"]);
     // Nearly too much is worth a word before it is too much.
     stage
         .sts
@@ -182,18 +180,18 @@ fn policies_durations_and_other_parameters() {
     assert!(ended.stdout.contains("  warn  hop 2") && ended.stdout.contains("% of their space"), "{}", ended.stdout);
 
     let words = [
-        "7200 s were asked for",
+        "requested duration of 7200 s",
         "--duration",
         "aws iam update-role --role-name account-a-role --max-session-duration 7200",
     ];
     fails(&stage, check(&["--duration", "2h"]), 4, "hop 1", &words);
     let chained = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.";
     for (message, words) in [
-        (chained, ["1 h (3600 s) at most", "--duration"]),
-        ("Request ARN is invalid", ["no role's ARN of its partition", "aws iam get-role"]),
+        (chained, ["limit for role chaining, which is 1 h (3600 s)", "--duration"]),
+        ("Request ARN is invalid", ["as a role ARN of its partition", "aws iam get-role"]),
         (
             "1 validation error detected: Value 'a:b' at 'roleSessionName' failed",
-            ["one of the call's parameters", "--role-session-name"],
+            ["one of the request parameters", "--role-session-name"],
         ),
     ] {
         stage.fault(Fault::error("ValidationError", 400, message));
@@ -205,12 +203,12 @@ fn policies_durations_and_other_parameters() {
         "STS is not activated in this region for account:111111111111.",
     ));
     let words =
-        ["account 111111111111 has not activated STS in the region eu-central-1", "set AWS_REGION", "enable-region"];
+        ["STS is not activated in the region eu-central-1 for account 111111111111", "set AWS_REGION", "enable-region"];
     fails(&stage, check(&[]), 4, "hop 1", &words);
     stage.fault(Fault::throttle().times(3));
-    fails(&stage, check(&[]), 5, "hop 1", &["more calls to STS than its quota", "111111111111"]);
+    fails(&stage, check(&[]), 5, "hop 1", &["exceeds its request quota for STS", "111111111111"]);
     stage.fault(Fault::server_error(503).times(3));
-    fails(&stage, check(&[]), 5, "hop 1", &["itself failed", "Health Dashboard", "ServiceUnavailable"]);
+    fails(&stage, check(&[]), 5, "hop 1", &["had an internal error", "Health Dashboard", "ServiceUnavailable"]);
     stage.fault(Fault::error("SomethingNew", 400, "nobody knows"));
     fails(&stage, check(&[]), 4, "hop 1", &["SomethingNew", ROLE_A, "API reference"]);
 }
@@ -238,7 +236,7 @@ fn keys_at_the_base() {
         check("AKIANOBODYKNOWSTHIS0", secret),
         4,
         "hop 2",
-        &["no such access key", "static", "list-access-keys"],
+        &["does not know the access key", "static", "list-access-keys"],
     );
 
     // The first signature is two hours off, the second corrected.

@@ -1,0 +1,32 @@
+//! A setting: the text of a flag or variable and the name of its origin.
+
+use crate::settings::environment::Environment;
+
+/// A text and the name of the flag or variable that it came from.
+pub(crate) struct Setting {
+    pub(crate) text: String,
+    pub(crate) origin: String,
+}
+
+/// The flag's value, else that of the first variable that is set.
+pub(crate) fn pick(
+    flag: Option<&String>,
+    flag_name: &str,
+    env: &dyn Environment,
+    variables: &[&str],
+) -> Option<Setting> {
+    match flag {
+        Some(text) => Some(Setting { text: text.clone(), origin: flag_name.to_owned() }),
+        None => variables.iter().find_map(|name| Some(Setting { text: env.text(name)?, origin: (*name).to_owned() })),
+    }
+}
+
+/// The flag's values, else those of the variable, between commas.
+pub(crate) fn pick_list(flags: &[String], flag_name: &str, env: &dyn Environment, variable: &str) -> Vec<Setting> {
+    if !flags.is_empty() {
+        return flags.iter().map(|text| Setting { text: text.clone(), origin: flag_name.to_owned() }).collect();
+    }
+    let list = env.text(variable).unwrap_or_default();
+    let items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items.map(|text| Setting { text: text.to_owned(), origin: variable.to_owned() }).collect()
+}
