@@ -205,7 +205,8 @@ fn sts_is_reached_step_by_step() {
     let direct = stage.credvend(&["check"]).env("HTTP_PROXY", &url).env("NO_PROXY", "127.0.0.1");
     end(&stage, direct).succeeded();
 
-    let stage = Stage::of(LocalSts::start_tls(World::two_accounts(), TlsVersions::Both).expect("local STS starts"));
+    let stage =
+        Stage::with_sts(LocalSts::start_tls(World::two_accounts(), TlsVersions::Both).expect("local STS starts"));
     fails(&stage, stage.credvend(&["check"]), 5, "sts", &["no TLS with 127.0.0.1", "certificate", "AWS_CA_BUNDLE"]);
     let bundle = stage.write("ca.pem", stage.sts.ca_pem().expect("TLS"));
     let ended = end(&stage, stage.credvend(&["check"]).env("AWS_CA_BUNDLE", bundle)).succeeded();

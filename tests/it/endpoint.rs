@@ -109,7 +109,7 @@ fn a_token_that_somebody_else_rotates_counts_beside_the_one_before() {
     assert_eq!((status("of-monday"), status("of-tuesday")), (200, 401));
     // The file was looked at for the wrong one just now; the next look is a second later.
     stage.write("authorization", "of-tuesday\n");
-    crate::support::until("the new token counts", || status("of-tuesday") == 200);
+    crate::support::wait_until("the new token is accepted", || status("of-tuesday") == 200);
     assert_eq!((status("of-monday"), status("of-wednesday")), (200, 401));
     stage.write("authorization", "");
     run.line(&["authorization token reloaded"]);

@@ -2,9 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use local_sts::{Fault, FaultKind};
 
-use crate::support::{Credvend, DEADLINE, Ended, ROLE_A, ROLE_B, Signal, Stage};
-
-const CREDVEND: &str = env!("CARGO_BIN_EXE_credvend");
+use crate::support::{Credvend, DEADLINE, Ended, ROLE_A, ROLE_B, Signal, Stage, binary};
 
 /// What this program prints under `exec`, after it has succeeded.
 fn printed(credvend: Credvend) -> String {
@@ -18,7 +16,7 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// `exec` of a shell script.
 fn script(stage: &Stage, flags: &[&str], script: &str) -> Credvend {
     let arguments = [&["exec"], flags, &["--", "sh", "-c", script]].concat();
-    stage.credvend(&arguments).env("PATH", PATH).env("CREDVEND", CREDVEND)
+    stage.credvend(&arguments).env("PATH", PATH).env("CREDVEND", binary())
 }
 
 /// A nested `exec`, which finds no identity in the environment that the outer one leaves.
@@ -52,13 +50,13 @@ fn the_environment_points_at_the_endpoint_and_nowhere_else() {
     assert!(!url.contains(":9911/"), "a free port");
     let token = variables.remove("AWS_CONTAINER_AUTHORIZATION_TOKEN").expect("a token");
     assert!(token.len() >= 32 && token != "inherited");
-    let (home, sts) = (stage.path("").display().to_string(), stage.sts.url());
+    let (home, sts) = (stage.directory().display().to_string(), stage.sts.url());
     let expected = [
         ("AWS_DEFAULT_REGION", "eu-central-1"),
         ("AWS_ENDPOINT_URL_STS", &sts),
         ("AWS_MAX_ATTEMPTS", "9"),
         ("AWS_REGION", "eu-central-1"),
-        ("HOME", home.trim_end_matches('/')),
+        ("HOME", &home),
         ("KEPT", "a b"),
         ("PATH", PATH),
     ];
@@ -81,7 +79,7 @@ fn the_endpoint_gives_the_vended_role_to_whoever_has_the_token() {
 fn of_several_profiles_the_first_is_the_program_s_and_all_are_served() {
     let stage = Stage::new();
     let arguments = ["exec", "--profile", "account_b_role", "--profile", "account_a_role", "--", "sh", "-c"];
-    let credvend = stage.with_config(&arguments, crate::profiles::CROSS_ACCOUNT).env("CREDVEND", CREDVEND);
+    let credvend = stage.with_config(&arguments, crate::profiles::CROSS_ACCOUNT).env("CREDVEND", binary());
     let asked = "$CREDVEND process --from-endpoint; $CREDVEND process --from-endpoint --profile account_a_role";
     let printed = printed(credvend.arg(asked));
     let accounts: Vec<_> = printed
@@ -102,12 +100,19 @@ fn a_default_profile_with_keys_does_not_get_in_the_way() {
 #[test]
 fn credentials_are_renewed_while_the_program_runs() {
     let stage = Stage::new();
-    // Served for 5 s, renewed after 10 to 12 s; between the two the endpoint answers 503, and the one who asks asks again.
+    // The endpoint serves the credentials for 5 s and refreshes them after 10 to 12 s. In between it responds with 503, and
+    // `process` retries.
     stage.sts.set_lifetime(Some(Duration::from_secs(20)));
-    let ask = "$CREDVEND process --from-endpoint";
-    let printed = printed(script(&stage, &[], &format!("{ask}; sleep 6; {ask}")));
-    let [first, second] = printed.lines().collect::<Vec<_>>()[..] else { panic!("two documents") };
-    assert_ne!(first, second);
+    let words = "first=$($CREDVEND process --from-endpoint) || exit 1\n\
+                 second=$first\n\
+                 while test \"$second\" = \"$first\"; do\n\
+                 sleep 0.1; second=$($CREDVEND process --from-endpoint) || exit 1\n\
+                 done\n\
+                 echo \"$first\"; echo \"$second\"";
+    let printed = printed(script(&stage, &[], words));
+    let documents: Vec<serde_json::Value> =
+        printed.lines().map(|line| serde_json::from_str(line).expect("a document")).collect();
+    assert_ne!(documents[0]["AccessKeyId"], documents[1]["AccessKeyId"]);
 }
 
 #[test]
@@ -199,10 +204,17 @@ fn a_signal_before_the_program_starts_ends_credvend() {
 #[test]
 fn a_program_that_signals_its_own_group_is_signalled_once() {
     let stage = Stage::new();
-    let words = "trap 'echo got-TERM' TERM; kill -TERM 0; sleep 0.5; sleep 0.5";
-    let ended = script(&stage, &["--log-level", "debug"], words).own_group().end().succeeded();
-    assert_eq!(ended.stdout, "got-TERM\n");
-    assert!(ended.stderr.contains("signal not forwarded") && !ended.stderr.contains("signal forwarded"));
+    let may_exit = stage.path("may-exit");
+    let words = format!(
+        "trap 'echo got-TERM' TERM; kill -TERM 0; until test -e {}; do sleep 0.1; done; echo done",
+        may_exit.display()
+    );
+    let run = script(&stage, &["--log-level", "debug"], &words).own_group().start();
+    run.line(&["signal not forwarded"]);
+    stage.write("may-exit", "");
+    let ended = run.wait().succeeded();
+    assert_eq!(ended.stdout, "got-TERM\ndone\n");
+    assert!(!ended.stderr.contains("signal forwarded"));
 }
 
 #[test]
@@ -222,9 +234,10 @@ fn what_was_ignored_stays_ignored() {
 fn the_program_has_the_core_limit_that_credvend_was_given() {
     let stage = Stage::new();
     let limits = |prefix: &str| {
-        // credvend lowers its own again right after the start, perhaps while the program runs already.
-        let asked = "ulimit -Sc; ulimit -Hc; sleep 0.5; grep core /proc/$PPID/limits";
-        let words = format!("{prefix} exec {} -- sh -c '{asked}'", nested(&stage));
+        // credvend lowers its own limit again right after it starts the program.
+        let program = "ulimit -Sc; ulimit -Hc; for n in $(seq 300); do grep -q \"core file size  *0 \" /proc/$PPID/limits && \
+                       break; sleep 0.1; done; grep core /proc/$PPID/limits";
+        let words = format!("{prefix} exec {} -- sh -c '{program}'", nested(&stage));
         printed(script(&stage, &[], &words)).lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let [soft, hard, own] = limits("ulimit -Sc $(ulimit -Hc);").try_into().expect("three lines");

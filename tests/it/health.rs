@@ -1,6 +1,6 @@
 use local_sts::{Fault, FaultKind};
 
-use crate::support::{Credvend, ROLE_A, ROLE_B, Stage, get, until};
+use crate::support::{Credvend, ROLE_A, ROLE_B, Stage, get, wait_until};
 
 #[test]
 fn readiness_means_credentials() {
@@ -94,7 +94,7 @@ fn readiness_waits_for_the_file_too() {
     assert_eq!((get(address, "/v1/credentials", &[]).status, get(address, "/readyz", &[]).status), (200, 503));
     std::fs::rename(stage.path("away"), stage.path("aws")).expect("moved");
     run.line(&["credentials file written"]);
-    until("readiness", || get(address, "/readyz", &[]).status == 200);
+    wait_until("the profile is ready", || get(address, "/readyz", &[]).status == 200);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_profile_is_ready_whatever_becomes_of_another() {
         .start();
     let address = run.address();
     run.line(&["exchange failed"]);
-    until("readiness of the good one", || get(address, "/readyz?profile=good", &[]).status == 200);
+    wait_until("the good profile is ready", || get(address, "/readyz?profile=good", &[]).status == 200);
     assert_eq!(get(address, "/readyz?profile=bad", &[]).status, 503);
     assert_eq!(get(address, "/readyz", &[]).status, 503);
 }

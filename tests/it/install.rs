@@ -1,6 +1,6 @@
 use std::{os::unix::fs::PermissionsExt as _, process::Command};
 
-use crate::support::{Credvend, Stage};
+use crate::support::{Credvend, Stage, binary};
 
 #[test]
 fn the_copy_is_whole_executable_and_replaces_a_running_one() {
@@ -12,7 +12,7 @@ fn the_copy_is_whole_executable_and_replaces_a_running_one() {
     assert_eq!(install().stdout, "");
     let mode = std::fs::metadata(&copy).expect("there").permissions().mode();
     assert_eq!(mode & 0o7777, 0o755);
-    let original = std::fs::read(env!("CARGO_BIN_EXE_credvend")).expect("read");
+    let original = std::fs::read(binary()).expect("read");
     assert!(std::fs::read(&copy).expect("read") == original);
 
     // The copy runs, and installs itself over itself.

@@ -14,7 +14,7 @@ fn start(stage: &Stage) -> (Running, SocketAddr) {
     (run, address)
 }
 
-fn put(address: SocketAddr, headers: &str) -> crate::support::Answer {
+fn put(address: SocketAddr, headers: &str) -> crate::support::Response {
     raw(
         address,
         &format!(

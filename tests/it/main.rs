@@ -8,15 +8,13 @@
     reason = "tests fail by panicking, and measure real time"
 )]
 
-/// Starting credvend, asking it, and refusing a leaked secret.
+/// The credvend process, a local STS, an HTTP client, waiting, and the search for leaked secrets.
 mod support;
 
 /// Who may depend on whom in `src`.
 mod architecture;
 /// Chains that begin at keys in the environment, a container endpoint, instance metadata, a program.
 mod bases;
-/// Folders of arguments, environment and files, with what must come of them.
-mod cases;
 /// `check`: each row of STS's errors, and what is said of it.
 mod check;
 /// `--config-file`.

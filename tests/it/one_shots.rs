@@ -2,7 +2,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use local_sts::{Fault, FaultKind};
 
-use crate::support::{ROLE_A, ROLE_B, Stage};
+use crate::support::{ROLE_A, ROLE_B, Stage, binary};
 
 #[test]
 fn export_env_is_safe_to_evaluate() {
@@ -118,7 +118,6 @@ fn run_once_fills_the_file_and_listens_nowhere() {
 #[test]
 fn an_exit_code_does_not_need_a_reader() {
     let full = || std::fs::File::create("/dev/full").expect("a device");
-    let binary = env!("CARGO_BIN_EXE_credvend");
     for (arguments, code) in [
         (&["export", "--nope"][..], 2),
         (&["export", "--role-arn", ROLE_A, "--web-identity-token-file", "/nowhere/token"], 3),
@@ -127,7 +126,7 @@ fn an_exit_code_does_not_need_a_reader() {
         (&["--version"], 0),
         (&[], 2),
     ] {
-        let mut command = std::process::Command::new(binary);
+        let mut command = std::process::Command::new(binary());
         let status = command.args(arguments).env_clear().stdout(full()).stderr(full()).status().expect("run");
         assert_eq!(status.code(), Some(code), "{arguments:?}");
     }
@@ -146,7 +145,7 @@ fn a_variable_that_is_no_text_is_a_mistake_and_not_unset() {
 #[test]
 fn what_cannot_even_start_says_so() {
     // A runtime takes more files than these: stdin, stdout, stderr and two.
-    let script = format!("ulimit -n 5; exec '{}' health", env!("CARGO_BIN_EXE_credvend"));
+    let script = format!("ulimit -n 5; exec '{}' health", binary());
     let output = std::process::Command::new("sh").args(["-c", &script]).env_clear().output().expect("sh");
     let stderr = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");

@@ -1,6 +1,6 @@
 use std::{os::unix::process::ExitStatusExt as _, time::Duration};
 
-use crate::support::{ROLE_A, ROLE_B, Signal, Stage, get};
+use crate::support::{ROLE_A, ROLE_B, Signal, Stage, get, wait_until};
 
 const RUN: &[&str] = &["run", "--listen", "127.0.0.1:0"];
 
@@ -86,10 +86,7 @@ fn sighup_reads_the_configuration_again_and_refreshes_now() {
     ));
     run.signal(Signal::HUP);
     run.line(&["credentials obtained", ROLE_B]);
-    let until = std::time::Instant::now() + crate::support::DEADLINE;
-    while get(address, "/v1/credentials", &[]).text("RoleArn") != ROLE_B {
-        assert!(std::time::Instant::now() < until);
-    }
+    wait_until("the endpoint serves the new role", || get(address, "/v1/credentials", &[]).text("RoleArn") == ROLE_B);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use local_sts::{LocalSts, TlsVersions, World};
 use crate::support::Stage;
 
 fn tls_stage(versions: TlsVersions) -> Stage {
-    Stage::of(LocalSts::start_tls(World::two_accounts(), versions).expect("local STS starts"))
+    Stage::with_sts(LocalSts::start_tls(World::two_accounts(), versions).expect("local STS starts"))
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn what_is_wrong_with_the_token_exits_3_without_a_call() {
     stage.credvend(&["process", "--web-identity-token-file"]).arg(&absent).end().failed(3, &["absent", "no such file"]);
     stage
         .credvend(&["export", "--web-identity-token-file"])
-        .arg(stage.path(""))
+        .arg(stage.directory())
         .end()
         .failed(3, &["not a regular file"]);
     assert_eq!(stage.actions(), [""; 0]);

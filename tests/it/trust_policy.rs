@@ -51,7 +51,7 @@ fn stage_with(documents: Option<&Value>) -> Stage {
             }
         }
     }
-    Stage::of(LocalSts::start(world).expect("local STS starts"))
+    Stage::with_sts(LocalSts::start(world).expect("local STS starts"))
 }
 
 fn nobody() -> PolicyDocument {

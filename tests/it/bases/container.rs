@@ -76,7 +76,7 @@ fn the_token_is_read_anew_at_each_fetch() {
     stage.write("authorization", "second");
     run.lines(&["base credentials loaded"], 2);
     let shown: Vec<_> =
-        server.asked().iter().map(|request| request.header("authorization").map(str::to_owned)).collect();
+        server.requests().iter().map(|request| request.header("authorization").map(str::to_owned)).collect();
     assert_eq!(shown[..2], [Some("first".into()), Some("second".into())]);
 }
 
@@ -95,7 +95,7 @@ fn what_an_endpoint_answers_decides_about_another_attempt() {
         let (good, bad) = (good.clone(), first.clone());
         let server = BaseServer::start(move |number, _| if number == 0 { bad.clone() } else { (200, good.clone()) });
         export(&stage, &server.url()).end().succeeded();
-        assert_eq!(server.asked().len(), 2, "{first:?}");
+        assert_eq!(server.requests().len(), 2, "{first:?}");
     }
     for (status, body, code, word) in [
         (403, "Access Denied to secret-of-the-request-0123456789", 4, "HTTP 403: Access Denied to [redacted]"),
@@ -130,7 +130,7 @@ fn credvend_does_not_ask_itself() {
 #[test]
 fn an_endpoint_over_tls_is_verified_by_the_same_roots_as_sts() {
     let sts = LocalSts::start_tls(World::two_accounts(), TlsVersions::Both).expect("local STS starts");
-    let stage = Stage::of(sts);
+    let stage = Stage::with_sts(sts);
     let bundle = stage.write("ca.pem", stage.sts.ca_pem().expect("TLS"));
     // STS is no such endpoint, but only over TLS can it say so.
     let run = || export(&stage, &stage.sts.url()).arg("--timeout").arg("1s");

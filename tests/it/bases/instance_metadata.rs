@@ -27,7 +27,7 @@ fn the_node_s_role_is_a_base() {
     let ended = ended.env("NO_PROXY", "127.0.0.1").end().succeeded();
     assert_chained(&stage, &ended);
     assert!(!ended.stderr.contains("version-two-token"));
-    let lines: Vec<_> = service.asked().into_iter().map(|request| request.line).collect();
+    let lines: Vec<_> = service.requests().into_iter().map(|request| request.line).collect();
     let roles = "GET /latest/meta-data/iam/security-credentials/";
     let expected = ["PUT /latest/api/token", roles, &format!("{roles}node-role")];
     assert_eq!(lines, expected.map(|line| format!("{line} HTTP/1.1")));
@@ -44,10 +44,10 @@ fn a_token_that_is_no_longer_taken_is_made_anew_once() {
     let stage = Stage::new();
     let service = BaseServer::instance_metadata(document(&stage), 1);
     export(&stage, &service.url()).end().succeeded();
-    assert_eq!(service.asked().len(), 5);
+    assert_eq!(service.requests().len(), 5);
     let service = BaseServer::instance_metadata(document(&stage), 9);
     export(&stage, &service.url()).end().failed(4, &["HTTP 401"]);
-    assert_eq!(service.asked().len(), 4);
+    assert_eq!(service.requests().len(), 4);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn version_1_is_never_spoken() {
     for status in [400, 403, 404, 405] {
         let service = BaseServer::start(move |_, _| (status, String::new()));
         export(&stage, &service.url()).end().failed(4, &["version 2", &format!("HTTP {status}")]);
-        assert_eq!(service.asked().len(), 1);
+        assert_eq!(service.requests().len(), 1);
     }
 }
 

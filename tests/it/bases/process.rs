@@ -1,9 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::assert_chained;
-use crate::support::{Credvend, DEADLINE, ROLE_A, ROLE_B, Signal, Stage, get};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_credvend");
+use crate::support::{Credvend, ROLE_A, ROLE_B, Signal, Stage, binary, get, wait_until};
 
 /// A profile whose credentials a shell script prints.
 fn of_script(stage: &Stage, script: &str) -> String {
@@ -21,10 +19,10 @@ fn export(stage: &Stage, config: &str) -> Credvend {
 
 #[test]
 fn credvend_process_is_a_base() {
-    let stage = Stage::new();
+    let (stage, binary) = (Stage::new(), binary());
     let config = format!(
         "[default]\nrole_arn = {ROLE_B}\nsource_profile = base\n[profile base]\n\
-         credential_process = '{BINARY}' process --role-arn {ROLE_A} --web-identity-token-file TOKEN\n"
+         credential_process = '{binary}' process --role-arn {ROLE_A} --web-identity-token-file TOKEN\n"
     );
     let ended = stage.with_config(&["export", "--log-level", "trace"], &config).end().succeeded();
     assert_chained(&stage, &ended);
@@ -36,8 +34,8 @@ fn credvend_process_is_a_base() {
 
 #[test]
 fn a_profile_with_a_process_alone_is_vended_as_it_is() {
-    let stage = Stage::new();
-    let process = format!("'{BINARY}' process --role-arn {ROLE_A} --web-identity-token-file TOKEN");
+    let (stage, binary) = (Stage::new(), binary());
+    let process = format!("'{binary}' process --role-arn {ROLE_A} --web-identity-token-file TOKEN");
     let config = format!("[default]\ncredential_process = {process}\n");
     let run = stage.with_config(&["run", "--listen", "127.0.0.1:0"], &config).start();
     let address = run.address();
@@ -53,13 +51,13 @@ fn a_profile_with_a_process_alone_is_vended_as_it_is() {
 
 #[test]
 fn a_process_that_reads_its_own_profile_ends() {
-    let stage = Stage::new();
+    let (stage, binary) = (Stage::new(), binary());
     let path = stage.path("config");
     // One that names no profile; two that name each other.
-    let config = format!("[default]\ncredential_process = {BINARY} process\n");
+    let config = format!("[default]\ncredential_process = {binary} process\n");
     stage.with_config(&["process"], &config).end().failed(4, &["exited with 2", "reads the same profile again"]);
     let one = |name: &str, other: &str| {
-        let process = format!("{BINARY} process --config {} --profile {other}", path.display());
+        let process = format!("{binary} process --config {} --profile {other}", path.display());
         format!("[profile {name}]\ncredential_process = {process}\n")
     };
     let config = one("a", "b") + &one("b", "a");
@@ -67,7 +65,7 @@ fn a_process_that_reads_its_own_profile_ends() {
     ended.failed(4, &["profile a exited with 4", "profile b exited with 2"]);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     // A way through several profiles that ends is none round.
-    let last = format!("credential_process = {BINARY} process --role-arn {ROLE_A} --web-identity-token-file TOKEN\n");
+    let last = format!("credential_process = {binary} process --role-arn {ROLE_A} --web-identity-token-file TOKEN\n");
     stage.with_config(&["process", "--profile", "a"], &(one("a", "b") + "[profile b]\n" + &last)).end().succeeded();
 }
 
@@ -128,28 +126,20 @@ fn a_slow_process_is_killed_with_all_that_it_started() {
     // SIGTERM ends it as well.
     std::fs::remove_file(&pids).expect("removed");
     let run = stage.with_config(&["run", "--listen", "127.0.0.1:0"], &config).env("PATH", "/usr/bin:/bin").start();
-    let until = Instant::now() + DEADLINE;
-    while std::fs::read_to_string(&pids).map_or(true, |pids| !pids.ends_with('\n')) {
-        assert!(Instant::now() < until, "the process was not started: {}", run.stderr());
-    }
+    wait_until("the process writes its ID", || std::fs::read_to_string(&pids).is_ok_and(|pids| pids.ends_with('\n')));
     assert_eq!(run.terminate().code, Some(0));
     assert_gone(&stage.read("pids"));
 }
 
-/// Waits until none of these processes runs any more.
+/// Waits until all of these processes have exited.
 #[track_caller]
 fn assert_gone(pids: &str) {
-    let until = Instant::now() + DEADLINE;
     for pid in pids.split_whitespace() {
-        // What is dead can still wait for its parent to look.
-        let is_running = || {
+        wait_until(&format!("process {pid} has exited"), || {
             let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            !status.is_empty() && !status.contains(") Z ")
-        };
-        while is_running() {
-            assert!(Instant::now() < until, "{pid} still runs");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            // A zombie has exited, and its parent has not waited for it yet.
+            status.is_empty() || status.contains(") Z ")
+        });
     }
 }
 
@@ -162,7 +152,7 @@ fn a_process_is_run_again_before_its_credentials_expire_and_a_failure_changes_no
             "echo run >> '{0}/runs'\ntest -e '{0}/broken' && exit 1\n\
              echo \"{{\\\"Version\\\":1,\\\"AccessKeyId\\\":\\\"AKIA$$\\\",\\\"SecretAccessKey\\\":\\\"s\\\",\
              \\\"SessionToken\\\":\\\"t\\\",\\\"Expiration\\\":\\\"$(date -u -d '+19 seconds' +%Y-%m-%dT%H:%M:%SZ)\\\"}}\"\n",
-            stage.path("").display()
+            stage.directory().display()
         ),
     );
     let config = format!("[default]\ncredential_process = sh {}\n", script.display());
