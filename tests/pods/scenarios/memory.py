@@ -1,16 +1,17 @@
-"""A limit of 16 MiB, kept through 1,000 refreshes of a chain with all sinks, probes included."""
+"""A memory limit of 16 MiB during 1,000 refreshes of a role chain, with all sinks and probes."""
 
 import json
 import sys
 from pathlib import Path
 
-from pod.cluster import ROLE_B
 from support.checks import CheckFailed
+from support.roles import ROLE_B
 
 LIMIT = 16 * 1024 * 1024
 REFRESHES = 1000
 
-# Runs in the pod's network namespace: SIGHUP, then the endpoint until it has new credentials; prints the last of them.
+# Runs in the pod's network namespace. Sends SIGHUP and queries the endpoint until it has new credentials, repeatedly, and
+# prints the last credentials.
 REFRESH = """
 import json, os, signal, sys, time, urllib.request
 pid, times = int(sys.argv[1]), int(sys.argv[2])
@@ -19,16 +20,16 @@ def credentials():
     with urllib.request.urlopen("http://127.0.0.1:9911/v1/credentials", timeout=10) as answer:
         return json.load(answer)
 
-present = credentials()
+current = credentials()
 for number in range(times):
     os.kill(pid, signal.SIGHUP)
     deadline = time.monotonic() + 10
-    while (new := credentials())["AccessKeyId"] == present["AccessKeyId"]:
+    while (new := credentials())["AccessKeyId"] == current["AccessKeyId"]:
         if time.monotonic() > deadline:
-            sys.exit(f"refresh {number + 1} did not come")
+            sys.exit(f"no new credentials within 10 s in refresh {number + 1}")
         time.sleep(0.001)
-    present = new
-json.dump(present, sys.stdout)
+    current = new
+json.dump(current, sys.stdout)
 """
 
 
@@ -47,38 +48,38 @@ def run(cluster, check):
         sidecar.startup_probe()
         pid = sidecar.pid
         cgroup = Cgroup(pid)
-        check.equal("the limit is 16 MiB", cgroup.limit(), LIMIT)
+        check.equal("memory limit in bytes", cgroup.limit(), LIMIT)
         rounds = 20
         for _ in range(rounds):
             last = sidecar_refreshes(sidecar, pid, REFRESHES // rounds)
-            # A probe is a process in the container: its memory counts, too.
-            if sidecar.execute("/credvend", "health") != 0:
+            # A probe is a process in the container, so its memory counts.
+            if sidecar.exec_status("/credvend", "health") != 0:
                 raise CheckFailed("a probe failed under the memory limit")
         cluster.secrets.add_credentials(last)
-        check.that(f"{REFRESHES} refreshes of a chain", True)
+        check.that(f"{REFRESHES} refreshes of a role chain", True)
         text = (volume / "credentials").read_text()
-        check.that("the file holds the last one", last["AccessKeyId"] in text)
-        check.that("it is the same process, never restarted", sidecar.running() and sidecar.pid == pid)
-        check.equal("nothing was killed for memory", cgroup.killed(), 0)
+        check.that("the credentials file contains the last credentials", last["AccessKeyId"] in text)
+        check.that("the process has not restarted", sidecar.is_running() and sidecar.pid == pid)
+        check.equal("number of OOM kills", cgroup.killed(), 0)
         peak, resident = cgroup.peak(), resident_peak(pid)
         check.that(
-            f"peak of the cgroup {peak / 1048576:.1f} MiB (page cache and probes included), "
-            f"of the process {resident / 1024:.1f} MiB resident", 0 < peak <= LIMIT, peak,
+            f"peak memory: cgroup {peak / 1048576:.1f} MiB (with page cache and probes), "
+            f"resident set of the process {resident / 1024:.1f} MiB", 0 < peak <= LIMIT, peak,
         )
 
 
 def sidecar_refreshes(sidecar, pid, times):
-    return json.loads(sidecar.in_network(sys.executable, "-c", REFRESH, pid, times, seconds=120))
+    return json.loads(sidecar.run_in_network(sys.executable, "-c", REFRESH, pid, times, seconds=120))
 
 
 def resident_peak(pid):
-    """In KiB."""
+    """Returns the peak resident set size of a process in KiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 class Cgroup:
-    """A container's memory controller, of version 1 or 2."""
+    """The memory controller of a process's cgroup, version 1 or 2."""
 
     def __init__(self, pid):
         paths = dict(line.split(":", 2)[1:] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines())

@@ -1,4 +1,4 @@
-"""An application that makes the bucket it was told to, and prints the names of all it sees."""
+"""An application that creates a bucket and prints the names of all buckets: `create_bucket.py BUCKET`."""
 
 import sys
 

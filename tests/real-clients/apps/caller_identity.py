@@ -1,4 +1,4 @@
-"""An application that asks who it is, and tells how it found its credentials."""
+"""An application that prints its identity, its credentials and the credentials provider that boto3 used."""
 
 import json
 

@@ -1,6 +1,6 @@
-"""Drives a local-sts binary with boto3: `python boto3_drives.py PATH_TO_LOCAL_STS`.
+"""Tests a local-sts binary with boto3: `python boto3_scenarios.py PATH_TO_LOCAL_STS`.
 
-What an unmodified AWS SDK sends must be understood, and what it reads must be what AWS would have said.
+The server must accept the requests of an unmodified AWS SDK, and respond to them as AWS does.
 """
 
 import datetime
@@ -33,7 +33,7 @@ checks = 0
 
 
 def main(binary):
-    # Nothing of the caller's own AWS set-up may take part.
+    # Ignore the AWS settings of the caller.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
@@ -44,12 +44,12 @@ def main(binary):
             scenarios = [value for name, value in globals().items() if name.startswith("scenario_")]
             for scenario in scenarios:
                 scenario(sts)
-                sts.local("DELETE", "faults")
-                sts.local("PUT", "clock", {"shift_seconds": 0})
-                sts.local("PUT", "lifetime", {"seconds": None})
+                sts.control("DELETE", "faults")
+                sts.control("PUT", "clock", {"shift_seconds": 0})
+                sts.control("PUT", "lifetime", {"seconds": None})
         finally:
             status = sts.stop()
-        check(status == 0, f"the server ended with {status} on SIGTERM")
+        check(status == 0, f"local-sts exited with {status} on SIGTERM")
     print(f"boto3 {boto3.__version__}: {len(scenarios)} scenarios, {checks} checks passed")
 
 
@@ -68,10 +68,10 @@ def scenario_chain(sts):
     check(first["AssumedRoleUser"]["Arn"] == "arn:aws:sts::111111111111:assumed-role/account-a-role/shop.checkout", first)
     check(re.fullmatch("AROA[A-Z2-7]{17}:shop.checkout", first["AssumedRoleUser"]["AssumedRoleId"]), first)
     keys = first["Credentials"]
-    check(re.fullmatch("ASIA[A-Z2-7]{16}", keys["AccessKeyId"]), "the shape of a key ID")
-    check(len(keys["SecretAccessKey"]) == 40 and len(keys["SessionToken"]) > 800, "the lengths of secrets")
-    life = (keys["Expiration"] - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
-    check(3590 < life <= 3600, f"an hour: {life}")
+    check(re.fullmatch("ASIA[A-Z2-7]{16}", keys["AccessKeyId"]), "the format of the access key ID")
+    check(len(keys["SecretAccessKey"]) == 40 and len(keys["SessionToken"]) > 800, "the lengths of the secrets")
+    lifetime_left = seconds_until(keys["Expiration"])
+    check(3590 < lifetime_left <= 3600, f"the credentials expire in 3600 s: {lifetime_left}")
     check(first["ResponseMetadata"]["RequestId"] == first["ResponseMetadata"]["HTTPHeaders"]["x-amzn-requestid"], first)
 
     second = sts.client(keys).assume_role(RoleArn=ROLE_B, RoleSessionName="hop")
@@ -87,7 +87,7 @@ def scenario_static_keys(sts):
     check(client.get_caller_identity()["Arn"] == "arn:aws:iam::111111111111:user/base-user", "a user")
     keys = client.assume_role(RoleArn=ROLE_A, RoleSessionName="user")["Credentials"]
     check(sts.client(keys).get_caller_identity()["Arn"].endswith("assumed-role/account-a-role/user"), "a session")
-    refused(
+    expect_error(
         lambda: client.assume_role(RoleArn=ROLE_B, RoleSessionName="user"),
         "AccessDenied",
         403,
@@ -95,8 +95,8 @@ def scenario_static_keys(sts):
     )
 
 
-def scenario_boto3_own_provider(sts):
-    """boto3's own web identity and profile chain: env variables and a config file instead of explicit calls."""
+def scenario_boto3_assume_role_providers(sts):
+    """boto3 assumes the roles itself, configured by environment variables and a config file."""
     config = os.path.join(sts.directory, "config")
     with open(config, "w") as file:
         file.write(
@@ -107,16 +107,16 @@ def scenario_boto3_own_provider(sts):
     os.environ.update(AWS_CONFIG_FILE=config, AWS_ENDPOINT_URL_STS=sts.url)
     try:
         session = boto3.Session(profile_name="chained", region_name="us-east-1")
-        check(session.client("sts").get_caller_identity()["Arn"].endswith("account-b-role/chained"), "the chain")
+        check(session.client("sts").get_caller_identity()["Arn"].endswith("account-b-role/chained"), "the chained role")
     finally:
         os.environ["AWS_CONFIG_FILE"] = os.devnull
         del os.environ["AWS_ENDPOINT_URL_STS"]
 
 
 def scenario_tags_external_id_policies(sts):
-    with sts.world_of(STATEMENT_B):
-        base = sts.client(sts.base_keys())
-        answer = base.assume_role(
+    with sts.trust_policy_of_role_b(STATEMENT_B):
+        base = sts.client(sts.role_a_credentials())
+        response = base.assume_role(
             RoleArn=ROLE_B,
             RoleSessionName="hop",
             ExternalId="shared-secret",
@@ -127,34 +127,34 @@ def scenario_tags_external_id_policies(sts):
             Policy=json.dumps({"Statement": {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}}),
             PolicyArns=[{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}],
         )
-        check(answer["SourceIdentity"] == "checkout" and 0 < answer["PackedPolicySize"] <= 100, answer)
-        life = (answer["Credentials"]["Expiration"] - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
-        check(890 < life <= 900, f"900 seconds: {life}")
+        check(response["SourceIdentity"] == "checkout" and 0 < response["PackedPolicySize"] <= 100, response)
+        lifetime_left = seconds_until(response["Credentials"]["Expiration"])
+        check(890 < lifetime_left <= 900, f"the credentials expire in 900 s: {lifetime_left}")
 
         def hop(**parameters):
             return lambda: base.assume_role(**{"RoleArn": ROLE_B, "RoleSessionName": "hop", **parameters})
 
-        refused(hop(ExternalId="wrong"), "AccessDenied", 403, "sts:AssumeRole on resource")
-        refused(hop(Policy="{"), "MalformedPolicyDocument", 400, "Syntax errors in policy")
-        refused(
+        expect_error(hop(ExternalId="wrong"), "AccessDenied", 403, "sts:AssumeRole on resource")
+        expect_error(hop(Policy="{"), "MalformedPolicyDocument", 400, "Syntax errors in policy")
+        expect_error(
             hop(Tags=[{"Key": "k", "Value": "v"}, {"Key": "K", "Value": "v"}]),
             "InvalidParameterValue",
             400,
             "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
         )
         many = [{"Key": f"k{n}", "Value": "v" * 256} for n in range(50)]
-        refused(hop(Tags=many), "PackedPolicyTooLarge", 400, "Packed size of session tags consumes ")
-        refused(
+        expect_error(hop(Tags=many), "PackedPolicyTooLarge", 400, "Packed size of session tags consumes ")
+        expect_error(
             hop(DurationSeconds=7200),
             "ValidationError",
             400,
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
         )
-    # The built-in world does not let anybody tag or name.
-    base = sts.client(sts.base_keys())
+    # In the built-in world, no trust policy allows session tags or source identities.
+    base = sts.client(sts.role_a_credentials())
     tags = {"Tags": [{"Key": "k", "Value": "v"}]}
     for parameters, action in [(tags, "sts:TagSession"), ({"SourceIdentity": "me"}, "sts:SetSourceIdentity")]:
-        refused(
+        expect_error(
             lambda: base.assume_role(RoleArn=ROLE_B, RoleSessionName="hop", **parameters),
             "AccessDenied",
             403,
@@ -183,7 +183,7 @@ def scenario_refused_tokens(sts):
          "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
     ]
     for call, code, status, message in rows:
-        refused(call, code, status, message)
+        expect_error(call, code, status, message)
     client = sts.client()
     good = sts.mint()
     for token, message in [
@@ -191,23 +191,23 @@ def scenario_refused_tokens(sts):
         (good[:-2] + ("AA" if good[-2:] != "AA" else "QQ"), "JWT signature is invalid"),
         (good + "\n", "The ID Token provided is not a valid JWT."),
     ]:
-        refused(
+        expect_error(
             lambda: client.assume_role_with_web_identity(RoleArn=ROLE_A, RoleSessionName="web", WebIdentityToken=token),
             "InvalidIdentityToken", 400, message,
         )
-    refused(
+    expect_error(
         lambda: client.assume_role_with_web_identity(
             RoleArn=ROLE_A, RoleSessionName="web", WebIdentityToken=good, DurationSeconds=7200),
         "ValidationError", 400, "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
     )
-    refused(
+    expect_error(
         lambda: client.assume_role_with_web_identity(
             RoleArn=ROLE_A, RoleSessionName="a:b", WebIdentityToken=good),
         "ValidationError", 400,
         "1 validation error detected: Value 'a:b' at 'roleSessionName' failed to satisfy constraint: "
         r"Member must satisfy regular expression pattern: [\w+=,.@-]*",
     )
-    refused(
+    expect_error(
         lambda: client.assume_role_with_web_identity(
             RoleArn=ROLE_A.replace("role/", "user/"), RoleSessionName="ab", WebIdentityToken=good),
         "ValidationError", 400, "Request ARN is invalid",
@@ -215,7 +215,7 @@ def scenario_refused_tokens(sts):
 
 
 def scenario_refused_signatures(sts):
-    keys = sts.base_keys()
+    keys = sts.role_a_credentials()
     wrong_secret = {**keys, "SecretAccessKey": "x" * 40}
     wrong_token = {**keys, "SessionToken": keys["SessionToken"][:-8] + "AAAAAAA="}
     no_token = (keys["AccessKeyId"], keys["SecretAccessKey"])
@@ -230,32 +230,32 @@ def scenario_refused_signatures(sts):
         ((*USER_KEYS, "token"), "InvalidClientTokenId", invalid),
     ]:
         client = sts.client(credentials)
-        refused(client.get_caller_identity, code, 403, message)
-        refused(lambda: client.assume_role(RoleArn=ROLE_B, RoleSessionName="hop"), code, 403, message)
+        expect_error(client.get_caller_identity, code, 403, message)
+        expect_error(lambda: client.assume_role(RoleArn=ROLE_B, RoleSessionName="hop"), code, 403, message)
     unsigned = boto3.client(
         "sts", endpoint_url=sts.url, region_name="us-east-1", config=Config(signature_version=UNSIGNED)
     )
-    refused(unsigned.get_caller_identity, "MissingAuthenticationToken", 403, "Request is missing Authentication Token")
+    expect_error(unsigned.get_caller_identity, "MissingAuthenticationToken", 403, "Request is missing Authentication Token")
 
 
 def scenario_clock(sts):
     client = sts.client(USER_KEYS)
     for shift in (-890, 890):
-        sts.local("PUT", "clock", {"shift_seconds": shift})
-        check(client.get_caller_identity()["Account"] == "111111111111", f"{shift} seconds are forgiven")
-    sts.local("PUT", "clock", {"shift_seconds": 1000})
-    refused(client.get_caller_identity, "SignatureDoesNotMatch", 403, "Signature expired: ")
-    sts.local("PUT", "clock", {"shift_seconds": -1000})
-    refused(client.get_caller_identity, "SignatureDoesNotMatch", 403, "Signature not yet current: ")
+        sts.control("PUT", "clock", {"shift_seconds": shift})
+        check(client.get_caller_identity()["Account"] == "111111111111", f"{shift} s of clock skew")
+    sts.control("PUT", "clock", {"shift_seconds": 1000})
+    expect_error(client.get_caller_identity, "SignatureDoesNotMatch", 403, "Signature expired: ")
+    sts.control("PUT", "clock", {"shift_seconds": -1000})
+    expect_error(client.get_caller_identity, "SignatureDoesNotMatch", 403, "Signature not yet current: ")
 
 
 def scenario_expired_session(sts):
-    sts.local("PUT", "lifetime", {"seconds": 1})
-    keys = sts.base_keys()
-    life = (keys["Expiration"] - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
-    check(-1 < life <= 1, f"a second: {life}")
+    sts.control("PUT", "lifetime", {"seconds": 1})
+    keys = sts.role_a_credentials()
+    lifetime_left = seconds_until(keys["Expiration"])
+    check(-1 < lifetime_left <= 1, f"the credentials expire in 1 s: {lifetime_left}")
     time.sleep(1.1)
-    refused(
+    expect_error(
         sts.client(keys).get_caller_identity,
         "ExpiredToken", 403, "The security token included in the request is expired",
     )
@@ -264,39 +264,39 @@ def scenario_expired_session(sts):
 def scenario_faults(sts):
     client = sts.client(USER_KEYS)
     once = {"kind": {"error": {"code": "RegionDisabledException", "status": 403, "message": "STS is <not> activated & so on"}}}
-    sts.local("POST", "faults", [{"kind": "throttle", "times": 2}, once])
+    sts.control("POST", "faults", [{"kind": "throttle", "times": 2}, once])
     for _ in range(2):
-        refused(client.get_caller_identity, "Throttling", 400, "Rate exceeded")
-    refused(client.get_caller_identity, "RegionDisabledException", 403, "STS is <not> activated & so on")
+        expect_error(client.get_caller_identity, "Throttling", 400, "Rate exceeded")
+    expect_error(client.get_caller_identity, "RegionDisabledException", 403, "STS is <not> activated & so on")
     client.get_caller_identity()
-    sts.local("POST", "faults", [{"kind": {"server_error": {"status": 503}}, "times": "forever"}])
+    sts.control("POST", "faults", [{"kind": {"server_error": {"status": 503}}, "times": "forever"}])
     for _ in range(3):
-        refused(client.get_caller_identity, "ServiceUnavailable", 503, "")
-    sts.local("DELETE", "faults")
+        expect_error(client.get_caller_identity, "ServiceUnavailable", 503, "")
+    sts.control("DELETE", "faults")
     client.get_caller_identity()
-    # Two retries, as boto3 makes them by itself.
-    sts.local("POST", "faults", [{"kind": "reset"}, {"kind": {"server_error": {"status": 500}}}])
+    # boto3 retries after a reset and after a server error.
+    sts.control("POST", "faults", [{"kind": "reset"}, {"kind": {"server_error": {"status": 500}}}])
     before = len(sts.requests())
-    patient = sts.client(USER_KEYS, retries=3)
-    patient.get_caller_identity()
-    met = [request["fault"] for request in sts.requests()[before:]]
-    check(met == ["reset", {"server_error": {"status": 500}}, None], met)
-    # What boto3 takes for broken it does not try again.
+    retrying = sts.client(USER_KEYS, retries=3)
+    retrying.get_caller_identity()
+    faults = [request["fault"] for request in sts.requests()[before:]]
+    check(faults == ["reset", {"server_error": {"status": 500}}, None], faults)
+    # boto3 does not retry after malformed responses.
     for kind in ("truncated_body", "cut_xml", "garbage"):
-        sts.local("POST", "faults", [{"kind": kind}])
+        sts.control("POST", "faults", [{"kind": kind}])
         try:
             client.get_caller_identity()
-            check(False, f"boto3 read a {kind}")
+            check(False, f"boto3 accepted a response with the fault {kind}")
         except (ResponseParserError, HTTPClientError) as error:
             check(error is not None, kind)
 
 
-def scenario_urls_carry_no_token(sts):
+def scenario_tokens_in_urls_are_refused(sts):
     query = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&WebIdentityToken=secret"
     for path, status in [(f"/?{query}", 400), ("/other", 404), ("/_local/other", 404)]:
         try:
             urllib.request.urlopen(sts.url + path)
-            check(False, f"{path} was answered")
+            check(False, f"GET {path} succeeded")
         except urllib.error.HTTPError as error:
             check(error.code == status, f"{path}: {error.code}")
     keys = json.load(urllib.request.urlopen(
@@ -308,7 +308,7 @@ def scenario_urls_carry_no_token(sts):
 
 
 class LocalSts:
-    """The binary, running, with a projected token."""
+    """A running local-sts process with a projected token."""
 
     def __init__(self, binary, directory):
         self.directory = directory
@@ -319,8 +319,8 @@ class LocalSts:
         )
         deadline = time.monotonic() + 60
         while not os.path.exists(url_file):
-            assert self.process.poll() is None, "local-sts ended at once"
-            assert time.monotonic() < deadline, "local-sts does not listen"
+            assert self.process.poll() is None, "local-sts exited at start"
+            assert time.monotonic() < deadline, "local-sts did not listen within 60 s"
             time.sleep(0.02)
         with open(url_file) as file:
             self.url = file.read()
@@ -337,36 +337,36 @@ class LocalSts:
             aws_access_key_id=key,
             aws_secret_access_key=secret,
             aws_session_token=token,
-            # What boto3 would not send cannot be refused here.
+            # Without validation by boto3, invalid parameters reach the server.
             config=Config(retries={"total_max_attempts": retries + 1}, parameter_validation=False),
         )
 
-    def base_keys(self):
+    def role_a_credentials(self):
         return self.client().assume_role_with_web_identity(
             RoleArn=ROLE_A, RoleSessionName="base", WebIdentityToken=self.mint()
         )["Credentials"]
 
     def mint(self, **claims):
-        return self.local("POST", "token", claims).decode()
+        return self.control("POST", "token", claims).decode()
 
     def requests(self):
-        return json.loads(self.local("GET", "requests"))
+        return json.loads(self.control("GET", "requests"))
 
-    def local(self, method, path, body=None):
+    def control(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/_local/{path}", data=data, method=method)
         return urllib.request.urlopen(request, timeout=10).read()
 
-    def world_of(self, statement_b):
-        return ChangedWorld(self, statement_b)
+    def trust_policy_of_role_b(self, statement_b):
+        return ChangedTrustPolicy(self, statement_b)
 
     def stop(self):
         self.process.terminate()
         return self.process.wait(10)
 
 
-class ChangedWorld:
-    """While in force, account-b-role trusts by another statement."""
+class ChangedTrustPolicy:
+    """A context in which account-b-role has another trust policy statement."""
 
     def __init__(self, sts, statement_b):
         self.sts = sts
@@ -377,20 +377,24 @@ class ChangedWorld:
         self.after["accounts"]["222222222222"]["roles"]["account-b-role"]["trust"]["Statement"] = statement_b
 
     def __enter__(self):
-        self.sts.local("PUT", "world", self.after)
+        self.sts.control("PUT", "world", self.after)
 
     def __exit__(self, *_):
-        self.sts.local("PUT", "world", self.before)
+        self.sts.control("PUT", "world", self.before)
 
 
-def check(holds, what):
+def seconds_until(expiration):
+    return (expiration - datetime.datetime.now(datetime.timezone.utc)).total_seconds()
+
+
+def check(condition, message):
     global checks
-    assert holds, what
+    assert condition, message
     checks += 1
 
 
-def refused(call, code, status, message):
-    """The call fails with this code and HTTP status, and a message which contains this text."""
+def expect_error(call, code, status, message):
+    """Checks that the call fails with this code and HTTP status, and that the error message contains this text."""
     try:
         call()
     except ClientError as error:
@@ -399,7 +403,7 @@ def refused(call, code, status, message):
         check(error.response["ResponseMetadata"]["HTTPStatusCode"] == status, error)
         check(message in found["Message"], error)
     else:
-        raise AssertionError(f"not refused; expected {code}: {message}")
+        raise AssertionError(f"the call succeeded; expected {code}: {message}")
 
 
 if __name__ == "__main__":

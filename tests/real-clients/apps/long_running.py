@@ -1,6 +1,7 @@
-"""An application that keeps one client and never stops calling, until its key has changed as often as told.
+"""An application that keeps one client and calls STS until its credentials have changed CHANGES times.
 
-It does not forgive: one failed call ends it. Prints the credentials of each key it met, and a count at the end.
+`long_running.py CHANGES SECONDS` exits with an error after one failed call, or after SECONDS. It prints each set of
+credentials that it used, and at the end the number of calls.
 """
 
 import json
@@ -16,7 +17,7 @@ sts = session.client("sts", config=Config(retries={"total_max_attempts": 1}))
 calls, keys = 0, []
 while len(keys) <= changes:
     if time.monotonic() > deadline:
-        sys.exit(f"only {len(keys)} keys in {calls} calls")
+        sys.exit(f"only {len(keys)} access keys in {calls} calls")
     sts.get_caller_identity()
     calls += 1
     frozen = session.get_credentials().get_frozen_credentials()
