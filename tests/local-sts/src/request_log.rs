@@ -1,4 +1,4 @@
-//! What was asked and what was answered.
+//! The log of requests and their results.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -9,14 +9,14 @@ use serde::Serialize;
 use crate::fault::FaultKind;
 use crate::lock::lock;
 
-/// One request and its outcome. Secrets in it are not redacted: a test may want to see them.
+/// A request and its result. Secrets are not redacted, because tests inspect them.
 #[derive(Clone, Debug, Serialize)]
 pub struct RecordedRequest {
-    /// `POST` for what any SDK sends.
+    /// The HTTP method.
     pub method: String,
-    /// `/` for all of STS.
+    /// The path of the URL.
     pub path: String,
-    /// What stands after `?`: always a mistake.
+    /// The query of the URL. STS clients must not send one.
     pub query: Option<String>,
     /// Headers by lower-case name; several values are joined by a comma.
     pub headers: BTreeMap<String, String>,
@@ -24,37 +24,37 @@ pub struct RecordedRequest {
     pub action: Option<String>,
     /// All form fields, decoded.
     pub parameters: BTreeMap<String, String>,
-    /// The HTTP status; absent while a request hangs and if its connection was reset.
+    /// The HTTP status; absent while the request hangs and if its connection was reset.
     pub status: Option<u16>,
-    /// The error code on the wire; absent for a success.
+    /// The STS error code; absent for a success.
     pub code: Option<String>,
-    /// The fault which met the request.
+    /// The fault that affected the request.
     pub fault: Option<FaultKind>,
-    /// As in the answer and its `x-amzn-RequestId`.
+    /// The request ID in the response and its `x-amzn-RequestId` header.
     pub request_id: String,
-    /// Seconds since 1970 on the server's shifted clock.
+    /// The server's time, in seconds since 1970.
     pub time: i64,
 }
 
-/// All requests in order of their outcomes.
+/// All requests, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(crate) struct RequestLog {
     requests: Mutex<Vec<RecordedRequest>>,
-    grown: Condvar,
+    request_added: Condvar,
 }
 
 impl RequestLog {
-    /// Notes a request and returns its number.
+    /// Adds a request and returns its index.
     pub(crate) fn add(&self, request: RecordedRequest) -> usize {
         let mut requests = lock(&self.requests);
         requests.push(request);
-        self.grown.notify_all();
+        self.request_added.notify_all();
         requests.len() - 1
     }
 
-    /// The outcome of a request noted before it had one.
-    pub(crate) fn settle(&self, number: usize, status: u16, code: Option<String>) {
-        if let Some(request) = lock(&self.requests).get_mut(number) {
+    /// Sets the result of a request that was added before it had one.
+    pub(crate) fn set_result(&self, index: usize, status: u16, code: Option<String>) {
+        if let Some(request) = lock(&self.requests).get_mut(index) {
             request.status = Some(status);
             request.code = code;
         }
@@ -64,11 +64,11 @@ impl RequestLog {
         lock(&self.requests).clone()
     }
 
-    /// Blocks until there are so many, or for so long.
+    /// Blocks until the log has `count` requests or the timeout has passed, and returns all requests.
     pub(crate) fn wait(&self, count: usize, timeout: Duration) -> Vec<RecordedRequest> {
         let requests = lock(&self.requests);
         let (requests, _) = self
-            .grown
+            .request_added
             .wait_timeout_while(requests, timeout, |requests| requests.len() < count)
             .unwrap_or_else(PoisonError::into_inner);
         requests.clone()

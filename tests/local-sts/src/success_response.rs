@@ -1,45 +1,25 @@
-//! Success answers.
+//! Success responses of STS and their XML.
 
+use crate::action::Action;
 use crate::clock;
 use crate::session::{IssuedCredentials, Session};
 use crate::xml::{self, Element};
 
-/// The actions this server knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    AssumeRole,
-    AssumeRoleWithWebIdentity,
-    GetCallerIdentity,
-}
-
-impl Action {
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::AssumeRole, Self::AssumeRoleWithWebIdentity, Self::GetCallerIdentity]
-            .into_iter()
-            .find(|action| action.name() == name)
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::AssumeRole => "AssumeRole",
-            Self::AssumeRoleWithWebIdentity => "AssumeRoleWithWebIdentity",
-            Self::GetCallerIdentity => "GetCallerIdentity",
-        }
-    }
-}
-
-/// What an action results in.
+/// The response to an action that succeeded.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct SuccessResponse {
     pub(crate) action: Action,
     credentials: Option<IssuedCredentials>,
     expiration: Option<i64>,
     elements: Vec<Element>,
 }
 
-impl Answer {
-    /// Credentials for a session. `packed_size` is the percentage of the room for policies and tags in use.
-    pub(crate) fn assumed(
+impl SuccessResponse {
+    /// Returns a response with the credentials of a role session.
+    ///
+    /// `packed_size` is the percentage of the space for policies and tags that the session uses. `others` are the
+    /// elements that only this action returns.
+    pub(crate) fn with_credentials(
         action: Action,
         credentials: IssuedCredentials,
         session: &Session,
@@ -54,19 +34,18 @@ impl Answer {
         Self { action, expiration: Some(credentials.expires_at), credentials: Some(credentials), elements }
     }
 
-    pub(crate) fn identity(arn: &str, user_id: &str, account: &str) -> Self {
+    pub(crate) fn caller_identity(arn: &str, user_id: &str, account: &str) -> Self {
         let elements =
             vec![Element::text("Arn", arn), Element::text("UserId", user_id), Element::text("Account", account)];
         Self { action: Action::GetCallerIdentity, credentials: None, expiration: None, elements }
     }
 
-    /// Makes the answer tell another `Expiration` than the true one, or none.
+    /// Overrides the `Expiration` element without changing when the credentials expire; `None` leaves it out.
     pub(crate) fn set_expiration(&mut self, expiration: Option<i64>) {
         self.expiration = expiration;
     }
 
     pub(crate) fn to_xml(&self, request_id: &str) -> String {
-        let name = self.action.name();
         let mut result = self.elements.clone();
         if let Some(credentials) = &self.credentials {
             let mut parts = vec![
@@ -74,18 +53,10 @@ impl Answer {
                 Element::text("SecretAccessKey", &credentials.secret_access_key),
                 Element::text("SessionToken", &credentials.session_token),
             ];
-            parts.extend(self.expiration.map(|at| Element::text("Expiration", clock::iso(at))));
+            parts.extend(self.expiration.map(|at| Element::text("Expiration", clock::iso8601(at))));
             result.push(Element::parent("Credentials", parts));
         }
-        // Element names are static: the two that depend on the action are looked up.
-        let (root, inner) = match self.action {
-            Action::AssumeRole => ("AssumeRoleResponse", "AssumeRoleResult"),
-            Action::AssumeRoleWithWebIdentity => {
-                ("AssumeRoleWithWebIdentityResponse", "AssumeRoleWithWebIdentityResult")
-            }
-            Action::GetCallerIdentity => ("GetCallerIdentityResponse", "GetCallerIdentityResult"),
-        };
-        debug_assert!(root.starts_with(name) && inner.starts_with(name));
+        let (root, inner) = self.action.response_elements();
         let metadata = Element::parent("ResponseMetadata", vec![Element::text("RequestId", request_id)]);
         xml::document(root, &[Element::parent(inner, result), metadata])
     }

@@ -1,6 +1,6 @@
-//! Makes a 2048-bit RSA key, as the PKCS#1 DER that ring reads (ring signs, but makes no RSA keys).
+//! Generates a 2048-bit RSA key in the PKCS#1 DER format that ring reads; ring cannot generate RSA keys itself.
 //!
-//! Good enough for a key which lives as long as a test and guards nothing: not for anything else.
+//! Only for tests: do not protect anything with such a key.
 //! <https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.2>
 
 use num_bigint::BigUint;
@@ -9,16 +9,16 @@ use crate::random;
 
 const MODULUS_BITS: usize = 2048;
 const PUBLIC_EXPONENT: u32 = 65_537;
-/// For random candidates of this size even two rounds leave an error below 2^-100.
+/// For random candidates of this size, two rounds already have an error probability below 2^-100.
 const MILLER_RABIN_ROUNDS: usize = 4;
 
-/// An `RSAPrivateKey` structure.
+/// Returns a new key as a DER-encoded `RSAPrivateKey`.
 pub(crate) fn private_key_der() -> Vec<u8> {
     let one = BigUint::from(1u32);
     let exponent = BigUint::from(PUBLIC_EXPONENT);
     let small_primes = primes_below(4096);
     let (mut p, mut q) = (prime(&small_primes), prime(&small_primes));
-    // ring wants the larger prime first.
+    // ring requires p > q.
     if p < q {
         std::mem::swap(&mut p, &mut q);
     }
@@ -43,7 +43,7 @@ pub(crate) fn private_key_der() -> Vec<u8> {
 fn prime(small_primes: &[u32]) -> BigUint {
     loop {
         let mut bytes = random::bytes(MODULUS_BITS / 16);
-        // The two top bits give a product of full length; the lowest makes it odd.
+        // The two highest bits give the product its full length; the lowest bit makes the candidate odd.
         bytes[0] |= 0b1100_0000;
         if let Some(last) = bytes.last_mut() {
             *last |= 1;
@@ -56,7 +56,7 @@ fn prime(small_primes: &[u32]) -> BigUint {
     }
 }
 
-/// Miller–Rabin with random bases.
+/// Runs the Miller–Rabin test with random bases.
 fn is_probable_prime(candidate: &BigUint) -> bool {
     let one = BigUint::from(1u32);
     let minus_one = candidate - &one;
@@ -84,7 +84,7 @@ fn primes_below(limit: u32) -> Vec<u32> {
 
 fn der_integer(number: &BigUint) -> Vec<u8> {
     let mut bytes = number.to_bytes_be();
-    // A set top bit would read as a minus sign.
+    // DER integers are signed: without a leading zero byte, a set top bit would make the number negative.
     if bytes[0] & 0x80 != 0 {
         bytes.insert(0, 0);
     }

@@ -1,4 +1,4 @@
-//! Durations as whole seconds in JSON.
+//! Serializes durations as whole seconds, for serde's `with` attribute.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! The issuer's RSA key: signs the tokens minted here, and is published as a JSON Web Key Set.
+//! The issuer's RSA key, which signs the minted tokens and is published as a JSON Web Key Set.
 //!
-//! One key is made per process, at first use: making one takes a tenth of a second, and tests start many servers.
+//! A process generates one key, at first use: generating takes a tenth of a second, and tests start many servers.
 //! <https://www.rfc-editor.org/rfc/rfc7517>
 
 mod generate;
@@ -20,16 +20,16 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKey {
-    /// The key every server of this process signs with.
-    pub(crate) fn of_this_process() -> &'static SigningKey {
+    /// Returns the key that all servers in this process share.
+    pub(crate) fn shared() -> &'static SigningKey {
         static KEY: OnceLock<SigningKey> = OnceLock::new();
         KEY.get_or_init(SigningKey::generate)
     }
 
     fn generate() -> Self {
-        let pair = RsaKeyPair::from_der(&generate::private_key_der()).expect("a key made here is well-formed");
+        let pair = RsaKeyPair::from_der(&generate::private_key_der()).expect("a generated key is well-formed");
         let public = RsaPublicKeyComponents::from(pair.public());
-        // Kubernetes, too, names a key by the digest of its public half.
+        // Kubernetes also uses the digest of the public key as the key ID.
         let id = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(pair.public().as_ref()));
         Self { pair, public, id }
     }
@@ -38,7 +38,7 @@ impl SigningKey {
         &self.id
     }
 
-    /// RS256: RSASSA-PKCS1-v1_5 over SHA-256.
+    /// Signs with RS256: RSASSA-PKCS1-v1_5 over SHA-256.
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         let mut signature = vec![0; self.pair.public().modulus_len()];
         self.pair
@@ -51,7 +51,7 @@ impl SigningKey {
         self.public.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).is_ok()
     }
 
-    /// The set served at `/openid/v1/jwks`.
+    /// Returns the JSON Web Key Set that is served at `/openid/v1/jwks`.
     pub(crate) fn key_set(&self) -> Value {
         json!({"keys": [{
             "use": "sig",
@@ -69,8 +69,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_holds_for_its_message_alone() {
-        let key = SigningKey::of_this_process();
+    fn a_signature_is_valid_only_for_its_message_and_key() {
+        let key = SigningKey::shared();
         let signature = key.sign(b"message");
         assert!(key.verifies(b"message", &signature));
         assert!(!key.verifies(b"massage", &signature));
@@ -78,8 +78,8 @@ mod tests {
     }
 
     #[test]
-    fn the_key_set_names_the_key() {
-        let key = SigningKey::of_this_process();
+    fn the_key_set_holds_the_public_key() {
+        let key = SigningKey::shared();
         let set = key.key_set();
         assert_eq!(set["keys"][0]["kid"], key.id());
         assert_eq!(set["keys"][0]["e"], "AQAB");

@@ -1,4 +1,4 @@
-//! What each kind of fault does to an answer.
+//! The effects of faults on responses.
 
 use std::io;
 use std::time::Duration;
@@ -8,15 +8,16 @@ use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
 use hyper::Response;
 
-use super::response::{Body, PlainAnswer, full, xml_response};
-use crate::answer::{Action, Answer};
+use super::response::{Body, RenderedResponse, full, xml_response};
+use crate::action::Action;
 use crate::error::StsError;
 use crate::fault::FaultKind;
+use crate::success_response::SuccessResponse;
 
 const CHUNK: usize = 64 << 10;
 
-/// The error which stands in place of the answer.
-pub(super) fn as_error(fault: &FaultKind) -> Option<StsError> {
+/// Returns the error that the fault causes instead of the normal response.
+pub(super) fn error_for(fault: &FaultKind) -> Option<StsError> {
     Some(match fault {
         FaultKind::Throttle => StsError::throttling(),
         FaultKind::Error { code, status, message } => StsError::new(code, *status, message),
@@ -32,19 +33,19 @@ pub(super) fn as_error(fault: &FaultKind) -> Option<StsError> {
     })
 }
 
-/// Makes a sound answer say something wrong.
-pub(super) fn tamper(answer: &mut Answer, fault: Option<&FaultKind>, now: i64) {
+/// Makes the content of a success response wrong, if the fault requires it.
+pub(super) fn alter_success(response: &mut SuccessResponse, fault: Option<&FaultKind>, now: i64) {
     match fault {
-        Some(FaultKind::MissingExpiry) => answer.set_expiration(None),
-        Some(FaultKind::PastExpiry) => answer.set_expiration(Some(now - 3600)),
-        Some(FaultKind::WrongRoot) => *answer = other_answer(answer.action),
+        Some(FaultKind::MissingExpiry) => response.set_expiration(None),
+        Some(FaultKind::PastExpiry) => response.set_expiration(Some(now - 3600)),
+        Some(FaultKind::WrongRoot) => *response = response_to_another_action(response.action),
         _ => {}
     }
 }
 
-/// Sends the answer in the way of the fault.
-pub(super) async fn respond(plain: PlainAnswer, fault: &FaultKind, request_id: &str) -> Response<Body> {
-    let (status, xml) = (plain.status, Bytes::from(plain.xml));
+/// Sends a response with the effects of faults that change how it is sent.
+pub(super) async fn send(rendered: RenderedResponse, fault: &FaultKind, request_id: &str) -> Response<Body> {
+    let (status, xml) = (rendered.status, Bytes::from(rendered.xml));
     let half = xml.slice(..xml.len() / 2);
     match *fault {
         FaultKind::Delay { milliseconds } => {
@@ -66,7 +67,7 @@ pub(super) async fn respond(plain: PlainAnswer, fault: &FaultKind, request_id: &
         FaultKind::TruncatedBody => {
             let body = streamed(|mut sender| async move {
                 if sender.send_data(half).await.is_ok() {
-                    // Lets the half get out before the connection breaks.
+                    // Send the first half before the connection breaks.
                     tokio::time::sleep(Duration::from_millis(10)).await;
                     sender.abort(io::ErrorKind::ConnectionAborted.into());
                 }
@@ -91,7 +92,7 @@ pub(super) async fn respond(plain: PlainAnswer, fault: &FaultKind, request_id: &
     }
 }
 
-/// A body written by a task of its own.
+/// Returns a body that a separate task writes.
 fn streamed<F>(write: impl FnOnce(Sender<Bytes, io::Error>) -> F) -> Body
 where
     F: Future<Output = ()> + Send + 'static,
@@ -101,11 +102,12 @@ where
     body.boxed()
 }
 
-fn other_answer(action: Action) -> Answer {
+fn response_to_another_action(action: Action) -> SuccessResponse {
     let account = "000000000000";
-    let mut answer = Answer::identity(&format!("arn:aws:iam::{account}:user/other"), "AIDAOTHER", account);
+    let arn = format!("arn:aws:iam::{account}:user/other");
+    let mut response = SuccessResponse::caller_identity(&arn, "AIDAOTHER", account);
     if action == Action::GetCallerIdentity {
-        answer.action = Action::AssumeRole;
+        response.action = Action::AssumeRole;
     }
-    answer
+    response
 }
