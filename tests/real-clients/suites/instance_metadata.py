@@ -9,7 +9,7 @@ def run(context, check):
     sts = context.sts
     options = ["--imds-listen", "127.0.0.1:0"]
     with Sidecar(context, *options, **sts.pod_variables(ROLE_A)) as sidecar:
-        line = sidecar.wait_for(r"instance metadata service url=(http://127\.0\.0\.1:\d+)")
+        line = sidecar.wait_for(r"instance metadata.* url=(http://127\.0\.0\.1:\d+)")
         variables = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": line[1], "AWS_EC2_METADATA_DISABLED": "false", **sts.client_variables()}
         identity = boto3_identity(context, **variables)
         check.equal("boto3 uses the instance metadata provider", identity["Provider"], "iam-role")
