@@ -8,7 +8,6 @@ use crate::error::StsError;
 use crate::parameters::{Parameters, Violations};
 use crate::policy::condition::Context;
 use crate::policy::evaluation::{Permission, TrustMatch};
-use crate::session::Session;
 use crate::session_request::SessionRequest;
 use crate::sts::IssueCredentials;
 use crate::success_response::SuccessResponse;
@@ -70,15 +69,7 @@ pub(crate) fn handle(
     }
 
     let duration = request.duration(role, caller.session.is_some())?;
-    let (tags, transitive_keys) = tags.into_session();
-    let session = Session {
-        role_arn: request.role_arn,
-        name: request.session_name,
-        source_identity: source_identity.map(str::to_owned),
-        tags,
-        transitive_keys,
-        policy: request.policy,
-    };
+    let session = request.into_session(tags, source_identity.map(str::to_owned));
     let credentials = issue_credentials(&session, duration);
     Ok(SuccessResponse::with_credentials(Action::AssumeRole, credentials, &session, packed_size, Vec::new()))
 }

@@ -8,7 +8,6 @@ use crate::error::StsError;
 use crate::parameters::{Parameters, Violations};
 use crate::policy::condition::Context;
 use crate::policy::evaluation::RequestPrincipal;
-use crate::session::Session;
 use crate::session_request::SessionRequest;
 use crate::sts::IssueCredentials;
 use crate::success_response::SuccessResponse;
@@ -61,15 +60,7 @@ pub(crate) fn handle(
     }
 
     let duration = request.duration(role, false)?;
-    let (tags, transitive_keys) = tags.into_session();
-    let session = Session {
-        role_arn: request.role_arn,
-        name: request.session_name,
-        source_identity: identity.source_identity,
-        tags,
-        transitive_keys,
-        policy: request.policy,
-    };
+    let session = request.into_session(tags, identity.source_identity);
     let credentials = issue_credentials(&session, duration);
     let others = vec![
         Element::text("SubjectFromWebIdentityToken", identity.subject),

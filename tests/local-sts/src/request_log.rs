@@ -13,9 +13,9 @@ use crate::lock::lock;
 #[derive(Clone, Debug, Serialize)]
 pub struct RecordedRequest {
     /// The HTTP method.
-    pub method: String,
+    pub(crate) method: String,
     /// The path of the URL.
-    pub path: String,
+    pub(crate) path: String,
     /// The query of the URL. STS clients must not send one.
     pub query: Option<String>,
     /// Headers by lower-case name; several values are joined by a comma.
@@ -33,7 +33,7 @@ pub struct RecordedRequest {
     /// The request ID in the response and its `x-amzn-RequestId` header.
     pub request_id: String,
     /// The server's time, in seconds since 1970.
-    pub time: i64,
+    pub(crate) time: i64,
 }
 
 /// All requests, in the order in which they were added.

@@ -4,6 +4,8 @@ use crate::error::StsError;
 use crate::parameters::{Parameters, Violations};
 use crate::policy::{PolicyDocument, PolicyKind};
 use crate::role_arn::RoleArn;
+use crate::session::Session;
+use crate::tags::SessionTags;
 use crate::world::Role;
 
 const MAX_CHAINED_DURATION: u64 = 3600;
@@ -16,7 +18,7 @@ const PACKED_SPACE: u64 = 4096;
 pub(crate) struct SessionRequest {
     pub(crate) role_arn: RoleArn,
     pub(crate) session_name: String,
-    pub(crate) policy: Option<PolicyDocument>,
+    policy: Option<PolicyDocument>,
     duration: u64,
     policies_length: usize,
 }
@@ -87,6 +89,19 @@ impl SessionRequest {
             ));
         }
         Ok(self.duration)
+    }
+
+    /// Returns the role session for this request.
+    pub(crate) fn into_session(self, tags: SessionTags, source_identity: Option<String>) -> Session {
+        let (tags, transitive_keys) = tags.into_session();
+        Session {
+            role_arn: self.role_arn,
+            name: self.session_name,
+            source_identity,
+            tags,
+            transitive_keys,
+            policy: self.policy,
+        }
     }
 }
 

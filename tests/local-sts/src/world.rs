@@ -65,7 +65,7 @@ pub struct OidcProvider {
 pub struct Role {
     /// The path in the role's ARN; `/` if absent.
     #[serde(default = "root_path")]
-    pub path: String,
+    pub(crate) path: String,
     /// The maximum session duration in seconds; 3600 if absent.
     #[serde(default = "one_hour")]
     pub max_session_duration: u64,

@@ -108,7 +108,7 @@ class Workload:
             *(word for word in container.get("command", []) if word.endswith("/credvend")),
         ]
         expected = 0 if role is None else 1
-        self.that(f"{name} has {expected} source of credentials", len(sources) == expected, sources)
+        self.that(f"number of credential sources of {name} is {expected}", len(sources) == expected, sources)
 
     def check_shared_files(self):
         """Only the fsGroup can read the files that credvend shares with other users."""

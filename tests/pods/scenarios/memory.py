@@ -17,8 +17,8 @@ import json, os, signal, sys, time, urllib.request
 pid, times = int(sys.argv[1]), int(sys.argv[2])
 
 def credentials():
-    with urllib.request.urlopen("http://127.0.0.1:9911/v1/credentials", timeout=10) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen("http://127.0.0.1:9911/v1/credentials", timeout=10) as response:
+        return json.load(response)
 
 current = credentials()
 for number in range(times):
