@@ -43,6 +43,8 @@ mod logs;
 mod one_shots;
 /// Chains from profiles, and calls that are shared.
 mod profiles;
+/// README.md and SECURITY.md, held to what the program does.
+mod readme;
 /// When credentials are renewed, and what happens when they cannot be.
 mod refresh;
 /// SIGTERM, SIGINT, SIGHUP.
