@@ -8,7 +8,7 @@ use std::{
 use local_sts::Fault;
 
 use super::blocks::{assert_current, table};
-use crate::support::{ROLE_A, Running, Signal, Stage, get, until};
+use crate::support::{ROLE_A, Running, Signal, Stage, get, wait_until};
 
 const FIELDS_OF_EVERY_LINE: [&str; 3] = ["timestamp", "level", "message"];
 
@@ -17,7 +17,7 @@ fn config(stage: &Stage) -> String {
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
     let chain = crate::profiles::CROSS_ACCOUNT
         .replace("[profile account_b_role]\n", &format!("[profile account_b_role]\ncredvend_policy = {policy}\n"));
-    let binary = env!("CARGO_BIN_EXE_credvend");
+    let binary = crate::support::binary();
     let token = stage.tokens.token_file().display().to_string();
     format!(
         "{chain}\n[profile by_process]\n\
@@ -44,21 +44,21 @@ fn life() -> (String, String) {
     let run = run.env("CREDVEND_AUTH_TOKEN_FILE", stage.path("authorization")).start();
     let addresses = listening(&run);
     let (address, admin) = (addresses[0], addresses[1]);
-    until("the profiles are ready", || get(address, "/readyz", &[]).status == 200);
+    wait_until("the profiles are ready", || get(address, "/readyz", &[]).status == 200);
 
     // A request without a token, and one with a token that somebody wrote meanwhile.
     assert_eq!(get(address, "/v1/credentials", &[]).status, 401);
     stage.write("authorization", "rotated");
-    until("the token counts", || get(address, "/v1/credentials", &["Authorization: rotated"]).status == 200);
+    wait_until("the token counts", || get(address, "/v1/credentials", &["Authorization: rotated"]).status == 200);
 
     // A configuration that cannot be used, then one that can, while the credentials file cannot be written.
     stage.write("config", "[profile account_b_role\n");
     run.signal(Signal::HUP);
-    until("the configuration is refused", || errors(&run) == 1);
+    wait_until("the configuration is refused", || errors(&run) == 1);
     fs::rename(&shared, stage.path("moved")).expect("moved");
     stage.with_config(&[], &config);
     run.signal(Signal::HUP);
-    until("the file is not written", || errors(&run) >= 2);
+    wait_until("the file is not written", || errors(&run) >= 2);
     let metrics = get(admin, "/metrics", &[]).body;
 
     let log = run.terminate().succeeded().stderr;
@@ -80,7 +80,7 @@ fn listening(run: &Running) -> Vec<std::net::SocketAddr> {
 fn log_events_and_metrics_are_those_of_a_run() {
     let (log, metrics) = life();
     let stage = Stage::new();
-    let directory = stage.path("");
+    let directory = stage.directory();
     let exec = stage.credvend(&["exec", "--log-format", "json", "--log-level", "info", "--", "true"]);
     let exec = exec.env("PATH", "/usr/bin:/bin").end().succeeded();
     let install = stage.credvend(&["install", "--log-format", "json", "--log-level", "info"]).arg(directory);

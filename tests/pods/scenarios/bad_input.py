@@ -21,7 +21,7 @@ def run(cluster, check):
     spec.token["audience"] = "https://kubernetes.default.svc"
     with cluster.manifest_pod("audience", spec.pod) as pod:
         line = credvend(pod).wait_for("Incorrect token audience")
-        check.that(f"wrong audience: {message(line)}", "project the token with an audience that is among" in line)
+        check.that(f"wrong audience: {message(line)}", "project the token with an audience that the IAM identity provider lists as a client ID" in line)
 
     no_fs_group(cluster, check)
     sub_path(cluster, check)
@@ -68,7 +68,7 @@ def sub_path(cluster, check):
     prepare = {"name": "prepare", "image": "registry.example/prepare:1", "command": ["touch", "/aws/credentials"]}
     prepare["volumeMounts"] = [{"name": "aws", "mountPath": "/aws"}]
     for title, before, problem, advice in [
-        ("an existing file", [prepare], "is a mount point of its own", "mount the directory that holds it instead"),
+        ("an existing file", [prepare], "is a mount point of its own", "mount the directory that contains it instead"),
         ("a missing file", [], "is a mounted directory", "mount the volume itself and not a file in it"),
     ]:
         spec = Manifest()
