@@ -1,7 +1,8 @@
-//! What was typed, set and written down → what it means: the chains to vend, the proxies to go through.
+//! Parses arguments, environment variables and profiles into the chains to vend and the proxies to use.
 //!
-//! A flag outranks a variable, a variable outranks a profile's key (but for the session name, where SDKs have it the other
-//! way). Every mistake is reported, at once, by the name of what holds it and never by its value.
+//! A flag overrides a variable, and a variable overrides a key of a profile. The role session name is an exception: as in the
+//! SDKs, the key of the profile overrides the variable. All errors are reported at once. An error names the flag, variable or
+//! key that holds the value, and does not repeat a value that could be a secret.
 
 pub(crate) mod endpoint_client;
 mod identity;
@@ -21,18 +22,18 @@ use crate::{
     settings::{environment::Environment, errors::ConfigErrors},
 };
 
-/// Reads everything that says whose credentials are vended, and how STS is reached.
+/// Reads the chains to vend and the settings for STS.
 ///
 /// # Errors
-/// Every mistake in it.
+/// Returns all errors in the flags, variables and profiles.
 pub(crate) fn identity(args: &IdentityArgs, env: &dyn Environment) -> Result<Identity, ConfigErrors> {
     Identity::read(args, env)
 }
 
-/// Refuses a chain that would begin at the endpoint that it fills.
+/// Rejects chains whose base is an endpoint of this process.
 ///
 /// # Errors
-/// Every profile whose chain does.
+/// Returns an error for each profile with this kind of chain.
 pub(crate) fn refuse_own_endpoint(identity: &Identity, sinks: &Sinks) -> Result<(), ConfigErrors> {
     let mut errors = ConfigErrors::default();
     let credentials = sinks.listeners.credentials.iter().map(|address| ("--listen", address));
@@ -40,8 +41,8 @@ pub(crate) fn refuse_own_endpoint(identity: &Identity, sinks: &Sinks) -> Result<
     for chain in &identity.chains {
         if let Some((flag, own)) = listeners.iter().find(|(_, listener)| chain.base.is_served_by(**listener)) {
             errors.add(format!(
-                "profile {}: its credential_source is this credvend's own {flag} {own}: name the endpoint that its \
-                 credentials come from",
+                "profile {}: credential_source points to credvend's own {flag} {own}; set the address of the endpoint that \
+                 provides the credentials",
                 chain.profile
             ));
         }

@@ -103,14 +103,14 @@ async fn once(app: &App, identity: &Identity, sinks: &Sinks, timeout: Duration) 
     let clock = &**app.clock();
     let begun = clock.now();
     let providers = app.providers(&identity.chains, &identity.proxies)?;
-    let file = oneshot::written_within(clock, begun, timeout, probed_file(sinks)).await??;
+    let file = oneshot::write_with_timeout(clock, begun, timeout, probed_file(sinks)).await??;
     let publishers = app.store().set_profiles(&identity.chains);
     write_config_file(&identity.chains, config_file(sinks, None)?.as_ref()).await?;
     let mut asked = JoinSet::new();
     for (provider, publisher) in providers.into_iter().zip(publishers) {
         let clock = Arc::clone(app.clock());
         asked.spawn(async move {
-            publisher.publish(oneshot::provide_within(&*provider, &*clock, timeout).await?);
+            publisher.publish(oneshot::provide_with_timeout(&*provider, &*clock, timeout).await?);
             Ok::<_, CommandError>(())
         });
     }
@@ -119,7 +119,7 @@ async fn once(app: &App, identity: &Identity, sinks: &Sinks, timeout: Duration) 
     }
     match file {
         Some(file) => {
-            let written = oneshot::written_within(clock, begun, timeout, file.write(app.store())).await?;
+            let written = oneshot::write_with_timeout(clock, begun, timeout, file.write(app.store())).await?;
             file.log(written.map_err(|error| CommandError::new(Exit::Sink, error))?);
             Ok(())
         }

@@ -108,7 +108,7 @@ fn offline_asks_nobody() {
     let stage = Stage::new();
     let run = stage.credvend(&["check", "--offline"]).env("AWS_ENDPOINT_URL_STS", "http://nowhere.invalid");
     let ended = end(&stage, run).succeeded();
-    assert!(!ended.stdout.contains("  sts ") && ended.stdout.contains("token life"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("  sts ") && ended.stdout.contains("token lifetime"), "{}", ended.stdout);
     // A token for the API server is found without STS.
     stage.renew_token(&Claims { audience: vec!["https://kubernetes.default.svc".into()], ..claims() });
     let ended = end(&stage, stage.credvend(&["check", "--offline"])).succeeded();
@@ -158,13 +158,15 @@ fn the_token_s_file_its_life_and_its_claims() {
     let expired = stage.sts.mint(&Claims { issued_at_offset: -7200, ..claims() });
     let path = stage.write("expired", &expired);
     let words = ["issued 2 h ago, expired 60 min ago", "subPath", "skip  hop 1"];
-    fails(&stage, with(&path), 3, "token life", &words);
+    fails(&stage, with(&path), 3, "token lifetime", &words);
     assert!(!stage.actions().contains(&"AssumeRoleWithWebIdentity".to_owned()));
 
     // Overdue is no failure: STS still takes it.
     let overdue = stage.sts.mint(&Claims { issued_at_offset: -3300, ..claims() });
     let ended = end(&stage, with(&stage.write("overdue", &overdue))).succeeded();
-    for words in ["  warn  token life", "should have renewed it 7 min ago (the file is no symbolic link", "subPath"] {
+    for words in
+        ["  warn  token lifetime", "should have renewed it 7 min ago (the file is not a symbolic link", "subPath"]
+    {
         assert!(ended.stdout.contains(words), "{words:?} is missing in {}", ended.stdout);
     }
 }
@@ -176,7 +178,7 @@ fn a_token_that_only_this_clock_takes_for_expired_is_exchanged() {
     stage.sts.set_clock_shift(-7200);
     stage.renew_token(&claims());
     let ended = end(&stage, stage.credvend(&["check"])).succeeded();
-    for words in ["  ok    token life", "  warn  clock", "clock is 2 h ahead of STS's", "  ok    hop 1"] {
+    for words in ["  ok    token lifetime", "  warn  clock", "clock is 2 h ahead of STS's", "  ok    hop 1"] {
         assert!(ended.stdout.contains(words), "{words:?} is missing in {}", ended.stdout);
     }
 }
@@ -217,7 +219,7 @@ fn the_whole_ends_with_the_timeout() {
     let stage = Stage::new();
     stage.fault(Fault::new(FaultKind::Hang).forever());
     let run = stage.credvend(&["check", "--timeout", "1s"]);
-    fails(&stage, run, 5, "hop 1", &["no answer before 1s were over", ROLE_A, "--timeout"]);
+    fails(&stage, run, 5, "hop 1", &["no response within 1s", ROLE_A, "--timeout"]);
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn time_is_up_where_nobody_answers() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("bound");
     let url = format!("http://{}/v1/credentials", taken.local_addr().expect("an address"));
     // Accepts, and never answers.
-    process(&[&url, "--timeout", "1s"]).end().failed(5, &["gave up after 1s", &url]);
+    process(&[&url, "--timeout", "1s"]).end().failed(5, &["timed out after 1s", &url]);
     drop(taken);
     process(&[&url, "--timeout", "1s"]).end().failed(5, &["connection refused", "credvend run"]);
     process(&[&url, "--timeout", "1s"])

@@ -47,7 +47,7 @@ fn the_admin_listener_never_serves_credentials_and_takes_any_host() {
 fn nobody_there_is_not_ready() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bound").local_addr().expect("an address");
     let ended = Credvend::new(&["health"]).env("CREDVEND_LISTEN", free.to_string()).end();
-    ended.failed(1, &[&free.to_string(), "is credvend run listening there?"]);
+    ended.failed(1, &[&free.to_string(), "check that credvend run is listening there"]);
 }
 
 #[test]

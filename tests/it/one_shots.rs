@@ -73,7 +73,7 @@ fn a_one_shot_asks_again_while_that_can_help() {
 
     stage.fault(Fault::server_error(503).forever());
     let ended = stage.credvend(&["export", "--timeout", "2s"]).end();
-    ended.failed(5, &["gave up after 2s", "hop 1", "ServiceUnavailable"]);
+    ended.failed(5, &["timed out after 2s", "hop 1", "ServiceUnavailable"]);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_refusal_is_final_at_once() {
 fn a_hang_ends_with_the_timeout() {
     let stage = Stage::new();
     stage.fault(Fault::new(FaultKind::Hang).forever());
-    stage.credvend(&["process", "--timeout", "1s"]).end().failed(5, &["did not answer within 1s", "--timeout"]);
+    stage.credvend(&["process", "--timeout", "1s"]).end().failed(5, &["did not respond within 1s", "--timeout"]);
 }
 
 #[test]

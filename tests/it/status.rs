@@ -91,6 +91,6 @@ fn it_needs_the_token_where_one_is_set_and_shows_what_that_opens() {
 #[test]
 fn nobody_there_and_wrong_formats() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bound").local_addr().expect("an address");
-    status(free, &[]).failed(1, &["is credvend run listening there?"]);
+    status(free, &[]).failed(1, &["check that credvend run is listening there"]);
     status(free, &["--format", "yaml"]).failed(2, &["--format"]);
 }

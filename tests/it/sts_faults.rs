@@ -87,7 +87,7 @@ fn what_sts_cannot_do_now_is_told_apart_from_what_it_does_not_know() {
                 let stage = Stage::new();
                 stage.fault(Fault::error(code, status, "not now").forever());
                 let ended = stage.credvend(&["export", "--timeout", "500ms"]).end();
-                ended.failed(5, &["gave up", code, mend]);
+                ended.failed(5, &["timed out", code, mend]);
             });
         }
     });

@@ -45,7 +45,7 @@ fn a_profile_with_a_process_alone_is_vended_as_it_is() {
     let answer = get(address, "/v1/credentials", &[]);
     assert_eq!((answer.status, answer.text("AccountId").as_str()), (200, "111111111111"));
     assert!(answer.text("Expiration").ends_with('Z') && answer.json().get("RoleArn").is_none());
-    stage.with_config(&["export", "--duration", "1h"], &config).end().failed(2, &["credential_process decides"]);
+    stage.with_config(&["export", "--duration", "1h"], &config).end().failed(2, &["credential_process determines"]);
     let keys = r#"echo '{"Version":1,"AccessKeyId":"AKIA","SecretAccessKey":"s"}'"#;
     let config = of_script(&stage, keys).replace("[profile base]", "[default]");
     export(&stage, &config).end().failed(4, &["not vended", "role_arn"]);
@@ -107,7 +107,7 @@ fn bad_output_is_refused_and_never_repeated() {
         ("/absent/program --flag", ["cannot be started", "whole path"]),
         ("/dev/null", ["permission denied", "executable"]),
         ("~/bin/program", ["cannot be started", "no ~"]),
-        ("'unclosed", ["credential_process", "not closed"]),
+        ("'unclosed", ["credential_process", "unclosed quotation mark"]),
         ("''", ["credential_process", "empty"]),
     ] {
         let config = format!("[default]\ncredential_process = {command}\n");
@@ -122,7 +122,7 @@ fn a_slow_process_is_killed_with_all_that_it_started() {
     let script = format!("sleep 300 &\necho $$ $! > '{}'\nwait", pids.display());
     let config = role_b_of_script(&stage, &script);
     let ended = stage.with_config(&["export", "--timeout", "2s"], &config).env("PATH", "/usr/bin:/bin").end();
-    ended.failed(5, &["base of the chain", "did not answer within 2s"]);
+    ended.failed(5, &["base of the chain", "did not respond within 2s"]);
     assert_gone(&stage.read("pids"));
 
     // SIGTERM ends it as well.

@@ -179,7 +179,11 @@ fn policies_durations_and_other_parameters() {
         })
         .expect("edited");
     let ended = end(&stage, check(&arguments[..15])).succeeded();
-    assert!(ended.stdout.contains("  warn  hop 2") && ended.stdout.contains("% of their space"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("  warn  hop 2") && ended.stdout.contains("% of the packed size limit"),
+        "{}",
+        ended.stdout
+    );
 
     let words = [
         "7200 s were asked for",
