@@ -1,16 +1,16 @@
 //! The command-line parser and the subcommands. Each subcommand has its own module with its arguments and implementation.
 
-pub(crate) mod check;
-pub(crate) mod completions;
-pub(crate) mod exec;
-pub(crate) mod export;
-pub(crate) mod health;
-pub(crate) mod install;
+mod check;
+mod completions;
+mod exec;
+mod export;
+mod health;
+mod install;
 mod oneshot;
-pub(crate) mod process;
-pub(crate) mod run;
-pub(crate) mod status;
-pub(crate) mod trust_policy;
+mod process;
+mod run;
+mod status;
+mod trust_policy;
 
 use std::{
     ffi::OsString,
@@ -112,7 +112,7 @@ pub(crate) enum Command {
 
 /// The failure of a command: its exit code, and a one-line message that says what failed, where, and what to do.
 #[derive(Debug)]
-pub(crate) struct CommandError {
+struct CommandError {
     code: Exit,
     line: String,
 }
@@ -120,7 +120,7 @@ pub(crate) struct CommandError {
 /// The exit codes other than 0. README.md lists them for users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Exit {
+enum Exit {
     /// Any other error. For `health`: not ready.
     Other = 1,
     /// A usage or configuration error.

@@ -31,7 +31,6 @@ use crate::{
     token::TokenFile,
 };
 
-/// The arguments of `check`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Check only the token and the configuration, without network requests

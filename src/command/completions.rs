@@ -5,7 +5,6 @@ use clap_complete::Shell;
 
 use crate::command::{Cli, CommandError, process::print};
 
-/// The arguments of `completions`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   # bash, in ~/.bashrc

@@ -36,7 +36,6 @@ use crate::{
     sink::endpoint::{CREDENTIALS_PATH, CredentialsEndpoint},
 };
 
-/// The arguments of `exec`.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "credvend exec [OPTIONS] [--] <CMD> [ARG]...")]
 #[command(after_long_help = "Examples:
@@ -55,7 +54,7 @@ use crate::{
 Exit codes:
   The exit code of CMD, or 128 + N if signal N killed CMD.
   126 if CMD cannot be run, 127 if CMD is not found.
-  If the first exchange fails: 2 usage or configuration error, 3 token error, 4 refused by STS,
+  Before CMD starts: 2 usage or configuration error, 3 token error, 4 refused by STS,
   5 no response from STS.")]
 pub(crate) struct Args {
     /// Timeout of the first exchange, including retries [default: 60s]

@@ -13,7 +13,6 @@ use crate::{
     sink::export::{Exported, Format},
 };
 
-/// The arguments of `export`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   # Set the credentials in the current shell

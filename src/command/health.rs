@@ -17,7 +17,6 @@ use crate::{
 /// The default timeout of a Kubernetes probe is one second.
 const TIMEOUT: Duration = Duration::from_millis(900);
 
-/// The arguments of `health`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   # A probe in an image without a shell

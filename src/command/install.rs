@@ -22,7 +22,6 @@ const OWN_BINARY: &str = "/proc/self/exe";
 const NAME: &str = "credvend";
 const MODE: u32 = 0o755;
 
-/// The arguments of `install`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   # In an init container, install to an emptyDir volume that other containers mount

@@ -13,7 +13,6 @@ use crate::{
     sink::credential_process::document,
 };
 
-/// The arguments of `process`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "Examples for an AWS config file (use an absolute path; some SDKs run the command with /bin/sh, others split it into words):

@@ -18,7 +18,6 @@ use crate::{
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The arguments of `status`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Output format: text or json

@@ -18,7 +18,6 @@ use crate::{
     token::Claims,
 };
 
-/// The arguments of `trust-policy`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Trust all service accounts in the namespace of the token
