@@ -111,7 +111,7 @@ fn offline_check_makes_no_calls() {
     let stage = Stage::new();
     let run = stage.credvend(&["check", "--offline"]).env("AWS_ENDPOINT_URL_STS", "http://nowhere.invalid");
     let ended = run_check(&stage, run).succeeded();
-    assert!(!ended.stdout.contains("  sts ") && ended.stdout.contains("token life"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("  sts ") && ended.stdout.contains("token lifetime"), "{}", ended.stdout);
     // The wrong audience of a token for the API server is reported without STS.
     stage.renew_token(&Claims { audience: vec!["https://kubernetes.default.svc".into()], ..claims() });
     let ended = run_check(&stage, stage.credvend(&["check", "--offline"])).succeeded();
@@ -162,7 +162,7 @@ fn missing_malformed_expired_and_overdue_tokens_are_reported() {
     let expired = stage.sts.mint(&Claims { issued_at_offset: -7200, ..claims() });
     let path = stage.write("expired", &expired);
     let words = ["issued 2 h ago, expired 60 min ago", "subPath", "skip  hop 1"];
-    fails(&stage, with(&path), 3, "token life", &words);
+    fails(&stage, with(&path), 3, "token lifetime", &words);
     assert!(!stage.actions().contains(&"AssumeRoleWithWebIdentity".to_owned()));
 
     // A token that the kubelet should have renewed is only a warning, because STS still accepts it.
@@ -241,7 +241,7 @@ fn failed_get_caller_identity_fails_the_check() {
     stage.fault(Fault::error("AccessDenied", 403, "no identity-based policy").for_action("GetCallerIdentity"));
     fails(&stage, stage.credvend(&["check"]), 4, "identity", &["AccessDenied", "sts:GetCallerIdentity"]);
     stage.fault(Fault::new(FaultKind::WrongRoot).for_action("GetCallerIdentity").times(3));
-    fails(&stage, stage.credvend(&["check"]), 5, "identity", &["is no GetCallerIdentityResponse"]);
+    fails(&stage, stage.credvend(&["check"]), 5, "identity", &["is not GetCallerIdentityResponse"]);
 }
 
 #[test]

@@ -13,11 +13,11 @@ fn transient_faults_are_retried_and_logged() {
         (FaultKind::IdpCommunicationError, "IDPCommunicationError"),
         (FaultKind::InvalidIdentityTokenVerificationKey, "verification key"),
         (FaultKind::Reset, "was not reached"),
-        (FaultKind::Garbage, "is no AssumeRoleWithWebIdentityResponse"),
+        (FaultKind::Garbage, "is not AssumeRoleWithWebIdentityResponse"),
         (FaultKind::TruncatedBody, "was not reached"),
         (FaultKind::CutXml, "incomplete"),
         (FaultKind::HugeBody { mebibytes: 8 }, "exceeds"),
-        (FaultKind::WrongRoot, "is no AssumeRoleWithWebIdentityResponse"),
+        (FaultKind::WrongRoot, "is not AssumeRoleWithWebIdentityResponse"),
         (FaultKind::MissingExpiry, "incomplete"),
         (FaultKind::PastExpiry, "had expired"),
     ];
@@ -89,7 +89,7 @@ fn throttling_and_server_errors_exit_5_when_time_is_up() {
                 let stage = Stage::new();
                 stage.fault(Fault::error(code, status, "not now").forever());
                 let ended = stage.credvend(&["export", "--timeout", "500ms"]).end();
-                ended.failed(5, &["gave up", code, help]);
+                ended.failed(5, &["timed out", code, help]);
             });
         }
     });

@@ -106,7 +106,7 @@ fn invalid_output_is_refused_and_never_printed() {
         ("/absent/program --flag", ["cannot be started", "full path"]),
         ("/dev/null", ["permission denied", "executable"]),
         ("~/bin/program", ["cannot be started", "no ~"]),
-        ("'unclosed", ["credential_process", "not closed"]),
+        ("'unclosed", ["credential_process", "unclosed quotation mark"]),
         ("''", ["credential_process", "empty"]),
     ] {
         let config = format!("[default]\ncredential_process = {command}\n");
@@ -121,7 +121,7 @@ fn slow_process_is_killed_with_its_children() {
     let script = format!("sleep 300 &\necho $$ $! > '{}'\nwait", pids.display());
     let config = role_b_from_script(&stage, &script);
     let ended = stage.with_config(&["export", "--timeout", "2s"], &config).env("PATH", "/usr/bin:/bin").end();
-    ended.failed(5, &["base of the chain", "did not answer within 2s"]);
+    ended.failed(5, &["base of the chain", "did not respond within 2s"]);
     assert_gone(&stage.read("pids"));
 
     // SIGTERM also ends the program and its children.
