@@ -19,6 +19,8 @@ mod help;
 mod help_tables;
 /// Links and pictures.
 mod links;
+/// Runs credvend as the manifests configure it.
+mod manifests;
 /// Log events and metrics.
 mod observability;
 /// SECURITY.md's table of promises.
