@@ -43,7 +43,7 @@ fn life() -> (String, String) {
     let run = run.env("CREDVEND_CREDENTIALS_FILE", shared.join("credentials"));
     let run = run.env("CREDVEND_AUTH_TOKEN_FILE", stage.path("authorization")).start();
     let addresses = listening(&run);
-    let (address, admin) = (addresses[0], addresses[1]);
+    let (address, admin) = (addresses[0], addresses[2]);
     wait_until("the profiles are ready", || get(address, "/readyz", &[]).status == 200);
 
     // A request without a token, and one with a token that somebody wrote meanwhile.
@@ -66,7 +66,7 @@ fn life() -> (String, String) {
     (log, metrics)
 }
 
-/// Where it listens: the endpoint, the admin listener, instance metadata.
+/// Returns the addresses of the endpoint, the instance metadata service and the admin listener.
 fn listening(run: &Running) -> Vec<std::net::SocketAddr> {
     let lines = run.lines(&["\"url\":\"http://127.0.0.1:"], 3);
     let address = |line: &String| {
