@@ -56,15 +56,16 @@ fn terminal_interrupt_reaches_the_program_once() {
 }
 
 #[test]
-fn orphans_are_reaped_and_signals_passed_on_as_pid_1() {
+fn orphans_are_reaped_and_signals_forwarded_as_pid_1() {
     let namespace = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"];
     if !is_available("unshare(1) of a PID namespace", Command::new("unshare").args(namespace).arg("true")) {
         return;
     }
     let stage = Stage::new();
+    let log = stage.path("log").display().to_string();
     let run = |script: &str| {
         let program = stage.write("program", script);
-        let line = exec_line(&stage, "", &format!("sh {}", program.display()));
+        let line = exec_line(&stage, "--log-level debug", &format!("sh {} 2> {log}", program.display()));
         let output = Command::new("unshare")
             .args(namespace)
             .args(["sh", "-c", &line])
@@ -73,15 +74,22 @@ fn orphans_are_reaped_and_signals_passed_on_as_pid_1() {
             .expect("run unshare");
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    // A hundred orphans exit with code 3, the program with code 9. It waits until only PID 1 and itself are left.
+    // A hundred orphans exit with code 3, the program with code 9. It waits until only credvend and itself are left.
     let (code, states) = run("echo parent $PPID\nfor n in $(seq 100); do (sh -c 'sleep 0.1; exit 3' &); done\n\
-         for n in $(seq 300); do set -- /proc/[0-9]*; test $# -le 2 && break; sleep 0.1; done\n\
-         grep -h ^State /proc/[0-9]*/status\nexit 9\n");
+         for n in $(seq 300); do set -- /proc/[0-9]*; test $# -eq 2 && break; sleep 0.1; done\n\
+         echo $# processes\ngrep -h ^State /proc/[0-9]*/status\nexit 9\n");
     assert_eq!(code, Some(9), "{states}");
     assert!(states.contains("parent 1\n") && states.contains("\n2 processes\n"), "{states}");
     assert!(!states.contains("zombie"), "{states}");
 
-    let (code, output) =
-        run("trap 'echo heard; exit 5' TERM\nkill -TERM 1\nsleep 1\nsh -c 'kill -TERM 1'\nsleep 60 & wait\n");
+    // credvend forwards a signal unless the program itself sent it.
+    let (code, output) = run(&format!(
+        "trap 'echo heard; exit 5' TERM\nkill -TERM 1\n\
+         for n in $(seq 300); do grep -q 'signal not forwarded' {log} && break; sleep 0.1; done\n\
+         sh -c 'kill -TERM 1'\nsleep 60 & wait\n"
+    ));
     assert_eq!((code, output.as_str()), (Some(5), "heard\n"));
+    for event in ["signal not forwarded", "signal forwarded"] {
+        assert_eq!(stage.read("log").matches(event).count(), 1, "{event}");
+    }
 }

@@ -137,7 +137,7 @@ fn denied_assume_role_prints_the_missing_policy_statements() {
     };
     let trust = trust_with(json!("sts:AssumeRole"), json!({"StringEquals": {"sts:ExternalId": "right"}}));
     stage.sts.edit_role(ROLE_B, |role| role.trust = trust).expect("edit the world");
-    let words = ["with the external ID wrong that is sent", r#""sts:ExternalId":"wrong""#];
+    let words = ["with the external ID wrong", r#""sts:ExternalId":"wrong""#];
     fails(&stage, check(&["--external-id", "wrong"]), 4, "hop 2", &words);
     run_check(&stage, check(&["--external-id", "right"])).succeeded();
 }
@@ -167,7 +167,7 @@ fn rejected_parameters_name_the_flag_and_the_fix() {
     let tags: Vec<String> = (0..17).map(|number| format!("--session-tag=k{number}={}", "v".repeat(256))).collect();
     let mut arguments = vec!["--chain-role-arn", ROLE_B];
     arguments.extend(tags.iter().map(String::as_str));
-    fails(&stage, check(&arguments), 4, "hop 2", &["more space", "--session-tag", "PackedPolicyTooLarge"]);
+    fails(&stage, check(&arguments), 4, "hop 2", &["exceed the size limit", "--session-tag", "PackedPolicyTooLarge"]);
     // A warning is printed when the tags nearly exceed the limit.
     stage
         .sts
