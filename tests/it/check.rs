@@ -241,7 +241,7 @@ fn failed_get_caller_identity_fails_the_check() {
     stage.fault(Fault::error("AccessDenied", 403, "no identity-based policy").for_action("GetCallerIdentity"));
     fails(&stage, stage.credvend(&["check"]), 4, "identity", &["AccessDenied", "sts:GetCallerIdentity"]);
     stage.fault(Fault::new(FaultKind::WrongRoot).for_action("GetCallerIdentity").times(3));
-    fails(&stage, stage.credvend(&["check"]), 5, "identity", &["is not GetCallerIdentityResponse"]);
+    fails(&stage, stage.credvend(&["check"]), 5, "identity", &["root element is not GetCallerIdentityResponse"]);
 }
 
 #[test]

@@ -116,7 +116,8 @@ fn concurrent_writers_lose_no_section_and_readers_see_complete_files() {
     std::thread::scope(|scope| {
         let writers = scope.spawn(refresh);
         while !writers.is_finished() {
-            let ini = Ini::load_from_str_noescape(&std::fs::read_to_string(&path).expect("whole")).expect("INI");
+            let text = std::fs::read_to_string(&path).expect("read file");
+            let ini = Ini::load_from_str_noescape(&text).expect("parse INI");
             for name in ["one", "two", "three"] {
                 let section = ini.section(Some(name)).expect("the section of each writer");
                 assert_eq!(section.iter().count(), 3);

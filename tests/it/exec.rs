@@ -113,7 +113,7 @@ fn credentials_are_refreshed_while_the_program_runs() {
                  echo \"$first\"; echo \"$second\"";
     let output = program_output(script(&stage, &[], commands));
     let documents: Vec<serde_json::Value> =
-        output.lines().map(|line| serde_json::from_str(line).expect("a document")).collect();
+        output.lines().map(|line| serde_json::from_str(line).expect("a JSON document")).collect();
     assert_ne!(documents[0]["AccessKeyId"], documents[1]["AccessKeyId"]);
 }
 
@@ -164,7 +164,7 @@ fn flags_after_the_program_belong_to_the_program() {
 }
 
 #[test]
-fn signals_are_passed_on_and_do_not_end_credvend() {
+fn signals_are_forwarded_and_do_not_end_credvend() {
     let stage = Stage::new();
     let traps = "for s in TERM INT HUP QUIT USR1; do trap \"echo got-$s >&2\" $s; done; trap 'exit 42' USR2; \
                  echo ready >&2; while :; do sleep 0.1; done";
@@ -207,11 +207,11 @@ fn signal_before_the_program_starts_ends_credvend() {
 fn signal_to_the_process_group_reaches_the_program_once() {
     let stage = Stage::new();
     let may_exit = stage.path("may-exit");
-    let words = format!(
+    let commands = format!(
         "trap 'echo got-TERM' TERM; kill -TERM 0; until test -e {}; do sleep 0.1; done; echo done",
         may_exit.display()
     );
-    let run = script(&stage, &["--log-level", "debug"], &words).own_group().start();
+    let run = script(&stage, &["--log-level", "debug"], &commands).own_group().start();
     run.line(&["signal not forwarded"]);
     stage.write("may-exit", "");
     let ended = run.wait().succeeded();

@@ -13,11 +13,11 @@ fn transient_faults_are_retried_and_logged() {
         (FaultKind::IdpCommunicationError, "IDPCommunicationError"),
         (FaultKind::InvalidIdentityTokenVerificationKey, "verification key"),
         (FaultKind::Reset, "was not reached"),
-        (FaultKind::Garbage, "is not AssumeRoleWithWebIdentityResponse"),
+        (FaultKind::Garbage, "root element is not AssumeRoleWithWebIdentityResponse"),
         (FaultKind::TruncatedBody, "was not reached"),
         (FaultKind::CutXml, "incomplete"),
         (FaultKind::HugeBody { mebibytes: 8 }, "exceeds"),
-        (FaultKind::WrongRoot, "is not AssumeRoleWithWebIdentityResponse"),
+        (FaultKind::WrongRoot, "root element is not AssumeRoleWithWebIdentityResponse"),
         (FaultKind::MissingExpiry, "incomplete"),
         (FaultKind::PastExpiry, "already expired"),
     ];
@@ -80,8 +80,8 @@ fn expired_token_error_with_either_code_reads_the_token_again() {
 fn throttling_and_server_errors_exit_5_when_time_is_up() {
     std::thread::scope(|scope| {
         for (code, status, help) in [
-            ("RequestLimitExceeded", 400, "STS is throttling"),
-            ("SomethingNew", 429, "STS is throttling"),
+            ("RequestLimitExceeded", 400, "STS is throttling the requests of this account"),
+            ("SomethingNew", 429, "STS is throttling the requests of this account"),
             ("ServiceUnavailable", 503, "STS had an internal error"),
             ("SomethingNew", 502, "STS had an internal error"),
         ] {
@@ -146,7 +146,7 @@ fn refusals_exit_4_and_say_what_to_do() {
             "InvalidIdentityToken",
             400,
             "No OpenIDConnect provider found in your account for https://x",
-            "IAM identity provider",
+            "identity provider",
         ),
         ("InvalidIdentityToken", 400, "Incorrect token audience", "audience"),
         ("IDPRejectedClaim", 403, "rejected", "identity provider"),

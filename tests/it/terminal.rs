@@ -74,7 +74,7 @@ fn orphans_are_reaped_and_signals_forwarded_as_pid_1() {
             .expect("run unshare");
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    // A hundred orphans exit with code 3, the program with code 9. It waits until only PID 1 and itself are left.
+    // A hundred orphans exit with code 3, the program with code 9. It waits until only credvend and itself are left.
     let (code, states) = run("echo parent $PPID\nfor n in $(seq 100); do (sh -c 'sleep 0.1; exit 3' &); done\n\
          for n in $(seq 300); do set -- /proc/[0-9]*; test $# -eq 2 && break; sleep 0.1; done\n\
          echo $# processes\ngrep -h ^State /proc/[0-9]*/status\nexit 9\n");

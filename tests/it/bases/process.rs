@@ -105,7 +105,7 @@ fn invalid_output_is_refused_and_never_printed() {
     for (command, words) in [
         ("/absent/program --flag", ["cannot be started", "full path"]),
         ("/dev/null", ["permission denied", "executable"]),
-        ("~/bin/program", ["cannot be started", "full path"]),
+        ("~/bin/program", ["cannot be started", "~ and variables have no effect"]),
         ("'unclosed", ["credential_process", "unclosed quotation mark"]),
         ("''", ["credential_process", "empty"]),
     ] {
