@@ -4,75 +4,75 @@
 
 use clap::Args;
 
-/// How log lines look.
+/// Format and level of the log.
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
-    /// Form of the log lines on stderr: text or json [env: CREDVEND_LOG_FORMAT] [default: text]
+    /// Format of the log on stderr: text or json [env: CREDVEND_LOG_FORMAT] [default: text]
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Logging")]
     pub(crate) log_format: Option<String>,
 
-    /// Least level that is logged: error, warn, info, debug, trace or off [env: CREDVEND_LOG] [default: info in run, error elsewhere]
+    /// Minimum log level: error, warn, info, debug, trace or off [env: CREDVEND_LOG] [default: info in run, error elsewhere]
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
     pub(crate) log_level: Option<String>,
 }
 
-/// Whose credentials are meant.
+/// Flags that select the credentials.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Identity")]
 pub(crate) struct IdentityArgs {
-    /// First role: AssumeRoleWithWebIdentity [env: AWS_ROLE_ARN]
+    /// ARN of the first role, assumed with AssumeRoleWithWebIdentity [env: AWS_ROLE_ARN]
     #[arg(long, value_name = "ARN")]
     pub(crate) role_arn: Option<String>,
 
-    /// Projected token, read again at every exchange [env: AWS_WEB_IDENTITY_TOKEN_FILE] [default: where EKS mounts it]
+    /// Projected service account token, read again for every exchange [env: AWS_WEB_IDENTITY_TOKEN_FILE] [default: where EKS mounts it]
     #[arg(long, value_name = "FILE")]
     pub(crate) web_identity_token_file: Option<String>,
 
-    /// What CloudTrail shows [env: AWS_ROLE_SESSION_NAME] [default: namespace and pod of the token]
+    /// Role session name, shown in CloudTrail [env: AWS_ROLE_SESSION_NAME] [default: namespace and pod of the token]
     #[arg(long, value_name = "NAME")]
     pub(crate) role_session_name: Option<String>,
 
-    /// Life of what is vended: seconds or 15m, 1h; up to 12h, 1h where roles are chained [env: CREDVEND_DURATION]
+    /// Session duration of the last role: seconds, or 15m, 1h; at most 12h, or 1h if roles are chained [env: CREDVEND_DURATION]
     #[arg(long, value_name = "DURATION")]
     pub(crate) duration: Option<String>,
 
-    /// A further role, in order: AssumeRole [env: CREDVEND_CHAIN_ROLE_ARNS, between commas]
+    /// ARN of a further role, assumed with AssumeRole; repeat the flag for each role, in order [env: CREDVEND_CHAIN_ROLE_ARNS, between commas]
     #[arg(long, value_name = "ARN")]
     pub(crate) chain_role_arn: Vec<String>,
 
-    /// External ID for the last hop [env: CREDVEND_EXTERNAL_ID]
+    /// External ID of the last hop [env: CREDVEND_EXTERNAL_ID]
     #[arg(long, value_name = "ID")]
     pub(crate) external_id: Option<String>,
 
-    /// Session policy for the last hop: JSON or @FILE [env: CREDVEND_POLICY]
+    /// Session policy of the last hop: JSON or @FILE [env: CREDVEND_POLICY]
     #[arg(long, value_name = "JSON")]
     pub(crate) policy: Option<String>,
 
-    /// Managed policy that narrows the last hop's session [env: CREDVEND_POLICY_ARNS, between commas]
+    /// ARN of a managed policy that limits the session of the last hop [env: CREDVEND_POLICY_ARNS, between commas]
     #[arg(long, value_name = "ARN")]
     pub(crate) policy_arn: Vec<String>,
 
-    /// Session tag K=V for the first chained hop, or `pod`: those of EKS Pod Identity [env: CREDVEND_SESSION_TAGS]
+    /// Session tag K=V of the first chained hop, or `pod` for the tags of EKS Pod Identity [env: CREDVEND_SESSION_TAGS]
     #[arg(long, value_name = "K=V")]
     pub(crate) session_tag: Vec<String>,
 
-    /// Key of a tag that goes on to further hops [env: CREDVEND_TRANSITIVE_TAGS]
+    /// Key of a session tag to pass on to later hops [env: CREDVEND_TRANSITIVE_TAGS]
     #[arg(long, value_name = "K")]
     pub(crate) transitive_tag: Vec<String>,
 
-    /// Source identity for the first chained hop [env: CREDVEND_SOURCE_IDENTITY]
+    /// Source identity of the first chained hop [env: CREDVEND_SOURCE_IDENTITY]
     #[arg(long, value_name = "NAME")]
     pub(crate) source_identity: Option<String>,
 
-    /// Region whose STS is asked [env: AWS_REGION, AWS_DEFAULT_REGION] [default: the global endpoint]
+    /// Region of the STS endpoint [env: AWS_REGION, AWS_DEFAULT_REGION] [default: the global endpoint]
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
 
-    /// AWS config file with profiles [env: AWS_CONFIG_FILE] [default: ~/.aws/config]
+    /// AWS config file that defines the profiles [env: AWS_CONFIG_FILE] [default: ~/.aws/config]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<String>,
 
-    /// Profile to vend; the first is the endpoint's default [env: AWS_PROFILE] [default: default]
+    /// Profile to vend; the first one is the default of the endpoint [env: AWS_PROFILE] [default: default]
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Vec<String>,
 
@@ -81,15 +81,15 @@ pub(crate) struct IdentityArgs {
     pub(crate) all_profiles: bool,
 }
 
-/// Where a `credvend run` listens; `health` and `status` find it by the same flags and variables.
+/// Addresses that `credvend run` listens on. `health` and `status` find it with the same flags and variables.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Listeners")]
 pub(crate) struct ListenArgs {
-    /// Address of the container credentials endpoint; `none` turns it off [env: CREDVEND_LISTEN] [default: 127.0.0.1:9911]
+    /// Address of the container credentials endpoint; `none` disables it [env: CREDVEND_LISTEN] [default: 127.0.0.1:9911]
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) listen: Vec<String>,
 
-    /// Address of /healthz and /readyz without credentials, for probes from outside [env: CREDVEND_ADMIN_LISTEN]
+    /// Address of /healthz, /readyz and /metrics without credentials, for probes from outside the pod [env: CREDVEND_ADMIN_LISTEN]
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) admin_listen: Option<String>,
 }

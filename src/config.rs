@@ -1,7 +1,8 @@
-//! What was typed, set and written down → what it means: the chains to vend, the proxies to go through.
+//! Parses arguments, environment variables and profiles into the chains to vend and the proxies to use.
 //!
-//! A flag outranks a variable, a variable outranks a profile's key (but for the session name, where SDKs have it the other
-//! way). Every mistake is reported, at once, by the name of what holds it and never by its value.
+//! A flag overrides a variable, and a variable overrides a key of a profile. The role session name is an exception: as in the
+//! SDKs, the key of the profile overrides the variable. All errors are reported at once. An error names the flag, variable or
+//! key that holds the value, and does not repeat a value that could be a secret.
 
 pub(crate) mod endpoint_client;
 mod identity;
@@ -19,10 +20,10 @@ use crate::{
     settings::{environment::Environment, errors::ConfigErrors},
 };
 
-/// Reads everything that says whose credentials are vended, and how STS is reached.
+/// Reads the chains to vend and the settings for STS.
 ///
 /// # Errors
-/// Every mistake in it.
+/// Returns all errors in the flags, variables and profiles.
 pub(crate) fn identity(args: &IdentityArgs, env: &dyn Environment) -> Result<Identity, ConfigErrors> {
     Identity::read(args, env)
 }

@@ -166,8 +166,8 @@ pub(crate) fn configure(
         let mut addresses = sinks.iter().flat_map(|sink| sink.addresses());
         if let Some((flag, own)) = addresses.find(|(_, listener)| chain.base.is_served_by(*listener)) {
             errors.add(format!(
-                "profile {}: its credential_source is this credvend's own {flag} {own}: name the endpoint that its \
-                 credentials come from",
+                "profile {}: credential_source points to credvend's own {flag} {own}; set the address of the endpoint that \
+                 provides the credentials",
                 chain.profile
             ));
         }

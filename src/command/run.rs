@@ -50,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) once: bool,
 
-    /// Time limit of --once, including retries [default: 60s]
+    /// Timeout of --once, including retries [default: 60s]
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
 
@@ -100,8 +100,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
 }
 
 fn signals() -> Result<ShutdownSignals, CommandError> {
-    ShutdownSignals::new()
-        .map_err(|error| CommandError::new(Exit::Other, format!("cannot install signal handlers: {error}")))
+    ShutdownSignals::new().map_err(|error| CommandError::new(Exit::Other, format!("cannot handle signals: {error}")))
 }
 
 /// Parses everything that concerns sinks.
@@ -138,7 +137,7 @@ fn read_outputs(args: &Args, identity: &Identity, env: &dyn Environment) -> Resu
         .and_then(|setting| errors.check(&setting.origin, parse_duration(&setting.text)))
         .unwrap_or_default();
     let SinkSettings { tokens, file_mode, .. } = settings;
-    errors.none_or(Some(Outputs { sinks, tokens, file_mode, admin, drain }))
+    errors.into_result(Some(Outputs { sinks, tokens, file_mode, admin, drain }))
 }
 
 fn context(app: &App, authorization: Authorization, stopping: watch::Receiver<bool>) -> SinkContext {
@@ -166,20 +165,20 @@ async fn once(app: &App, identity: &Identity, outputs: &Outputs, timeout: Durati
         }
         Ok::<_, SinkError>(())
     };
-    oneshot::written_within(clock, started, timeout, open).await??;
+    oneshot::write_with_timeout(clock, started, timeout, open).await??;
     let mut exchanges = JoinSet::new();
     for (provider, publisher) in providers.into_iter().zip(publishers) {
         let clock = Arc::clone(app.clock());
         exchanges.spawn(async move {
-            publisher.publish(oneshot::provide_within(&*provider, &*clock, timeout).await?);
+            publisher.publish(oneshot::provide_with_timeout(&*provider, &*clock, timeout).await?);
             Ok::<_, CommandError>(())
         });
     }
     while let Some(done) = exchanges.join_next().await {
-        done.unwrap_or_else(|_| Err(CommandError::new(Exit::Other, "an exchange was interrupted")))?;
+        done.unwrap_or_else(|_| Err(CommandError::new(Exit::Other, "an exchange was cancelled")))?;
     }
     for sink in &outputs.sinks {
-        oneshot::written_within(clock, started, timeout, sink.write(&context)).await??;
+        oneshot::write_with_timeout(clock, started, timeout, sink.write(&context)).await??;
     }
     Ok(())
 }

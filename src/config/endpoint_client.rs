@@ -1,8 +1,7 @@
-//! Where a running `credvend run` is found by those who ask it for credentials: as AWS SDKs find a container credentials
-//! endpoint.
+//! Finds the container credentials endpoint of a running `credvend run`, in the same way as the AWS SDKs.
 //!
-//! In: a URL, or the `AWS_CONTAINER_…` variables. Out: an address, a path, and where the authorization token is. No config file
-//! is read and no profile looked up: the profile that the application uses may name this very process.
+//! Input: a URL, or the `AWS_CONTAINER_…` variables. Output: the address, the path, and the location of the authorization
+//! token. This module reads no config file, because the profile of the application may run this process.
 //! [Container credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
 
 use std::{
@@ -27,22 +26,20 @@ const RELATIVE_URI: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 
-/// Where `credvend run` listens by itself.
+/// Default URL of the endpoint of `credvend run`.
 const DEFAULT_URL: &str = "http://127.0.0.1:9911/v1/credentials";
 
-/// The host of relative URIs.
-const RELATIVE_TO: &str = "http://169.254.170.2";
+/// Base URL for relative URIs.
+const RELATIVE_BASE_URL: &str = "http://169.254.170.2";
 
-/// An endpoint and what opens it.
+/// An endpoint and its authorization.
 #[derive(Debug)]
 pub(crate) struct ContainerEndpoint {
-    /// Where to connect to.
     pub(crate) address: SocketAddr,
-    /// What to call it there: host and port, as the URL has them.
+    /// Value of the Host header: the host and port of the URL.
     pub(crate) host: String,
     /// Path and query.
     pub(crate) path: String,
-    /// What to present.
     pub(crate) authorization: ContainerAuthorization,
 }
 
@@ -52,10 +49,10 @@ impl fmt::Display for ContainerEndpoint {
     }
 }
 
-/// Reads where the endpoint is, and which of its profiles is meant.
+/// Returns the endpoint. If `url` is empty, the URL comes from the environment. If `profile` is set, the path selects it.
 ///
 /// # Errors
-/// Every mistake in it.
+/// Returns an error if the URL is not an HTTP URL on this machine.
 pub(crate) fn endpoint(
     url: &str,
     auth_token_file: Option<&str>,
@@ -64,14 +61,14 @@ pub(crate) fn endpoint(
 ) -> Result<ContainerEndpoint, ConfigErrors> {
     let mut errors = ConfigErrors::default();
     let setting = match url {
-        "" => of_environment(env),
+        "" => from_environment(env),
         url => Setting { text: url.to_owned(), origin: "--from-endpoint".to_owned() },
     };
-    let place = place(&setting.text);
-    if place.is_none() {
+    let parsed = parse_url(&setting.text);
+    if parsed.is_none() {
         errors.add(format!(
-            "{} must be an http URL on this machine, such as {DEFAULT_URL} (a loopback address, \
-             localhost, 169.254.170.2, 169.254.170.23 or [fd00:ec2::23])",
+            "{} must be an http URL on this machine, such as {DEFAULT_URL}; use a loopback address, localhost, \
+             169.254.170.2, 169.254.170.23 or [fd00:ec2::23] as the host",
             setting.origin
         ));
     }
@@ -80,7 +77,7 @@ pub(crate) fn endpoint(
         (None, Some(token)) => ContainerAuthorization::Fixed(token.into()),
         (None, None) => ContainerAuthorization::None,
     };
-    let found = place.map(|(address, host, mut path)| {
+    let endpoint = parsed.map(|(address, host, mut path)| {
         if let Some(profile) = profile {
             path.truncate(path.trim_end_matches('/').len());
             path.push('/');
@@ -88,22 +85,22 @@ pub(crate) fn endpoint(
         }
         ContainerEndpoint { address, host, path, authorization }
     });
-    errors.none_or(found)
+    errors.into_result(endpoint)
 }
 
-/// What the variables say; without them, where `credvend run` listens by itself.
-fn of_environment(env: &dyn Environment) -> Setting {
-    // Most SDKs prefer the relative one.
+/// Returns the URL from the variables, or the default URL.
+fn from_environment(env: &dyn Environment) -> Setting {
+    // Most SDKs prefer the relative URI.
     if let Some(Setting { text, origin }) = pick(None, "", env, &[RELATIVE_URI]) {
         let slash = if text.starts_with('/') { "" } else { "/" };
-        return Setting { text: format!("{RELATIVE_TO}{slash}{text}"), origin };
+        return Setting { text: format!("{RELATIVE_BASE_URL}{slash}{text}"), origin };
     }
     let default = || Setting { text: DEFAULT_URL.to_owned(), origin: String::new() };
     pick(None, "", env, &[FULL_URI]).unwrap_or_else(default)
 }
 
-/// Address, host and path of a URL that a token may be sent to without TLS.
-fn place(text: &str) -> Option<(SocketAddr, String, String)> {
+/// Returns the address, host and path of a URL to which a token may be sent without TLS.
+fn parse_url(text: &str) -> Option<(SocketAddr, String, String)> {
     let url = reqwest::Url::parse(text).ok()?;
     if url.scheme() != "http" || !url.username().is_empty() || url.password().is_some() {
         return None;
@@ -125,13 +122,13 @@ mod tests {
 
     use super::*;
 
-    fn found(url: &str, profile: Option<&str>, env: &[(&str, &str)]) -> Result<String, ConfigErrors> {
+    fn resolve(url: &str, profile: Option<&str>, env: &[(&str, &str)]) -> Result<String, ConfigErrors> {
         let env: HashMap<_, _> = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         endpoint(url, None, profile, &env).map(|endpoint| format!("{} {endpoint}", endpoint.address))
     }
 
     #[test]
-    fn the_variables_count_as_they_do_for_sdks() {
+    fn variables_have_the_same_precedence_as_in_sdks() {
         let full = (FULL_URI, "http://localhost:1234/v1/credentials/");
         let relative = (RELATIVE_URI, "/creds?id=1");
         for (env, expected) in [
@@ -139,21 +136,21 @@ mod tests {
             (&[full], "127.0.0.1:1234 http://localhost:1234/v1/credentials/"),
             (&[full, relative], "169.254.170.2:80 http://169.254.170.2:80/creds?id=1"),
             (&[(RELATIVE_URI, "")], "127.0.0.1:9911 http://127.0.0.1:9911/v1/credentials"),
-            // Whatever the application's profile is: it may name this very process.
+            // The application's profile has no effect.
             (
                 &[("AWS_PROFILE", "app"), ("AWS_CONFIG_FILE", "/nowhere")],
                 "127.0.0.1:9911 http://127.0.0.1:9911/v1/credentials",
             ),
         ] {
-            assert_eq!(found("", None, env).expect("valid"), expected);
+            assert_eq!(resolve("", None, env).expect("valid"), expected);
         }
-        let named = found("", Some("team/b"), &[full]).expect("valid");
-        assert_eq!(named, "127.0.0.1:1234 http://localhost:1234/v1/credentials/team%2Fb");
-        assert_eq!(found("http://[::1]:80/c", None, &[full]).expect("valid"), "[::1]:80 http://[::1]:80/c");
+        let with_profile = resolve("", Some("team/b"), &[full]).expect("valid");
+        assert_eq!(with_profile, "127.0.0.1:1234 http://localhost:1234/v1/credentials/team%2Fb");
+        assert_eq!(resolve("http://[::1]:80/c", None, &[full]).expect("valid"), "[::1]:80 http://[::1]:80/c");
     }
 
     #[test]
-    fn a_token_goes_nowhere_but_to_this_machine() {
+    fn urls_outside_this_machine_are_rejected() {
         for url in [
             "https://127.0.0.1:9911/v1/credentials",
             "http://10.0.0.1/v1/credentials",
@@ -163,7 +160,7 @@ mod tests {
             "127.0.0.1:9911",
             "/v1/credentials",
         ] {
-            assert!(found(url, None, &[]).is_err(), "{url}");
+            assert!(resolve(url, None, &[]).is_err(), "{url}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Whose credentials are meant: the variables of the EKS pod identity webhook, or profiles of an AWS config file.
+//! Reads the chains to vend, either from flags and the variables of the EKS pod identity webhook (zero configuration) or from
+//! profiles of an AWS config file.
 
 use std::path::Path;
 
@@ -21,20 +22,19 @@ use crate::{
     token::TokenFile,
 };
 
-/// The name of the one profile that needs no file.
+/// Name of the profile in zero configuration, where no config file defines one.
 pub(super) const DEFAULT_PROFILE: &str = "default";
 
-/// Where EKS mounts the token.
+/// Path at which EKS mounts the token.
 const EKS_TOKEN_FILE: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
 
-/// The chains to vend, and what every call to STS has in common.
+/// The chains to vend, and the settings that apply to all STS calls.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    /// One chain a profile, in order; never empty.
+    /// One chain per profile, in order; never empty.
     pub(crate) chains: Vec<ChainPlan>,
-    /// The proxies towards STS.
     pub(crate) proxies: Proxies,
-    /// What a person should know of: what in a shared file was skipped, and sessions that are too short. For the log.
+    /// Warnings about skipped lines of shared files and about sessions that are too short.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -46,37 +46,39 @@ impl Identity {
         let chains = match mode(args, env, &mut errors) {
             Mode::ZeroConfiguration => zero_configuration(args, env, &settings, &mut errors).map(|chain| vec![chain]),
             Mode::Profiles(selection) => {
-                profile::chains(&selection, args, env, &settings, &mut errors).map(|(chains, skipped)| {
-                    warnings = skipped;
+                profile::chains(&selection, args, env, &settings, &mut errors).map(|(chains, file_warnings)| {
+                    warnings = file_warnings;
                     chains
                 })
             }
-            Mode::None => None,
+            Mode::Unknown => None,
         };
-        warnings.extend(short_sessions(chains.as_deref().unwrap_or_default()));
-        errors.none_or(chains).map(|chains| Self { chains, proxies: settings.proxies, warnings })
+        warnings.extend(short_session_warning(chains.as_deref().unwrap_or_default()));
+        errors.into_result(chains).map(|chains| Self { chains, proxies: settings.proxies, warnings })
     }
 }
 
-/// Sessions so short that an SDK, which renews when 15 minutes are left, has nothing to keep.
-fn short_sessions(chains: &[ChainPlan]) -> Option<String> {
+/// Returns a warning if sessions are so short that SDKs do not keep the credentials. SDKs renew credentials about 15 minutes
+/// before expiry.
+fn short_session_warning(chains: &[ChainPlan]) -> Option<String> {
     let is_short =
         |chain: &&ChainPlan| chain.duration().is_some_and(|duration| duration < SessionDuration::SHORTEST_KEPT);
     let short: Vec<&str> = chains.iter().filter(is_short).map(|chain| chain.profile.as_str()).collect();
     (!short.is_empty()).then(|| {
         format!(
-            "sessions of less than 30 min ({}): botocore, .NET and s3fs will fetch credentials at almost every use, since \
-             they renew when 15 to 20 min are left; ask for 30m or more with --duration (duration_seconds in a profile)",
+            "sessions of less than 30 min ({}): botocore, .NET and s3fs fetch credentials for almost every request, because \
+             they renew credentials 15 to 20 min before expiry; set --duration (duration_seconds in a profile) to 30m or more",
             short.join(", ")
         )
     })
 }
 
-/// Which of the two it is.
+/// The source of the chains.
 enum Mode {
     ZeroConfiguration,
     Profiles(ProfileSelection),
-    None,
+    /// The settings select no source, or contradict each other.
+    Unknown,
 }
 
 fn mode(args: &IdentityArgs, env: &dyn Environment, errors: &mut ConfigErrors) -> Mode {
@@ -84,31 +86,32 @@ fn mode(args: &IdentityArgs, env: &dyn Environment, errors: &mut ConfigErrors) -
     let profile_flags = args.config.is_some() || !args.profile.is_empty() || args.all_profiles;
     if role_flags && profile_flags {
         errors.add(
-            "--role-arn and --web-identity-token-file name a role, --config, --profile and --all-profiles name profiles: \
-             give the one or the other",
+            "--role-arn and --web-identity-token-file cannot be used with --config, --profile or --all-profiles; specify \
+             either a role or profiles",
         );
-        return Mode::None;
+        return Mode::Unknown;
     }
     if args.all_profiles && !args.profile.is_empty() {
-        errors.add("--all-profiles takes every profile, --profile some: give the one or the other");
+        errors.add("--all-profiles cannot be used with --profile; specify only one of them");
     }
-    let profiles_named = profile_flags || env.text("AWS_CONFIG_FILE").is_some() || env.text("AWS_PROFILE").is_some();
-    if !role_flags && profiles_named {
-        return Mode::Profiles(ProfileSelection::of(args, env));
+    let has_profile_settings =
+        profile_flags || env.text("AWS_CONFIG_FILE").is_some() || env.text("AWS_PROFILE").is_some();
+    if !role_flags && has_profile_settings {
+        return Mode::Profiles(ProfileSelection::read(args, env));
     }
     if role_flags || env.text("AWS_ROLE_ARN").is_some() {
         return Mode::ZeroConfiguration;
     }
-    match profile::default_of_home(env) {
+    match profile::default_in_home(env) {
         Some(selection) => Mode::Profiles(selection),
         None => {
             errors.add(
-                "no role to assume: set AWS_ROLE_ARN or --role-arn, or name profiles with --config, --profile or AWS_PROFILE",
+                "no role to assume; set AWS_ROLE_ARN or --role-arn, or select profiles with --config, --profile or AWS_PROFILE",
             );
             if args.web_identity_token_file.is_none() {
                 token_file(args, env, errors);
             }
-            Mode::None
+            Mode::Unknown
         }
     }
 }
@@ -121,7 +124,7 @@ fn zero_configuration(
 ) -> Option<ChainPlan> {
     let role_arn = pick(args.role_arn.as_ref(), "--role-arn", env, &["AWS_ROLE_ARN"]);
     if role_arn.is_none() {
-        errors.add("no role to assume: set AWS_ROLE_ARN or --role-arn");
+        errors.add("no role to assume; set AWS_ROLE_ARN or --role-arn");
     }
     let role_arn = role_arn.and_then(|setting| Some((parse_role_arn(&setting, errors)?, setting.origin)));
     let token_file = token_file(args, env, errors);
@@ -130,8 +133,8 @@ fn zero_configuration(
         .map(|setting| Some((parse_role_arn(&setting, errors)?, setting.origin)))
         .collect();
     let session_name = session_name_flag(args, errors).or_else(|| session_name_variable(env, errors));
-    let last_hop = LastHop::read(args, env, !chain_role_arns.is_empty(), errors);
-    let first_chained = FirstChained::read(args, env, !chain_role_arns.is_empty(), errors);
+    let last_hop = LastHopSettings::read(args, env, !chain_role_arns.is_empty(), errors);
+    let first_chained = FirstChainedHopSettings::read(args, env, !chain_role_arns.is_empty(), errors);
 
     let mut session = |(role_arn, origin): (RoleArn, String), is_last: bool, session_name| {
         session_plan(role_arn, &origin, session_name, &[], settings, errors).map(|plan| match is_last {
@@ -144,7 +147,7 @@ fn zero_configuration(
     let hops: Option<Vec<_>> = (1..)
         .zip(chain_role_arns)
         .map(|(number, role_arn)| {
-            let first_chained = if number == 1 { first_chained.clone() } else { FirstChained::default() };
+            let first_chained = if number == 1 { first_chained.clone() } else { FirstChainedHopSettings::default() };
             Some(AssumeRoleHop {
                 session: session(role_arn?, number == last, None)?,
                 external_id: last_hop.external_id.clone().filter(|_| number == last),
@@ -169,30 +172,31 @@ fn token_file(args: &IdentityArgs, env: &dyn Environment, errors: &mut ConfigErr
     if let Some(setting) = setting {
         return Some(TokenFile::new(setting.text));
     }
-    // Its volume may be mounted while the token is not yet written.
-    let eks = Path::new(EKS_TOKEN_FILE);
-    if eks.parent().is_some_and(Path::exists) {
-        return Some(TokenFile::new(eks));
+    // Check the directory, because the volume can be mounted before the token is written.
+    let default = Path::new(EKS_TOKEN_FILE);
+    if default.parent().is_some_and(Path::exists) {
+        return Some(TokenFile::new(default));
     }
     errors.add(format!(
-        "no web identity token: set AWS_WEB_IDENTITY_TOKEN_FILE or --web-identity-token-file (nothing is mounted at {EKS_TOKEN_FILE})"
+        "no web identity token: nothing is mounted at {EKS_TOKEN_FILE}; set AWS_WEB_IDENTITY_TOKEN_FILE or \
+         --web-identity-token-file"
     ));
     None
 }
 
-/// What flags and variables say of the hop whose credentials are vended.
-struct LastHop {
+/// Flags and variables that apply to the last hop.
+struct LastHopSettings {
     duration: Option<SessionDuration>,
     policy: Option<String>,
     policy_arns: Vec<String>,
     external_id: Option<ExternalId>,
 }
 
-impl LastHop {
+impl LastHopSettings {
     fn read(args: &IdentityArgs, env: &dyn Environment, is_chained: bool, errors: &mut ConfigErrors) -> Self {
         let external_id = pick(args.external_id.as_ref(), "--external-id", env, &["CREDVEND_EXTERNAL_ID"]);
         if let (Some(setting), false) = (&external_id, is_chained) {
-            errors.add(format!("{} is for a chained role: add --chain-role-arn", setting.origin));
+            errors.add(format!("{} requires a chained role; add --chain-role-arn", setting.origin));
         }
         let policy = pick(args.policy.as_ref(), "--policy", env, &["CREDVEND_POLICY"]);
         let policy_arns = pick_list(&args.policy_arn, "--policy-arn", env, "CREDVEND_POLICY_ARNS");
@@ -215,15 +219,15 @@ impl LastHop {
     }
 }
 
-/// What flags and variables say of the first chained hop.
+/// Flags and variables that apply to the first chained hop.
 #[derive(Clone, Default)]
-struct FirstChained {
+struct FirstChainedHopSettings {
     tags: parameters::Tags,
     transitive_tag_keys: Vec<String>,
     source_identity: Option<String>,
 }
 
-impl FirstChained {
+impl FirstChainedHopSettings {
     fn read(args: &IdentityArgs, env: &dyn Environment, is_chained: bool, errors: &mut ConfigErrors) -> Self {
         let tags = pick_list(&args.session_tag, "--session-tag", env, "CREDVEND_SESSION_TAGS");
         let transitive = pick_list(&args.transitive_tag, "--transitive-tag", env, "CREDVEND_TRANSITIVE_TAGS");
@@ -231,7 +235,8 @@ impl FirstChained {
         let first = tags.first().or(transitive.first()).or(identity.as_ref());
         if let (Some(setting), false) = (first, is_chained) {
             errors.add(format!(
-                "{} is for a chained role: add --chain-role-arn (a web identity session takes tags from its token alone)",
+                "{} requires a chained role, because a web identity session takes tags only from its token; add \
+                 --chain-role-arn",
                 setting.origin
             ));
         }

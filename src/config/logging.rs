@@ -1,4 +1,4 @@
-//! Log settings from flags and variables.
+//! Reads the log settings from flags and variables.
 
 use tracing_subscriber::filter::LevelFilter;
 

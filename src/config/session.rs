@@ -1,18 +1,18 @@
-//! Session parameters that zero configuration and profiles have in common.
+//! Parses the session parameters that zero configuration and profiles share.
 
 use super::sts_settings::{HopSettings, StsKeys, StsSettings};
-use crate::settings::{
-    environment::Environment,
-    errors::ConfigErrors,
-    setting::{Setting, pick},
-};
 use crate::{
     arn::{NotValid, RoleArn, SessionDuration, SessionName},
     cli::IdentityArgs,
     plan::SessionPlan,
+    settings::{
+        environment::Environment,
+        errors::ConfigErrors,
+        setting::{Setting, pick},
+    },
 };
 
-/// How long what is vended is asked to last.
+/// Reads the session duration of the last hop from the flag or the variable.
 pub(super) fn duration(
     args: &IdentityArgs,
     env: &dyn Environment,
@@ -30,7 +30,9 @@ pub(super) fn parse_duration(
 ) -> Option<SessionDuration> {
     let parsed = SessionDuration::parse(&setting.text).and_then(|duration| {
         if is_chained && duration > SessionDuration::LONGEST_CHAINED {
-            return Err(NotValid::new("exceeds 1 h (3600 s), the longest session of a chained role"));
+            return Err(NotValid::new(
+                "exceeds 1 h (3600 s), the maximum session duration of a chained role; set 1h or less",
+            ));
         }
         Ok(duration)
     });
@@ -51,7 +53,7 @@ pub(super) fn session_name_variable(env: &dyn Environment, errors: &mut ConfigEr
     errors.check("AWS_ROLE_SESSION_NAME", SessionName::parse(&text))
 }
 
-/// A hop's plan with nothing but its role, name and endpoint.
+/// Returns a hop's plan with its role, session name and endpoint, and without a duration or session policies.
 pub(super) fn session_plan(
     role_arn: RoleArn,
     origin: &str,

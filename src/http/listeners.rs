@@ -41,7 +41,7 @@ impl Listeners {
     pub(crate) fn parse(args: &ListenArgs, env: &dyn Environment) -> Result<Self, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let listeners = Self::read(args, env, &mut errors);
-        errors.none_or(Some(listeners))
+        errors.into_result(Some(listeners))
     }
 
     /// Parses the addresses and adds the errors in them to `errors`.

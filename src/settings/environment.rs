@@ -1,38 +1,38 @@
-//! The only reader of the environment. A trait, so that tests pass a map.
+//! Access to environment variables. No other module reads them. `Environment` is a trait so that tests can pass a map.
 
 use std::{collections::HashMap, ffi::OsString};
 
-/// Where variables come from.
+/// A source of environment variables.
 pub trait Environment {
-    /// The variable's value, as it stands.
+    /// Returns the value of the variable without changes.
     fn raw(&self, name: &str) -> Option<OsString>;
 
-    /// The variable's value as text. A variable that is empty, or not UTF-8, counts as not set: an empty `env` value in a
-    /// manifest means nothing was meant.
+    /// Returns the value of the variable as trimmed text, or `None` if it is unset, empty or not UTF-8. An empty `env` value
+    /// in a manifest counts as unset.
     fn text(&self, name: &str) -> Option<String> {
         let value = self.raw(name)?.into_string().ok()?;
         let trimmed = value.trim();
         (!trimmed.is_empty()).then(|| trimmed.to_owned())
     }
 
-    /// The names of our and of AWS's variables that hold something else than text. To take them for unset could turn an
-    /// authorization token off.
+    /// Returns the names of the `CREDVEND_` and `AWS_` variables whose values are not UTF-8. Treating them as unset could
+    /// disable an authorization token.
     fn unreadable(&self) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// The process's own environment.
+/// The environment of this process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProcessEnvironment;
 
 impl Environment for ProcessEnvironment {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the environment enters")]
+    #[expect(clippy::disallowed_methods, reason = "only this type reads the environment")]
     fn raw(&self, name: &str) -> Option<OsString> {
         std::env::var_os(name)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place where the environment enters")]
+    #[expect(clippy::disallowed_methods, reason = "only this type reads the environment")]
     fn unreadable(&self) -> Vec<String> {
         let is_ours = |name: &str| name.starts_with("CREDVEND_") || name.starts_with("AWS_");
         std::env::vars_os()

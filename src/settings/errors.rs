@@ -1,37 +1,41 @@
-//! Configuration errors, collected so that all of them are reported at once.
+//! Configuration errors, collected so that all of them are reported together.
 
 use std::fmt;
 
 use crate::arn::NotValid;
 
-/// What is wrong with a configuration; never empty.
+/// A list of configuration errors.
 #[derive(Debug, Default)]
 pub(crate) struct ConfigErrors(Vec<String>);
 
 impl ConfigErrors {
-    /// One mistake.
-    pub(crate) fn one(mistake: impl Into<String>) -> Self {
-        Self(vec![mistake.into()])
+    /// Creates a list of one error.
+    pub(crate) fn one(error: impl Into<String>) -> Self {
+        Self(vec![error.into()])
     }
 
-    /// Returns the number of errors.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    pub(crate) fn add(&mut self, mistake: impl Into<String>) {
-        let mistake = mistake.into();
-        if !self.0.contains(&mistake) {
-            self.0.push(mistake);
+    /// Adds an error, unless the list already has it.
+    pub(crate) fn add(&mut self, error: impl Into<String>) {
+        let error = error.into();
+        if !self.0.contains(&error) {
+            self.0.push(error);
         }
     }
 
-    /// Keeps what is wrong with a parsed value, by the name of what holds it.
+    /// Returns the parsed value, or adds an error that starts with the origin of the value.
     pub(crate) fn check<T>(&mut self, origin: &str, parsed: Result<T, NotValid>) -> Option<T> {
-        parsed.map_err(|why| self.add(format!("{origin} {why}"))).ok()
+        parsed.map_err(|error| self.add(format!("{origin} {error}"))).ok()
     }
 
-    pub(crate) fn none_or<T>(self, value: Option<T>) -> Result<T, Self> {
+    /// Returns `value` if there are no errors.
+    ///
+    /// # Errors
+    /// Returns the list if it has errors or if `value` is `None`.
+    pub(crate) fn into_result<T>(self, value: Option<T>) -> Result<T, Self> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
             _ => Err(self),
@@ -46,9 +50,9 @@ impl fmt::Display for ConfigErrors {
         match self.0.as_slice() {
             [one] => f.write_str(one),
             several => {
-                write!(f, "{} mistakes in the configuration:", several.len())?;
-                for (number, mistake) in (1..).zip(several) {
-                    write!(f, " ({number}) {mistake}")?;
+                write!(f, "{} configuration errors:", several.len())?;
+                for (number, error) in (1..).zip(several) {
+                    write!(f, " ({number}) {error}")?;
                     f.write_str(if number == several.len() { "" } else { ";" })?;
                 }
                 Ok(())

@@ -13,7 +13,7 @@ const DEFAULT: u32 = 0o600;
 pub(crate) fn parse(flag: Option<&String>, env: &dyn Environment) -> Result<u32, ConfigErrors> {
     let mut errors = ConfigErrors::default();
     let mode = read(flag, env, &mut errors);
-    errors.none_or(Some(mode))
+    errors.into_result(Some(mode))
 }
 
 /// Parses `--file-mode` or `CREDVEND_FILE_MODE` and adds an error in it to `errors`.

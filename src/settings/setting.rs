@@ -1,14 +1,14 @@
-//! A setting: the text of a flag or variable and the name of its origin.
+//! A setting: its text, and the name of the flag, variable or profile key that holds it.
 
 use crate::settings::environment::Environment;
 
-/// A text and the name of the flag or variable that it came from.
+/// The text of a setting and its origin. Error messages name the origin.
 pub(crate) struct Setting {
     pub(crate) text: String,
     pub(crate) origin: String,
 }
 
-/// The flag's value, else that of the first variable that is set.
+/// Returns the value of the flag, or the value of the first variable that is set.
 pub(crate) fn pick(
     flag: Option<&String>,
     flag_name: &str,
@@ -21,7 +21,7 @@ pub(crate) fn pick(
     }
 }
 
-/// The flag's values, else those of the variable, between commas.
+/// Returns the values of the flag, or the comma-separated values of the variable.
 pub(crate) fn pick_list(flags: &[String], flag_name: &str, env: &dyn Environment, variable: &str) -> Vec<Setting> {
     if !flags.is_empty() {
         return flags.iter().map(|text| Setting { text: text.clone(), origin: flag_name.to_owned() }).collect();

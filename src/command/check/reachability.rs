@@ -1,4 +1,4 @@
-//! Whether STS is reached: each endpoint of a chain, once.
+//! Checks that each STS endpoint of a chain can be reached, and compares this machine's clock with STS's.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use crate::{
     advice::diagnosis::clock_says,
     command::{
         Exit,
-        check::{Examiner, report::Check},
+        check::{Checker, report::Check},
     },
     http::tls,
     plan::{ChainPlan, SessionPlan},
@@ -16,31 +16,32 @@ use crate::{
     },
 };
 
-/// An endpoint is given up after so long; the hops may need the rest of the time.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout for one endpoint, so that time remains for the hops.
+const ENDPOINT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// From here on a clock is worth a word.
-const NOTICEABLE: u64 = 60;
+/// Largest clock difference in seconds that is not worth a warning.
+const MAX_NORMAL_CLOCK_DIFFERENCE: u64 = 60;
 
-/// From here on AWS refuses what other programs on this machine sign.
-const REFUSED: u64 = 5 * 60;
+/// Largest clock difference in seconds at which AWS accepts the signatures of other programs on this machine.
+const MAX_SIGNATURE_CLOCK_DIFFERENCE: u64 = 5 * 60;
 
-/// The endpoints that were tried, with what came of it.
+/// The results of the endpoints that were already checked. The key of an endpoint includes its CA bundle.
 #[derive(Default)]
-pub(super) struct Reaches(Vec<((Endpoint, Option<PathBuf>), Check)>);
+pub(super) struct EndpointChecks(Vec<((Endpoint, Option<PathBuf>), Check)>);
 
-impl Examiner<'_> {
-    /// One line for each endpoint of the chain.
+impl Checker<'_> {
+    /// Checks each endpoint of the chain.
     pub(super) async fn sts(&mut self, chain: &ChainPlan) -> Vec<Check> {
         let mut checks: Vec<Check> = Vec::new();
         for session in (1..=chain.hops.len() + 1).filter_map(|number| chain.session(number)) {
             let key = (session.endpoint.clone(), session.ca_bundle.clone());
-            let known = self.reaches.0.iter().find(|(tried, _)| *tried == key).map(|(_, check)| check.clone());
-            let check = match known {
+            let checked =
+                self.endpoint_checks.0.iter().find(|(other, _)| *other == key).map(|(_, check)| check.clone());
+            let check = match checked {
                 Some(check) => check,
                 None => {
                     let check = self.reach(session).await;
-                    self.reaches.0.push((key, check.clone()));
+                    self.endpoint_checks.0.push((key, check.clone()));
                     check
                 }
             };
@@ -57,12 +58,12 @@ impl Examiner<'_> {
             Ok(tls) => Arc::new(tls),
             Err(error) => return Check::fail(Exit::Usage, "sts", error.to_string()),
         };
-        let reaching = reach::reach(&session.endpoint, &self.identity.proxies, tls);
-        let retry_policy = self.app.clock().sleep(PATIENCE.min(self.left()));
+        let reach = reach::reach(&session.endpoint, &self.identity.proxies, tls);
+        let timeout = self.app.clock().sleep(ENDPOINT_TIMEOUT.min(self.remaining_time()));
         let reached = tokio::select! {
-            reached = reaching => reached,
-            () = retry_policy => {
-                let message = format!("{url}: no connection within {} s", PATIENCE.min(self.timeout).as_secs());
+            reached = reach => reached,
+            () = timeout => {
+                let message = format!("{url}: no connection within {} s", ENDPOINT_TIMEOUT.min(self.timeout).as_secs());
                 return Check::fail(Exit::Unavailable, "sts", message).help(help(ReachStep::Connection));
             }
         };
@@ -72,54 +73,54 @@ impl Examiner<'_> {
         }
     }
 
-    /// How far this machine's clock is off, where STS told the time.
+    /// Compares this machine's clock with STS's. Returns `None` if STS's time is not known.
     pub(super) fn clock(&self) -> Option<Check> {
         let seconds = self.app.sts_clock().difference(self.app.clock().now())?;
-        let off = seconds.unsigned_abs();
-        if off <= NOTICEABLE {
-            return Some(Check::ok("clock", format!("within {NOTICEABLE} s of STS's")));
+        let difference = seconds.unsigned_abs();
+        if difference <= MAX_NORMAL_CLOCK_DIFFERENCE {
+            return Some(Check::ok("clock", format!("within {MAX_NORMAL_CLOCK_DIFFERENCE} s of STS's clock")));
         }
-        let consequence = if off > REFUSED {
-            "credvend corrects what it signs by the difference; what other programs here sign, AWS refuses"
+        let consequence = if difference > MAX_SIGNATURE_CLOCK_DIFFERENCE {
+            "credvend corrects its signatures by the difference, but AWS refuses requests of other programs on this machine"
         } else {
-            "credvend corrects what it signs by the difference; AWS takes up to 5 minutes from other programs"
+            "credvend corrects its signatures by the difference; for other programs, AWS accepts up to 5 minutes"
         };
         let message = format!("this machine's clock is {}: {consequence}", clock_says(seconds));
-        Some(Check::warn("clock", message).help("set the node's clock (chronyc tracking, timedatectl)"))
+        Some(Check::warn("clock", message).help("correct the clock of the node (see chronyc tracking and timedatectl)"))
     }
 }
 
-/// Puts the line about the clock behind those about STS.
+/// Inserts the clock check after the STS checks.
 pub(super) fn insert_clock(checks: &mut Vec<Check>, clock: Option<Check>) {
-    let at = checks.iter().rposition(|check| check.name == "sts").map_or(checks.len(), |last| last + 1);
-    checks.splice(at..at, clock);
+    let index = checks.iter().rposition(|check| check.name == "sts").map_or(checks.len(), |last| last + 1);
+    checks.splice(index..index, clock);
 }
 
 fn describe(reached: &Reached, endpoint: &Endpoint) -> String {
     let Reached { host, address, is_proxy, tls } = reached;
-    let way = match (is_proxy, tls) {
+    let path = match (is_proxy, tls) {
         (true, _) => {
-            format!("the proxy {host} accepts connections ({address}); what lies behind it the exchange tells")
+            format!("the proxy {host} accepts connections ({address}); the exchanges show whether it forwards to STS")
         }
         (false, Some(tls)) => format!("resolves to {}, connects, {tls}", address.ip()),
         (false, None) => format!("resolves to {}, connects, without TLS", address.ip()),
     };
-    format!("{way}; calls are signed for {}", endpoint.signing_region)
+    format!("{path}; calls are signed for {}", endpoint.signing_region)
 }
 
 fn help(step: ReachStep) -> &'static str {
     match step {
-        ReachStep::Url => "correct AWS_ENDPOINT_URL_STS, or HTTPS_PROXY",
+        ReachStep::Url => "correct AWS_ENDPOINT_URL_STS or HTTPS_PROXY",
         ReachStep::Name => {
-            "check the pod's DNS (its NetworkPolicy must allow port 53), and that AWS_REGION names a region that exists"
+            "check the DNS of the pod (its NetworkPolicy must allow port 53), and check that the region in AWS_REGION exists"
         }
         ReachStep::Connection => {
-            "check egress rules (NetworkPolicy, security group, the subnet's NAT or STS VPC endpoint), and HTTPS_PROXY and \
+            "check the egress rules (NetworkPolicy, security group, NAT or STS VPC endpoint of the subnet), HTTPS_PROXY and \
              NO_PROXY"
         }
         ReachStep::Tls => {
-            "where a private endpoint or a proxy that opens TLS has a CA of its own, name it with AWS_CA_BUNDLE; see also the \
-             node's clock"
+            "if a private endpoint or a TLS-intercepting proxy uses its own CA, set AWS_CA_BUNDLE to the CA certificate; also \
+             check the clock of the node"
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What a profile's keys, `credential_source` and `credential_process` mean: which base, and where it is.
+//! Resolves a profile's static keys, `credential_source` and `credential_process` to the base of a chain.
 //!
-//! [Credential source](https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html). The variables
-//! are looked at only because a profile says so: what a pod inherits never decides by itself where the identity comes from.
+//! [Credential source](https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html). This module reads
+//! the variables of a credential source only if a profile names the source. The environment of a pod alone never selects a base.
 
 use std::path::PathBuf;
 
@@ -22,10 +22,10 @@ use crate::{
     shared_file::CREDENTIAL_KEYS,
 };
 
-/// Where ECS's agent answers.
-const ECS: &str = "http://169.254.170.2";
+/// URL of the ECS agent, the base of relative URIs.
+const ECS_URL: &str = "http://169.254.170.2";
 
-/// The profile's keys; half a pair is an error.
+/// Returns the static keys of the profile, or an error if only one key of the pair is set.
 pub(super) fn static_keys(profile: &FileProfile<'_>) -> Result<Option<StaticKeys>, String> {
     let [access_key_id, secret_access_key, session_token] =
         CREDENTIAL_KEYS.map(|key| profile.value(key).filter(|value| !value.is_empty()));
@@ -39,13 +39,13 @@ pub(super) fn static_keys(profile: &FileProfile<'_>) -> Result<Option<StaticKeys
         (None, None) => Ok(None),
         (present, _) => {
             let missing = if present.is_some() { "aws_secret_access_key" } else { "aws_access_key_id" };
-            Err(format!("it holds half a key pair: {missing} is missing"))
+            Err(format!("it has half a key pair; set {missing}"))
         }
     }
 }
 
-/// The base that a `credential_source` names. Its value's case does not matter, as in the AWS SDK for Rust.
-pub(super) fn of_credential_source(
+/// Returns the base for a `credential_source`. The value is case-insensitive, as in the AWS SDK for Rust.
+pub(super) fn from_credential_source(
     setting: &Setting,
     profile: &FileProfile<'_>,
     ca_bundle: Option<PathBuf>,
@@ -63,17 +63,17 @@ pub(super) fn of_credential_source(
     }
 }
 
-/// The keys that this process was started with.
+/// Returns the access keys in this process's environment.
 fn environment(origin: &str, env: &dyn Environment, errors: &mut ConfigErrors) -> Option<StaticKeys> {
     let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
     let keys = names.map(|name| env.text(name));
     let missing: Vec<_> = names.iter().zip(&keys).filter(|(_, key)| key.is_none()).map(|(name, _)| *name).collect();
     if !missing.is_empty() {
-        errors.add(format!("{origin} takes the keys from the environment: set {}", missing.join(" and ")));
+        errors.add(format!("{origin} reads the keys from the environment; set {}", missing.join(" and ")));
     }
     let expiry = env.text("AWS_CREDENTIAL_EXPIRATION").map(|text| Expiry::parse(&text));
     if expiry == Some(None) {
-        errors.add("AWS_CREDENTIAL_EXPIRATION must be a date such as 2030-01-31T12:00:00Z");
+        errors.add("AWS_CREDENTIAL_EXPIRATION must be a timestamp such as 2030-01-31T12:00:00Z");
     }
     let [access_key_id, secret_access_key] = keys;
     Some(StaticKeys {
@@ -84,7 +84,7 @@ fn environment(origin: &str, env: &dyn Environment, errors: &mut ConfigErrors) -
     })
 }
 
-/// The endpoint that the orchestrator's variables name. Where both are set the relative one counts, as in most SDKs.
+/// Returns the container credentials endpoint in the environment. The relative URI takes precedence, as in most SDKs.
 fn container(
     origin: &str,
     ca_bundle: Option<PathBuf>,
@@ -94,16 +94,16 @@ fn container(
     const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
     const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
     let url = match (env.text(RELATIVE), env.text(FULL)) {
-        (Some(path), _) if path.starts_with('/') => format!("{ECS}{path}").parse().map_err(|_| RELATIVE),
+        (Some(path), _) if path.starts_with('/') => format!("{ECS_URL}{path}").parse().map_err(|_| RELATIVE),
         (Some(_), _) => Err(RELATIVE),
         (None, Some(url)) => url.parse::<Url>().map_err(|_| FULL),
         (None, None) => {
-            errors.add(format!("{origin} asks a container credentials endpoint: set {FULL} or {RELATIVE}"));
+            errors.add(format!("{origin} requires a container credentials endpoint; set {FULL} or {RELATIVE}"));
             return None;
         }
     };
     let url = match url {
-        Ok(url) => allowed(url, errors),
+        Ok(url) => check_url(url, errors),
         Err(variable) => {
             let example =
                 if variable == FULL { "a URL such as http://127.0.0.1:9911/v1/credentials" } else { "a path" };
@@ -114,7 +114,7 @@ fn container(
     let token_file = env.text("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(PathBuf::from);
     let token = env.text("AWS_CONTAINER_AUTHORIZATION_TOKEN");
     if token_file.is_none() && token.as_ref().is_some_and(|token| token.contains(char::is_control)) {
-        errors.add("AWS_CONTAINER_AUTHORIZATION_TOKEN holds a line break or another control character");
+        errors.add("AWS_CONTAINER_AUTHORIZATION_TOKEN holds a line break or another control character; remove it");
     }
     let authorization = match (token_file, token) {
         (Some(path), _) => ContainerAuthorization::File(path),
@@ -124,8 +124,9 @@ fn container(
     Some(Container { url: url?, authorization, ca_bundle })
 }
 
-/// Refuses a URL that would carry credentials over a network in the clear. Names are not looked up: what they mean can change.
-fn allowed(url: Url, errors: &mut ConfigErrors) -> Option<Url> {
+/// Rejects a URL that would send credentials over a network without TLS. Does not resolve host names, because the addresses of
+/// a name can change.
+fn check_url(url: Url, errors: &mut ConfigErrors) -> Option<Url> {
     let is_allowed = match url.scheme() {
         "https" => true,
         "http" => match host_address(&url) {
@@ -138,13 +139,14 @@ fn allowed(url: Url, errors: &mut ConfigErrors) -> Option<Url> {
         return Some(url);
     }
     errors.add(format!(
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI must be https, or http to loopback or one of {}, and hold no user name",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI must be an https URL, or an http URL with a loopback address or one of {}, \
+         and must not contain a user name or password",
         ENDPOINT_ADDRESSES.join(", ")
     ));
     None
 }
 
-/// The instance metadata service, by variables first and then by the profile's keys.
+/// Returns the instance metadata service. Variables override the keys of the profile.
 fn instance_metadata(
     origin: &str,
     profile: &FileProfile<'_>,
@@ -152,7 +154,9 @@ fn instance_metadata(
     errors: &mut ConfigErrors,
 ) -> Option<InstanceMetadata> {
     if env.text("AWS_EC2_METADATA_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
-        errors.add(format!("{origin} asks the instance metadata service, which AWS_EC2_METADATA_DISABLED turns off"));
+        errors.add(format!(
+            "{origin} requires the instance metadata service, but AWS_EC2_METADATA_DISABLED disables it; unset the variable"
+        ));
         return None;
     }
     let setting = |variable: &str, key: &str| {
@@ -182,8 +186,8 @@ fn instance_metadata(
     Some(InstanceMetadata { endpoint: endpoint.to_owned() })
 }
 
-/// The program that a `credential_process` names, unless this process runs under that very program.
-pub(super) fn of_credential_process(
+/// Returns the program of a `credential_process`. Rejects the profile if this process runs under that program.
+pub(super) fn from_credential_process(
     setting: &Setting,
     profile: &FileProfile<'_>,
     env: &dyn Environment,
@@ -192,19 +196,19 @@ pub(super) fn of_credential_process(
     let command = match shell_words::split(&setting.text) {
         Ok(command) if command.first().is_some_and(|program| !program.is_empty()) => command,
         Ok(_) => {
-            errors.add(format!("{} is empty: name a program", setting.origin));
+            errors.add(format!("{} is empty; set a program", setting.origin));
             return None;
         }
         Err(_) => {
-            errors.add(format!("{} has a quotation mark that is not closed", setting.origin));
+            errors.add(format!("{} has an unclosed quotation mark; close it", setting.origin));
             return None;
         }
     };
-    let own = profile.identity();
+    let identity = profile.identity();
     let ancestors = env.text(ANCESTORS).unwrap_or_default();
-    if ancestors.lines().any(|ancestor| ancestor == own) {
+    if ancestors.lines().any(|ancestor| ancestor == identity) {
         errors.add(format!(
-            "{} runs credvend, which reads the same profile again: give that credvend --role-arn or another --profile",
+            "{} runs credvend, which reads the same profile again; add --role-arn or another --profile to that command",
             setting.origin
         ));
         return None;
@@ -212,6 +216,6 @@ pub(super) fn of_credential_process(
     Some(Base::Process(CredentialProcess {
         command,
         profile: profile.name().to_owned(),
-        ancestors: if ancestors.is_empty() { own } else { format!("{ancestors}\n{own}") },
+        ancestors: if ancestors.is_empty() { identity } else { format!("{ancestors}\n{identity}") },
     }))
 }

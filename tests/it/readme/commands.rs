@@ -199,14 +199,14 @@ fn has_curl() -> bool {
 fn shell(stage: &Stage, places: &Places, script: &str) -> (bool, String) {
     let bin = stage.write("bin/aws", AWS).parent().expect("a directory").to_owned();
     fs::set_permissions(bin.join("aws"), fs::Permissions::from_mode(0o755)).expect("executable");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_credvend"), bin.join("credvend")).expect("linked");
+    std::os::unix::fs::symlink(crate::support::binary(), bin.join("credvend")).expect("linked");
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     let mut child = Command::new("sh")
         .args(["-c", script])
         .current_dir(stage.path(DIRECTORY))
         .env_clear()
         .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()))
-        .env("HOME", stage.path(""))
+        .env("HOME", stage.directory())
         .env("AWS_ROLE_ARN", ROLE_A)
         .env("AWS_WEB_IDENTITY_TOKEN_FILE", stage.tokens.token_file())
         .env("AWS_REGION", "eu-central-1")

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use local_sts::{Fault, FaultKind};
 
 use super::blocks::{assert_current, table};
-use crate::support::{Answer, ROLE_B, Running, Stage, get, raw, until};
+use crate::support::{ROLE_B, Response, Running, Stage, get, raw, wait_until};
 
 const RUN: &[&str] = &["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
 
@@ -13,7 +13,7 @@ fn start(stage: &Stage) -> Running {
     let run = stage.credvend(RUN).env("CREDVEND_CHAIN_ROLE_ARNS", ROLE_B);
     let run = run.env("CREDVEND_AUTH_TOKEN_FILE", stage.path("authorization")).start();
     let address = run.address();
-    until("the profile is ready", || get(address, "/readyz", &[]).status == 200);
+    wait_until("the profile is ready", || get(address, "/readyz", &[]).status == 200);
     run
 }
 
@@ -91,7 +91,7 @@ fn statuses_are_those_of_the_endpoint() {
 }
 
 /// A JSON body as a code block, with secrets and dates shortened.
-fn body(answer: &Answer) -> String {
+fn body(answer: &Response) -> String {
     let mut body = answer.json();
     for (key, value) in body.as_object_mut().expect("an object") {
         let text = value.as_str().expect("a string");

@@ -2,7 +2,7 @@
 //! the first manifest as a pod.
 
 use super::blocks::fenced;
-use crate::support::{ROLE_B, Stage, get, until};
+use crate::support::{ROLE_B, Stage, get, wait_until};
 
 /// The `env` of the containers of a manifest, each with the name of its container.
 fn variables(manifest: &str) -> Vec<(String, String, String)> {
@@ -44,7 +44,7 @@ fn each_manifest_serves_its_application() {
         let run = stage.bare(&["run"]).env("CREDVEND_LISTEN", "127.0.0.1:0");
         let run = of("credvend").iter().fold(run, |run, (name, value)| run.env(name, value)).start();
         let address = run.address();
-        until("credentials", || get(address, "/readyz", &[]).status == 200);
+        wait_until("credentials", || get(address, "/readyz", &[]).status == 200);
 
         let application = of("application");
         let value = |name: &str| application.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());

@@ -9,7 +9,7 @@ use std::{
 use local_sts::Fault;
 
 use super::blocks::{assert_current, table};
-use crate::support::{ROLE_A, Running, Signal, Stage, get, until};
+use crate::support::{ROLE_A, Running, Signal, Stage, get, wait_until};
 
 const FIELDS_OF_EVERY_LINE: [&str; 3] = ["timestamp", "level", "message"];
 
@@ -18,7 +18,7 @@ fn config(stage: &Stage) -> String {
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
     let chain = crate::profiles::CROSS_ACCOUNT
         .replace("[profile account_b_role]\n", &format!("[profile account_b_role]\ncredvend_policy = {policy}\n"));
-    let binary = env!("CARGO_BIN_EXE_credvend");
+    let binary = crate::support::binary();
     let token = stage.tokens.token_file().display().to_string();
     format!(
         "{chain}\n[profile by_process]\n\
@@ -49,21 +49,21 @@ fn life() -> (String, String) {
     let admin = serving("/metrics").expect("an admin listener");
     let is_endpoint = |address: &SocketAddr| *address != admin && get(*address, "/healthz", &[]).status == 200;
     let address = addresses.iter().copied().find(is_endpoint).expect("an endpoint");
-    until("the profiles are ready", || get(address, "/readyz", &[]).status == 200);
+    wait_until("the profiles are ready", || get(address, "/readyz", &[]).status == 200);
 
     // A request without a token, and one with a token that somebody wrote meanwhile.
     assert_eq!(get(address, "/v1/credentials", &[]).status, 401);
     stage.write("authorization", "rotated");
-    until("the token counts", || get(address, "/v1/credentials", &["Authorization: rotated"]).status == 200);
+    wait_until("the token counts", || get(address, "/v1/credentials", &["Authorization: rotated"]).status == 200);
 
     // A configuration that cannot be used, then one that can, while the credentials file cannot be written.
     stage.write("config", "[profile account_b_role\n");
     run.signal(Signal::HUP);
-    until("the configuration is refused", || errors(&run) == 1);
+    wait_until("the configuration is refused", || errors(&run) == 1);
     fs::rename(&shared, stage.path("moved")).expect("moved");
     stage.with_config(&[], &config);
     run.signal(Signal::HUP);
-    until("the file is not written", || errors(&run) >= 2);
+    wait_until("the file is not written", || errors(&run) >= 2);
     let metrics = get(admin, "/metrics", &[]).body;
 
     let log = run.terminate().succeeded().stderr;
@@ -71,7 +71,7 @@ fn life() -> (String, String) {
     (log, metrics)
 }
 
-/// Where it listens.
+/// Returns the addresses of the listeners.
 fn listening(run: &Running) -> Vec<SocketAddr> {
     let lines = run.lines(&["\"url\":\"http://127.0.0.1:"], 3);
     let address = |line: &String| {
@@ -85,7 +85,7 @@ fn listening(run: &Running) -> Vec<SocketAddr> {
 fn log_events_and_metrics_are_those_of_a_run() {
     let (log, metrics) = life();
     let stage = Stage::new();
-    let directory = stage.path("");
+    let directory = stage.directory();
     let exec = stage.credvend(&["exec", "--log-format", "json", "--log-level", "info", "--", "true"]);
     let exec = exec.env("PATH", "/usr/bin:/bin").end().succeeded();
     let install = stage.credvend(&["install", "--log-format", "json", "--log-level", "info"]).arg(directory);

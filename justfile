@@ -1,0 +1,106 @@
+# Run `just` to list the recipes. They work from every directory of the repository.
+
+# A relative CARGO_TARGET_DIR is relative to this directory.
+target := absolute_path(env('CARGO_TARGET_DIR', 'target'))
+static := target / 'static'
+
+# `.ci/setup` installs tools here.
+export PATH := target / 'tools/bin:' + env('PATH')
+
+[private]
+default:
+    @{{ just_executable() }} --justfile {{ justfile() }} --list --unsorted
+
+# Installs missing tools and prints their names; `just setup PART` installs one part
+[group('start')]
+setup *PARTS:
+    .ci/setup {{ PARTS }}
+
+# Shows credvend at work against a local STS; `--once` exits after the first credentials
+[group('start')]
+quickstart *ARGS:
+    cargo run --example quickstart -- {{ ARGS }}
+
+# Runs the tests; `just test NAME` runs the tests whose names contain NAME
+[group('develop')]
+test *ARGS:
+    cargo test {{ ARGS }}
+
+# Formats the Rust code
+[group('develop')]
+fmt:
+    cargo fmt --all
+
+# Checks the format and runs clippy; warnings are errors
+[group('develop')]
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Builds the documentation, private items included; warnings are errors
+[group('develop')]
+doc:
+    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items
+
+# Builds the static release binary and prints its path and size; fails if it exceeds the size limit
+[group('build')]
+build-static:
+    .ci/build-static credvend
+
+# Writes the manual pages into the directory DIR
+[group('build')]
+man DIR:
+    cargo run --example man -- {{ quote(join(invocation_directory(), DIR)) }}
+
+# Tests the local STS
+[group('verify')]
+test-local-sts *ARGS:
+    cargo test -p local-sts {{ ARGS }}
+
+# Runs the integration tests and cases against the static release binary
+[group('verify')]
+test-static *ARGS: build-static
+    CREDVEND_BINARY={{ static }}/credvend cargo test --test it --test cases {{ ARGS }}
+
+# Tests the static binary with boto3, the AWS CLI and moto; needs Python
+[group('verify')]
+clients *ARGS: build-static _local-sts
+    tests/real-clients/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
+
+# Checks the manifests in k8s/; `--update` rewrites the golden files
+[group('verify')]
+manifests *ARGS: build-static _local-sts
+    tests/manifests/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
+
+# Tests the admission policy with the API server's code; needs Go; `-update` rewrites the expected pods
+[group('verify')]
+admission *ARGS:
+    tests/admission/run {{ ARGS }}
+
+# Runs the image in pods with podman; needs root; `--only STORY` runs one story
+[group('verify')]
+pods *ARGS: build-static _local-sts
+    .ci/as-root tests/pods/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
+
+# Measures size, memory and speed
+[group('verify')]
+bench: build-static _local-sts
+    python3 tests/benchmarks/figures.py {{ static }}/credvend {{ static }}/local-sts
+
+# Checks the dependencies against deny.toml
+[group('verify')]
+supply-chain *ARGS:
+    .ci/supply-chain {{ ARGS }}
+
+# Runs the whole gate, as CI does
+[group('release')]
+gate:
+    .ci/run
+
+# Changes the version in all files to VERSION, for a release commit
+[group('release')]
+release VERSION:
+    .ci/release {{ VERSION }}
+
+_local-sts:
+    .ci/build-static local-sts
