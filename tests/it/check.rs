@@ -234,7 +234,7 @@ fn credentials_of_somebody_else_are_no_success() {
     stage.fault(Fault::error("AccessDenied", 403, "no identity-based policy").for_action("GetCallerIdentity"));
     fails(&stage, stage.credvend(&["check"]), 4, "identity", &["AccessDenied", "sts:GetCallerIdentity"]);
     stage.fault(Fault::new(FaultKind::WrongRoot).for_action("GetCallerIdentity").times(3));
-    fails(&stage, stage.credvend(&["check"]), 5, "identity", &["is no GetCallerIdentityResponse"]);
+    fails(&stage, stage.credvend(&["check"]), 5, "identity", &["is not GetCallerIdentityResponse"]);
 }
 
 #[test]

@@ -11,13 +11,13 @@ fn what_passes_is_tried_again() {
         (FaultKind::IdpCommunicationError, "IDPCommunicationError"),
         (FaultKind::InvalidIdentityTokenVerificationKey, "verification key"),
         (FaultKind::Reset, "was not reached"),
-        (FaultKind::Garbage, "is no AssumeRoleWithWebIdentityResponse"),
+        (FaultKind::Garbage, "is not AssumeRoleWithWebIdentityResponse"),
         (FaultKind::TruncatedBody, "was not reached"),
         (FaultKind::CutXml, "incomplete"),
         (FaultKind::HugeBody { mebibytes: 8 }, "exceeds"),
-        (FaultKind::WrongRoot, "is no AssumeRoleWithWebIdentityResponse"),
+        (FaultKind::WrongRoot, "is not AssumeRoleWithWebIdentityResponse"),
         (FaultKind::MissingExpiry, "incomplete"),
-        (FaultKind::PastExpiry, "had expired"),
+        (FaultKind::PastExpiry, "already expired"),
     ];
     // Each waits for a second or two, so all at once.
     std::thread::scope(|scope| {
