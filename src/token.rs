@@ -4,8 +4,7 @@
 //! session tags. The claims are never trusted: STS verifies the signature. Only tokens that STS would certainly refuse
 //! are refused here, so that the error can name the file.
 //!
-//! [Service account token volume
-//! projection](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#serviceaccount-token-volume-projection).
+//! [Service account token volume projection](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#serviceaccount-token-volume-projection).
 
 mod claims;
 

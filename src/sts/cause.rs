@@ -4,8 +4,7 @@
 //! lists `InvalidIdentityTokenException`. AWS may change its messages, so an unknown message maps to the most common
 //! cause of its code. STS throttles with status 400, so the status is considered last.
 //!
-//! [Errors of
-//! AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors),
+//! [Errors of AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors),
 //! [errors common to all actions](https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html).
 
 use super::{Action, refusal::Refusal};
@@ -93,9 +92,9 @@ impl Refusal {
             "InvalidIdentityToken" if message_contains("verification key") => Cause::KeysNotFetched,
             "InvalidIdentityToken" if message_contains("thumbprint") => Cause::Thumbprint,
             "InvalidIdentityToken" => Cause::NotAToken,
-            // AWS returns `ExpiredTokenException` for a web identity token and `ExpiredToken` for a session token.
-            // Other STS implementations may not. The action is more reliable: a request has either a web identity token
-            // or a signer.
+            // AWS returns `ExpiredTokenException` for a web identity token and `ExpiredToken` for a session token. Other
+            // STS implementations may not. The action is more reliable: a request has either a web identity token or a
+            // signer.
             "ExpiredToken" if self.action != Action::AssumeRoleWithWebIdentity => Cause::SessionExpired,
             "ExpiredToken" if message_contains("too old") => Cause::TokenTooOld,
             "ExpiredToken" => Cause::TokenExpired,

@@ -1,8 +1,7 @@
 //! The claims of a token, decoded for messages, the role session name and session tags. They are never trusted.
 //!
-//! Registered claims: [RFC 7519](https://www.rfc-editor.org/rfc/rfc7519#section-4.1). Kubernetes claims: [service
-//! account
-//! tokens](https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens).
+//! Registered claims: [RFC 7519](https://www.rfc-editor.org/rfc/rfc7519#section-4.1). Kubernetes claims:
+//! [service account tokens](https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens).
 
 use std::time::{Duration, SystemTime};
 
