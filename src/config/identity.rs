@@ -62,7 +62,7 @@ impl Identity {
 /// before expiry.
 fn short_session_warning(chains: &[ChainPlan]) -> Option<String> {
     let is_short =
-        |chain: &&ChainPlan| chain.duration().is_some_and(|duration| duration < SessionDuration::SHORTEST_KEPT);
+        |chain: &&ChainPlan| chain.duration().is_some_and(|duration| duration < SessionDuration::SHORTEST_WITHOUT_WARNING);
     let short: Vec<&str> = chains.iter().filter(is_short).map(|chain| chain.profile.as_str()).collect();
     (!short.is_empty()).then(|| {
         format!(

@@ -112,7 +112,7 @@ impl Handler for CredentialsEndpoint {
                 reject(&rejection)
             }
         };
-        self.metrics.answered(response.status().as_u16());
+        self.metrics.record_response(response.status().as_u16());
         response
     }
 }
