@@ -106,7 +106,7 @@ fn bad_output_is_refused_and_never_repeated() {
     for (command, words) in [
         ("/absent/program --flag", ["cannot be started", "full path"]),
         ("/dev/null", ["permission denied", "executable"]),
-        ("~/bin/program", ["cannot be started", "no ~"]),
+        ("~/bin/program", ["cannot be started", "~ and variables have no effect"]),
         ("'unclosed", ["credential_process", "not closed"]),
         ("''", ["credential_process", "empty"]),
     ] {
