@@ -104,7 +104,7 @@ impl CredentialsEndpoint {
 }
 
 impl Handler for CredentialsEndpoint {
-    async fn answer(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
+    async fn handle(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
         let response = match self.respond(&request, local).await {
             Ok(response) => response,
             Err(rejection) => {
