@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    net::SocketAddr,
 };
 
 use local_sts::Fault;
@@ -43,7 +44,11 @@ fn life() -> (String, String) {
     let run = run.env("CREDVEND_CREDENTIALS_FILE", shared.join("credentials"));
     let run = run.env("CREDVEND_AUTH_TOKEN_FILE", stage.path("authorization")).start();
     let addresses = listening(&run);
-    let (address, admin) = (addresses[0], addresses[2]);
+    // Each listener is known by what it alone serves.
+    let serving = |path: &str| addresses.iter().copied().find(|address| get(*address, path, &[]).status == 200);
+    let admin = serving("/metrics").expect("an admin listener");
+    let is_endpoint = |address: &SocketAddr| *address != admin && get(*address, "/healthz", &[]).status == 200;
+    let address = addresses.iter().copied().find(is_endpoint).expect("an endpoint");
     wait_until("the profiles are ready", || get(address, "/readyz", &[]).status == 200);
 
     // A request without a token, and one with a token that somebody wrote meanwhile.
@@ -66,8 +71,8 @@ fn life() -> (String, String) {
     (log, metrics)
 }
 
-/// Returns the addresses of the endpoint, the instance metadata service and the admin listener.
-fn listening(run: &Running) -> Vec<std::net::SocketAddr> {
+/// Returns the addresses of the listeners.
+fn listening(run: &Running) -> Vec<SocketAddr> {
     let lines = run.lines(&["\"url\":\"http://127.0.0.1:"], 3);
     let address = |line: &String| {
         let url = line.split("\"url\":\"http://").nth(1).expect("a URL");
