@@ -184,7 +184,7 @@ impl SessionDuration {
 
     /// The shortest duration without a warning. SDKs that refresh 15 minutes before expiry can barely cache shorter
     /// sessions.
-    pub(crate) const SHORTEST_KEPT: Self = Self(1800);
+    pub(crate) const SHORTEST_WITHOUT_WARNING: Self = Self(1800);
 
     /// Parses seconds (`3600`) or a duration with units (`15m`, `1h`, `1h 30m`).
     ///

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Holds the secrets to redact.
@@ -43,7 +44,7 @@ impl<'a> Scrubber<'a> {
         let bytes = &text.as_bytes()[..end];
         let mut is_secret = vec![false; bytes.len()];
         for (at, part) in bytes.windows(MIN_MATCH).enumerate() {
-            if self.secrets.iter().any(|secret| contains(secret.as_bytes(), part)) {
+            if self.secrets.iter().any(|secret| memmem::find(secret.as_bytes(), part).is_some()) {
                 is_secret[at..at + MIN_MATCH].fill(true);
             }
         }
@@ -65,10 +66,6 @@ impl<'a> Scrubber<'a> {
         }
         clean
     }
-}
-
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
 }
 
 #[cfg(test)]

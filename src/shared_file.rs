@@ -19,7 +19,7 @@
 //! * An indented line continues the value of the property above it. If that value is empty, the line is a nested
 //!   property.
 //! * Sections with the same name are merged. If a property occurs twice, the last one wins.
-//! * Any other line is a [`SyntaxError`] for the whole file.
+//! * Any other line is a [`SyntaxError`](syntax_error::SyntaxError) for the whole file.
 //!
 //! One exception: an indented comment without a value to continue is skipped with a warning. Some SDKs refuse the
 //! file, but the AWS CLI does not.

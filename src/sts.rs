@@ -129,7 +129,7 @@ impl Client {
     }
 
     /// Learns STS's time from the `Date` header of its response to an unsigned request. An error response has one too.
-    pub(crate) async fn ask_time(&self, endpoint: &Endpoint) {
+    pub(crate) async fn learn_time(&self, endpoint: &Endpoint) {
         let form = request::caller_identity();
         let _ = self.post(endpoint, Action::GetCallerIdentity, form, None, &Scrubber::new([])).await;
     }

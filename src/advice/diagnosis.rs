@@ -117,7 +117,7 @@ pub(crate) fn diagnose(refusal: &Refusal, context: RefusalContext<'_>) -> Option
         ),
         Cause::ClockWrong => Diagnosis::new(
             match context.clock_difference {
-                Some(seconds) => format!("this machine's clock is {}", clock_says(seconds)),
+                Some(seconds) => format!("this machine's clock is {}", describe_clock_difference(seconds)),
                 None => "this machine's clock differs from STS's".to_owned(),
             },
             "correct the node's clock (chronyc tracking, timedatectl): AWS rejects signatures that are more than 5 \
@@ -143,7 +143,7 @@ pub(crate) fn diagnose(refusal: &Refusal, context: RefusalContext<'_>) -> Option
             "try again later; if the error persists, find the most frequent callers in CloudTrail, and spread their \
              refreshes",
         ),
-        Cause::OutOfOrder => Diagnosis::new(
+        Cause::ServerError => Diagnosis::new(
             format!("STS at {} had an internal error (this can be temporary)", session.endpoint.url_without_secrets()),
             "try again later; if the error persists, see the AWS Health Dashboard, or set AWS_REGION to another region",
         ),
@@ -212,7 +212,7 @@ fn key_unknown(chain: &ChainPlan, hop: &HopName, role_arn: &RoleArn, region: &st
 }
 
 /// Describes a clock difference in seconds: `2 h 3 min ahead of STS's`.
-pub(crate) fn clock_says(seconds: i64) -> String {
+pub(crate) fn describe_clock_difference(seconds: i64) -> String {
     let length = span(std::time::Duration::from_secs(seconds.unsigned_abs()));
     format!("{length} {} STS's", if seconds < 0 { "behind" } else { "ahead of" })
 }

@@ -193,7 +193,7 @@ fn help_for(cause: Cause) -> &'static str {
             "check the access keys at the base of the chain and the node's clock"
         }
         Cause::Throttled => "retry later: STS is throttling the requests of this account",
-        Cause::OutOfOrder => "retry later: STS had an internal error (if it persists, see the AWS Health Dashboard)",
+        Cause::ServerError => "retry later: STS had an internal error (if it persists, see the AWS Health Dashboard)",
         Cause::ProviderNotReached | Cause::ClaimRejected => "check the token's issuer (the identity provider)",
         Cause::Other => "look up the error code in the STS API reference, or run `credvend check`",
     }

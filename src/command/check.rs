@@ -165,7 +165,7 @@ impl Checker<'_> {
             && let Some(session) = chain.session(1)
             && let Ok(client) = self.app.client(&self.identity.proxies, session.ca_bundle.as_deref())
         {
-            let _ = self.with_timeout(client.ask_time(&session.endpoint)).await;
+            let _ = self.with_timeout(client.learn_time(&session.endpoint)).await;
         }
         let path = chain.base.web_identity().map(|hop| hop.token_file.path());
         web_identity::lifetime(claims, path, sts_clock.earliest(clock.now()))

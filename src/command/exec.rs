@@ -87,7 +87,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, 
     tokio::select! {
         result = start_refresh(&app, &identity, timeout) => result?,
         // There is no program yet to forward the signal to.
-        signal = signals.next_deadly() => {
+        signal = signals.next_fatal() => {
             tracing::warn!(signal, "shutting down before the program started");
             return Ok(u8::try_from(128 + signal).unwrap_or(u8::MAX).into());
         }

@@ -61,8 +61,9 @@ impl Identity {
 /// Returns a warning if sessions are so short that SDKs do not keep the credentials. SDKs renew credentials about 15 minutes
 /// before expiry.
 fn short_session_warning(chains: &[ChainPlan]) -> Option<String> {
-    let is_short =
-        |chain: &&ChainPlan| chain.duration().is_some_and(|duration| duration < SessionDuration::SHORTEST_KEPT);
+    let is_short = |chain: &&ChainPlan| {
+        chain.duration().is_some_and(|duration| duration < SessionDuration::SHORTEST_WITHOUT_WARNING)
+    };
     let short: Vec<&str> = chains.iter().filter(is_short).map(|chain| chain.profile.as_str()).collect();
     (!short.is_empty()).then(|| {
         format!(

@@ -36,7 +36,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 /// A handler of requests.
 pub(crate) trait Handler: Send + Sync + 'static {
     /// Returns the response to one request, which arrived on the address `local`.
-    fn answer(
+    fn handle(
         &self,
         request: Request<Incoming>,
         local: SocketAddr,
@@ -100,7 +100,7 @@ async fn handle_connection(
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, WRITE_TIMEOUT.as_millis() as u32);
     let service = service_fn(move |request| {
         let handler = Arc::clone(&handler);
-        async move { Ok::<_, Infallible>(handler.answer(request, local).await) }
+        async move { Ok::<_, Infallible>(handler.handle(request, local).await) }
     });
     let mut connection = pin!(
         http1::Builder::new()

@@ -59,7 +59,7 @@ impl Admin {
 }
 
 impl Handler for Admin {
-    async fn answer(&self, request: Request<Incoming>, _local: SocketAddr) -> Response<Full<Bytes>> {
+    async fn handle(&self, request: Request<Incoming>, _local: SocketAddr) -> Response<Full<Bytes>> {
         self.respond(&request).unwrap_or_else(|rejection| reject(&rejection))
     }
 }

@@ -106,7 +106,7 @@ impl Metrics {
     }
 
     /// Counts a response of the credentials endpoint or of the instance metadata endpoint.
-    pub(crate) fn answered(&self, status: u16) {
+    pub(crate) fn record_response(&self, status: u16) {
         self.requests.get_or_create(&RequestLabels { status: status.into() }).inc();
     }
 

@@ -38,19 +38,19 @@ pub(crate) struct Child {
 
 /// The exit status of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum ChildStatus {
     /// Exited with this code.
     Exited(u8),
     /// Killed by this signal.
     Killed(i32),
 }
 
-impl From<Ended> for ExitCode {
+impl From<ChildStatus> for ExitCode {
     /// Follows the convention of shells: 128 + N for signal N.
-    fn from(ended: Ended) -> Self {
+    fn from(ended: ChildStatus) -> Self {
         Self::from(match ended {
-            Ended::Exited(code) => code,
-            Ended::Killed(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+            ChildStatus::Exited(code) => code,
+            ChildStatus::Killed(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         })
     }
 }
@@ -76,7 +76,7 @@ impl Child {
         signals: &mut ForwardedSignals,
         clock: &dyn Clock,
         others_run: fn() -> bool,
-    ) -> Ended {
+    ) -> ChildStatus {
         let mut reap_timer = None;
         loop {
             if let Some(ended) = self.try_wait() {
@@ -114,7 +114,7 @@ impl Child {
     }
 
     /// Returns the exit status if the program has exited. If the program is stopped, stops this process too.
-    fn try_wait(&self) -> Option<Ended> {
+    fn try_wait(&self) -> Option<ChildStatus> {
         loop {
             match waitpid(Some(self.id), WaitOptions::NOHANG | WaitOptions::UNTRACED) {
                 Ok(Some((_, status))) => match exit_status(status) {
@@ -123,7 +123,7 @@ impl Child {
                 },
                 Ok(None) | Err(rustix::io::Errno::INTR) => return None,
                 // ECHILD: another caller reaped the process and its status is lost.
-                Err(_) => return Some(Ended::Exited(1)),
+                Err(_) => return Some(ChildStatus::Exited(1)),
             }
         }
     }
@@ -141,7 +141,7 @@ impl Child {
     }
 
     /// Reaps all exited processes. Returns the exit status of the program if it is one of them.
-    fn reap_orphans(&self) -> Option<Ended> {
+    fn reap_orphans(&self) -> Option<ChildStatus> {
         let mut program_status = None;
         while let Ok(Some((id, status))) = wait(WaitOptions::NOHANG) {
             if id == self.id {
@@ -154,7 +154,7 @@ impl Child {
     }
 }
 
-fn exit_status(status: WaitStatus) -> Option<Ended> {
-    let exited = status.exit_status().map(|code| Ended::Exited(u8::try_from(code).unwrap_or(u8::MAX)));
-    exited.or_else(|| status.terminating_signal().map(Ended::Killed))
+fn exit_status(status: WaitStatus) -> Option<ChildStatus> {
+    let exited = status.exit_status().map(|code| ChildStatus::Exited(u8::try_from(code).unwrap_or(u8::MAX)));
+    exited.or_else(|| status.terminating_signal().map(ChildStatus::Killed))
 }

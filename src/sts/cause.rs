@@ -67,7 +67,7 @@ pub(crate) enum Cause {
     /// STS throttles the request.
     Throttled,
     /// STS failed or is unavailable.
-    OutOfOrder,
+    ServerError,
     /// Any other cause.
     Other,
 }
@@ -135,10 +135,10 @@ impl Refusal {
             | "EC2Throttled"
             | "ProvisionedThroughputExceeded" => Cause::Throttled,
             "RequestTimeout" | "InternalFailure" | "InternalError" | "ServiceUnavailable" | "ServiceFailure" => {
-                Cause::OutOfOrder
+                Cause::ServerError
             }
             _ if self.status == 429 => Cause::Throttled,
-            _ if self.status >= 500 => Cause::OutOfOrder,
+            _ if self.status >= 500 => Cause::ServerError,
             _ => Cause::Other,
         }
     }

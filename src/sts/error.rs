@@ -18,7 +18,7 @@ pub(crate) enum StsError {
     },
     /// The response does not match the request. Retry later.
     #[error("STS at {host} returned an invalid response: {reason}")]
-    NotAnAnswer {
+    InvalidResponse {
         /// Host and port, without user name and password.
         host: String,
         reason: String,
@@ -34,7 +34,7 @@ impl StsError {
     }
 
     pub(super) fn invalid_response(endpoint: &Endpoint, reason: impl Into<String>) -> Self {
-        Self::NotAnAnswer { host: host_of(endpoint), reason: reason.into() }
+        Self::InvalidResponse { host: host_of(endpoint), reason: reason.into() }
     }
 
     /// Returns the `Date` header of an error response.

@@ -23,7 +23,7 @@ impl Refusal {
             Cause::KeysNotFetched => Recovery::Retry,
             // The signature used a wrong time; the `Date` header of the response has corrected `StsClock`.
             Cause::ClockWrong => Recovery::Retry,
-            Cause::ProviderNotReached | Cause::Throttled | Cause::OutOfOrder => Recovery::Retry,
+            Cause::ProviderNotReached | Cause::Throttled | Cause::ServerError => Recovery::Retry,
             Cause::TokenExpired | Cause::TokenTooOld => Recovery::ReloadToken,
             Cause::SessionExpired => Recovery::RenewSource,
             _ if self.status >= 500 || self.status == 429 => Recovery::Retry,
@@ -70,7 +70,7 @@ mod tests {
             assert_eq!(refusal(Action::AssumeRole, 400, code, "").cause(), Cause::Throttled, "{code}");
         }
         for (status, code) in [(500, "InternalFailure"), (400, "RequestTimeout"), (502, "SomethingNew"), (503, "")] {
-            assert_eq!(refusal(Action::AssumeRole, status, code, "").cause(), Cause::OutOfOrder, "{status} {code}");
+            assert_eq!(refusal(Action::AssumeRole, status, code, "").cause(), Cause::ServerError, "{status} {code}");
         }
         assert_eq!(refusal(Action::AssumeRole, 429, "SomethingNew", "").cause(), Cause::Throttled);
     }

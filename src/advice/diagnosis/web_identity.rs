@@ -2,7 +2,7 @@
 
 use crate::{
     advice::{
-        diagnosis::{Diagnosis, RefusalContext, USUAL_AUDIENCE, clock_says, span},
+        diagnosis::{Diagnosis, RefusalContext, USUAL_AUDIENCE, describe_clock_difference, span},
         iam::{IdentityProvider, Scope, get_role, trust_in_token},
     },
     arn::RoleArn,
@@ -128,7 +128,9 @@ fn discovery_url(issuer: &str) -> String {
 /// Returns the token's lifetime and the clock difference, as far as they are known and relevant.
 fn clock_note(context: RefusalContext<'_>) -> String {
     let difference = match context.clock_difference {
-        Some(seconds) if seconds.abs() > 60 => format!("; this machine's clock is {}", clock_says(seconds)),
+        Some(seconds) if seconds.abs() > 60 => {
+            format!("; this machine's clock is {}", describe_clock_difference(seconds))
+        }
         _ => String::new(),
     };
     let lifetime = context.claims.and_then(|claims| claims.expiry()?.duration_since(claims.issued_at()?).ok());

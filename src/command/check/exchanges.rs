@@ -121,7 +121,7 @@ impl Checker<'_> {
         };
         let diagnosis = match sts_error {
             StsError::Refused(refusal) => diagnosis::diagnose(refusal, context),
-            StsError::NotReached { .. } | StsError::NotAnAnswer { .. } => None,
+            StsError::NotReached { .. } | StsError::InvalidResponse { .. } => None,
         };
         let prefix = hop.role_arn.as_ref().map(|role_arn| format!("{role_arn}: ")).unwrap_or_default();
         let name = name_of(hop.number);

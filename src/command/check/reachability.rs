@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
-    advice::diagnosis::clock_says,
+    advice::diagnosis::describe_clock_difference,
     command::{
         Exit,
         check::{Checker, report::Check},
@@ -85,7 +85,7 @@ impl Checker<'_> {
         } else {
             "credvend corrects its signatures by the difference; for other programs, AWS accepts up to 5 minutes"
         };
-        let message = format!("this machine's clock is {}: {consequence}", clock_says(seconds));
+        let message = format!("this machine's clock is {}: {consequence}", describe_clock_difference(seconds));
         Some(Check::warn("clock", message).help("correct the clock of the node (see chronyc tracking and timedatectl)"))
     }
 }

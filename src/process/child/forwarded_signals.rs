@@ -59,7 +59,7 @@ impl ForwardedSignals {
     }
 
     /// Waits for the next signal whose default action terminates the process.
-    pub(crate) async fn next_deadly(&mut self) -> i32 {
+    pub(crate) async fn next_fatal(&mut self) -> i32 {
         loop {
             let signal = self.next().await.signal;
             if ![SIGCHLD, SIGWINCH].contains(&signal) {

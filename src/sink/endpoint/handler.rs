@@ -104,7 +104,7 @@ impl CredentialsEndpoint {
 }
 
 impl Handler for CredentialsEndpoint {
-    async fn answer(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
+    async fn handle(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
         let response = match self.respond(&request, local).await {
             Ok(response) => response,
             Err(rejection) => {
@@ -112,7 +112,7 @@ impl Handler for CredentialsEndpoint {
                 reject(&rejection)
             }
         };
-        self.metrics.answered(response.status().as_u16());
+        self.metrics.record_response(response.status().as_u16());
         response
     }
 }

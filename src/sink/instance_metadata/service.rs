@@ -175,9 +175,9 @@ impl InstanceMetadataService {
 }
 
 impl Handler for InstanceMetadataService {
-    async fn answer(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
+    async fn handle(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
         let response = self.respond(&request, local).await.unwrap_or_else(|rejection| reject(&rejection));
-        self.metrics.answered(response.status().as_u16());
+        self.metrics.record_response(response.status().as_u16());
         response
     }
 }
