@@ -26,15 +26,15 @@ fn config(stage: &Stage) -> String {
     )
 }
 
-/// Returns the number of errors logged so far.
-fn errors(run: &Running) -> usize {
-    run.stderr().matches("\"level\":\"ERROR\"").count()
+/// Returns the number of lines logged so far at this level.
+fn logged(run: &Running, level: &str) -> usize {
+    run.stderr().matches(&format!("\"level\":\"{level}\"")).count()
 }
 
 /// Returns the log and the metrics of a `credvend run`.
 fn log_and_metrics() -> (String, String) {
     let stage = Stage::new();
-    stage.fault(Fault::throttle());
+    stage.fault(Fault::throttle().forever());
     let (config, shared) = (config(&stage), stage.path("shared"));
     fs::create_dir(&shared).expect("made");
     let arguments = ["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--imds-listen", "127.0.0.1:0"];
@@ -49,6 +49,8 @@ fn log_and_metrics() -> (String, String) {
     let admin = serving("/metrics").expect("an admin listener");
     let is_endpoint = |address: &SocketAddr| *address != admin && get(*address, "/healthz", &[]).status == 200;
     let address = addresses.iter().copied().find(is_endpoint).expect("an endpoint");
+    wait_until("an exchange fails", || logged(&run, "WARN") > 0);
+    stage.sts.clear_faults();
     wait_until("the profiles are ready", || get(address, "/readyz", &[]).status == 200);
 
     // Sends a request without an authorization token, and one with a token that was rotated.
@@ -59,11 +61,11 @@ fn log_and_metrics() -> (String, String) {
     // Loads an invalid configuration, then a valid one while the credentials file cannot be written.
     stage.write("config", "[profile account_b_role\n");
     run.signal(Signal::HUP);
-    wait_until("the configuration is refused", || errors(&run) == 1);
+    wait_until("the configuration is refused", || logged(&run, "ERROR") == 1);
     fs::rename(&shared, stage.path("moved")).expect("moved");
     stage.with_config(&[], &config);
     run.signal(Signal::HUP);
-    wait_until("the file is not written", || errors(&run) >= 2);
+    wait_until("the file is not written", || logged(&run, "ERROR") >= 2);
     let metrics = get(admin, "/metrics", &[]).body;
 
     let log = run.terminate().succeeded().stderr;
