@@ -1,4 +1,4 @@
-//! The wiring: chains into links, links into the store, the store into sinks. Nothing else knows more than its neighbour.
+//! The wiring: plans become providers, the refresh loop moves their credentials into the store.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -9,106 +9,112 @@ use std::{
 use tokio::task::JoinSet;
 
 use crate::{
-    chain::{
-        Chain,
-        link::{Ambient, Link, links},
-    },
+    arn::NotValid,
+    chain::hop_provider::{Context, HopProvider, hop_providers},
     clock::{Clock, StsClock, SystemClock},
-    config::{Identity, Mistakes},
-    metrics::Metrics,
-    refresh::{self, backoff::SystemRandom},
-    store::Store,
-    sts::Client,
-    tls,
+    http::tls::{self, CaBundleError},
+    observe::metrics::Metrics,
+    plan::ChainPlan,
+    refresh,
+    schedule::backoff::SystemRandom,
+    store::{Publisher, Store},
+    sts::{Client, Proxies},
 };
 
-/// What lives as long as the process: clocks and the store, and the tasks that keep the latter fresh.
-pub struct App {
-    ambient: Ambient,
+/// Everything that lives as long as the process: clocks, metrics, the store and the refresh tasks.
+pub(crate) struct App {
+    context: Context,
+    metrics: Arc<Metrics>,
     store: Arc<Store>,
-    refreshing: Mutex<JoinSet<()>>,
+    refresh_tasks: Mutex<JoinSet<()>>,
+}
+
+/// An STS client cannot be built from the plans.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SetupError {
+    /// The CA bundle cannot be used.
+    #[error(transparent)]
+    CaBundle(#[from] CaBundleError),
+    /// A proxy setting cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] NotValid),
 }
 
 impl App {
-    /// On the system's clock and its randomness.
-    pub fn new() -> Self {
+    /// Creates an application that uses the system's clock and random generator.
+    pub(crate) fn new() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let metrics: Arc<Metrics> = Arc::default();
         Self {
             store: Store::new(Arc::clone(&clock)),
-            ambient: Ambient {
+            context: Context {
                 clock,
                 sts_clock: Arc::default(),
                 random: Arc::new(SystemRandom),
-                metrics: Arc::default(),
+                observer: Arc::clone(&metrics) as _,
             },
-            refreshing: Mutex::default(),
+            metrics,
+            refresh_tasks: Mutex::default(),
         }
     }
 
-    /// The clock.
-    pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.ambient.clock
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.context.clock
     }
 
-    /// What is counted.
-    pub fn metrics(&self) -> &Arc<Metrics> {
-        &self.ambient.metrics
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
-    /// Where credentials are found.
-    pub fn store(&self) -> &Arc<Store> {
+    pub(crate) fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
-    /// Links of an identity's chains, ready to be asked.
+    /// Returns STS's time, learned from its responses.
+    pub(crate) fn sts_clock(&self) -> &StsClock {
+        &self.context.sts_clock
+    }
+
+    /// Builds a provider for each chain, in order. Chains that start alike share providers.
     ///
     /// # Errors
-    /// Where a CA bundle or a proxy cannot be used.
-    pub fn links(&self, identity: &Identity) -> Result<Vec<Arc<Link>>, Mistakes> {
+    /// Returns an error if a CA bundle or a proxy cannot be used.
+    pub(crate) fn providers(
+        &self,
+        chains: &[ChainPlan],
+        proxies: &Proxies,
+    ) -> Result<Vec<Arc<HopProvider>>, SetupError> {
         let mut clients: HashMap<Option<&Path>, Arc<Client>> = HashMap::new();
-        for bundle in identity.chains.iter().flat_map(ca_bundles) {
+        for bundle in chains.iter().flat_map(ca_bundles) {
             if let Entry::Vacant(vacant) = clients.entry(bundle) {
-                vacant.insert(Arc::new(self.client(identity, bundle)?));
+                vacant.insert(Arc::new(self.client(proxies, bundle)?));
             }
         }
-        Ok(links(&identity.chains, &self.ambient, |bundle| Arc::clone(&clients[&bundle])))
+        Ok(hop_providers(chains, &self.context, |bundle| Arc::clone(&clients[&bundle])))
     }
 
-    /// A client of STS that trusts the roots of a bundle, or the built-in ones.
+    /// Builds an STS client that trusts the certificates in `bundle`, or the built-in roots if `bundle` is `None`.
     ///
     /// # Errors
-    /// Where the bundle or a proxy cannot be used.
-    pub fn client(&self, identity: &Identity, bundle: Option<&Path>) -> Result<Client, Mistakes> {
-        let roots = tls::client_config(bundle).map_err(|error| Mistakes::one(error.to_string()))?;
-        Client::new(roots, &identity.proxies, Arc::clone(self.clock()), Arc::clone(&self.ambient.sts_clock))
-            .map_err(|error| Mistakes::one(error.to_string()))
+    /// Returns an error if the bundle or a proxy cannot be used.
+    pub(crate) fn client(&self, proxies: &Proxies, bundle: Option<&Path>) -> Result<Client, SetupError> {
+        let roots = tls::client_config(bundle)?;
+        Ok(Client::new(roots, proxies, Arc::clone(self.clock()), Arc::clone(&self.context.sts_clock))?)
     }
 
-    /// STS's time, as far as its answers told it.
-    pub fn sts_clock(&self) -> &StsClock {
-        &self.ambient.sts_clock
-    }
-
-    /// Keeps these chains' credentials fresh in the store, in place of those before. What the store holds of a profile that
-    /// stays is served on until the new chain gives something.
-    pub fn keep_fresh(&self, chains: &[Chain], links: Vec<Arc<Link>>) {
-        let mut refreshing = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        // The tasks of the old set end with it.
-        *refreshing = JoinSet::new();
-        for (link, publisher) in links.into_iter().zip(self.store.set_profiles(chains)) {
-            refreshing.spawn(refresh::keep_fresh(link, publisher, Arc::clone(self.clock())));
+    /// Starts a refresh task for each provider, which writes to its publisher, and stops the tasks of the previous set.
+    pub(crate) fn keep_fresh(&self, providers: Vec<Arc<HopProvider>>, publishers: Vec<Publisher>) {
+        let mut tasks = self.refresh_tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Dropping the set aborts its tasks.
+        *tasks = JoinSet::new();
+        for (provider, publisher) in providers.into_iter().zip(publishers) {
+            tasks.spawn(refresh::keep_fresh(provider, publisher, Arc::clone(self.clock())));
         }
     }
 }
 
-impl Default for App {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// The bundles that a chain's calls trust; `None` for the built-in roots.
-fn ca_bundles(chain: &Chain) -> Vec<Option<&Path>> {
+/// Returns the CA bundles that the calls of a chain use; `None` stands for the built-in roots.
+fn ca_bundles(chain: &ChainPlan) -> Vec<Option<&Path>> {
     let hops = chain.hops.iter().map(|hop| hop.session.ca_bundle.as_deref());
     chain.base.ca_bundle().into_iter().chain(hops).collect()
 }

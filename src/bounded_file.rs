@@ -1,6 +1,6 @@
-//! Small files that hold a secret: read whole, up to a bound, and only where they are files.
+//! Reads small files that contain a secret.
 //!
-//! In: a path and the most bytes that make sense. Out: the text, in memory that is wiped.
+//! Input: the path of a regular file and the maximum size. Output: the text, in memory that is wiped when dropped.
 
 use std::{
     fs::File,
@@ -13,22 +13,24 @@ use zeroize::Zeroizing;
 /// Reads the file at `path`.
 ///
 /// # Errors
-/// `InvalidInput` for what is no regular file, which could keep its reader waiting for ever; `FileTooLarge` for more than `most`
-/// bytes; `InvalidData` for what is not UTF-8; and whatever the system says.
-pub(crate) fn read(path: &Path, most: u64) -> io::Result<Zeroizing<String>> {
+/// Returns `InvalidInput` if `path` is not a regular file, because reading a FIFO or a device may block forever;
+/// `FileTooLarge` if the file has more than `max_size` bytes; `InvalidData` if it is not UTF-8; and the errors of the
+/// system calls.
+pub(crate) fn read(path: &Path, max_size: u64) -> io::Result<Zeroizing<String>> {
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(ErrorKind::InvalidInput.into());
     }
-    if metadata.len() > most {
+    if metadata.len() > max_size {
         return Err(ErrorKind::FileTooLarge.into());
     }
-    // Room for it all and for the read that finds the end: a buffer that grows leaves a copy behind, which nobody wipes.
-    let room = usize::try_from(metadata.len()).unwrap_or(0) + 64;
-    let mut text = Zeroizing::new(String::with_capacity(room));
-    File::open(path)?.take(most + 1).read_to_string(&mut text)?;
-    // It may have grown since.
-    if text.len() as u64 > most { Err(ErrorKind::FileTooLarge.into()) } else { Ok(text) }
+    // Allocate enough for the whole file and for the read that detects its end: a growing buffer leaves an unwiped copy
+    // behind.
+    let capacity = usize::try_from(metadata.len()).unwrap_or(0) + 64;
+    let mut text = Zeroizing::new(String::with_capacity(capacity));
+    File::open(path)?.take(max_size + 1).read_to_string(&mut text)?;
+    // The file may have grown since its size was read.
+    if text.len() as u64 > max_size { Err(ErrorKind::FileTooLarge.into()) } else { Ok(text) }
 }
 
 #[cfg(test)]
@@ -36,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_whole_small_files_are_read() {
+    fn only_small_regular_text_files_are_read() {
         let directory = tempfile::tempdir().expect("a scratch directory");
         let path = directory.path().join("file");
         std::fs::write(&path, "12345").expect("written");

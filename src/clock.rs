@@ -1,9 +1,12 @@
-//! Time, passed in: no other module asks the system what time it is.
+//! The clocks, passed in as parameters: no other module reads the system time.
 //!
-//! Two clocks are read together. The wall clock goes on while a node is suspended, but can be set; the monotonic one
-//! cannot be set, but may stand still in a suspension. Of an interval the longer reading counts, so neither a clock
-//! that is set back nor a suspended node makes credentials look younger than they are. Beside them stands STS's own
-//! clock, learnt from the `Date` of its answers: signatures, token expiry and credentials' expiry are all measured by it.
+//! The wall clock and the monotonic clock are read together. The wall clock runs while a node is suspended, but it can
+//! be set. The monotonic clock cannot be set, but it may stop during suspension. The age of credentials is the longer
+//! of both intervals, so that a clock that is set back or a suspended node never makes credentials look younger than
+//! they are.
+//!
+//! [`StsClock`] estimates STS's time from the `Date` headers of its responses. Signatures, token expiry and credential
+//! expiry use STS's time.
 
 use std::{
     future::Future,
@@ -14,21 +17,21 @@ use std::{
 
 /// A reading of both clocks.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// The time of day; can jump.
-    pub wall: SystemTime,
-    /// Since some fixed point; never goes back.
-    pub monotonic: Duration,
+pub(crate) struct Moment {
+    /// The time of day, which can jump.
+    pub(crate) wall: SystemTime,
+    /// The time since an arbitrary fixed point; never decreases.
+    pub(crate) monotonic: Duration,
 }
 
 impl Moment {
-    /// How much time has passed since `earlier`, by the clock that saw more of it.
-    pub fn since(self, earlier: Moment) -> Duration {
+    /// Returns the longest time that may have passed since `earlier`: the longer interval of the two clocks.
+    pub(crate) fn since(self, earlier: Moment) -> Duration {
         self.wall_since(earlier).max(self.monotonic.saturating_sub(earlier.monotonic))
     }
 
-    /// How much time has passed since `earlier` for certain, by the clock that saw less of it.
-    pub fn at_least_since(self, earlier: Moment) -> Duration {
+    /// Returns the time that has certainly passed since `earlier`: the shorter interval of the two clocks.
+    fn at_least_since(self, earlier: Moment) -> Duration {
         self.wall_since(earlier).min(self.monotonic.saturating_sub(earlier.monotonic))
     }
 
@@ -37,25 +40,25 @@ impl Moment {
     }
 }
 
-/// Where time comes from.
-pub trait Clock: Send + Sync {
-    /// Both clocks, now.
+/// A source of time.
+pub(crate) trait Clock: Send + Sync {
+    /// Reads both clocks.
     fn now(&self) -> Moment;
 
-    /// Waits by the monotonic clock.
+    /// Waits for `length` by the monotonic clock.
     fn sleep(&self, length: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 /// The system's clocks.
 #[derive(Debug)]
-pub struct SystemClock {
+pub(crate) struct SystemClock {
     start: std::time::Instant,
 }
 
 impl SystemClock {
-    /// Starts at zero, now.
-    #[expect(clippy::disallowed_methods, reason = "the one place where the system's clock enters")]
-    pub fn new() -> Self {
+    /// Creates a clock whose monotonic time starts at zero.
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the system clock")]
+    pub(crate) fn new() -> Self {
         Self { start: std::time::Instant::now() }
     }
 }
@@ -67,52 +70,53 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the system's clock enters")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the system clock")]
     fn now(&self) -> Moment {
         Moment { wall: SystemTime::now(), monotonic: self.start.elapsed() }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place where the runtime's timer enters")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that uses the runtime's timer")]
     fn sleep(&self, length: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(tokio::time::sleep(length))
     }
 }
 
-/// STS's clock, as its last answer told it.
+/// An estimate of STS's clock from its last response.
 #[derive(Debug, Default)]
-pub struct StsClock {
-    last_told: Mutex<Option<Told>>,
+pub(crate) struct StsClock {
+    last_sample: Mutex<Option<TimeSample>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct TimeSample {
     sts_time: SystemTime,
     at: Moment,
 }
 
 impl StsClock {
-    /// Keeps what an answer's `Date` header said.
-    pub fn learn(&self, sts_time: SystemTime, at: Moment) {
-        *self.lock() = Some(Told { sts_time, at });
+    /// Records `sts_time`, the `Date` header of a response that arrived at `at`.
+    pub(crate) fn learn(&self, sts_time: SystemTime, at: Moment) {
+        *self.lock() = Some(TimeSample { sts_time, at });
     }
 
-    /// Whether any answer told it yet.
-    pub fn is_known(&self) -> bool {
+    /// Returns true if a response with a `Date` header has been recorded.
+    pub(crate) fn is_known(&self) -> bool {
         self.lock().is_some()
     }
 
-    /// STS's time at `now`; the wall clock where STS never told.
-    pub fn time(&self, now: Moment) -> SystemTime {
-        self.lock().map_or(now.wall, |told| told.sts_time + now.since(told.at))
+    /// Returns STS's time at `now`, or the wall clock if STS's time is unknown.
+    pub(crate) fn time(&self, now: Moment) -> SystemTime {
+        self.lock().map_or(now.wall, |sample| sample.sts_time + now.since(sample.at))
     }
 
-    /// The earliest that STS's time can be at `now`: what may be held against a token.
-    pub fn earliest(&self, now: Moment) -> SystemTime {
-        self.lock().map_or(now.wall, |told| told.sts_time + now.at_least_since(told.at))
+    /// Returns the earliest possible STS time at `now`. A token that has expired by this time has certainly expired.
+    pub(crate) fn earliest(&self, now: Moment) -> SystemTime {
+        self.lock().map_or(now.wall, |sample| sample.sts_time + now.at_least_since(sample.at))
     }
 
-    /// By how many seconds this machine's clock is ahead of STS's; negative where it is behind.
-    pub fn difference(&self, now: Moment) -> Option<i64> {
+    /// Returns the seconds by which the wall clock is ahead of STS's clock; negative if it is behind.
+    /// Returns `None` if STS's time is unknown.
+    pub(crate) fn difference(&self, now: Moment) -> Option<i64> {
         if !self.is_known() {
             return None;
         }
@@ -124,8 +128,8 @@ impl StsClock {
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Told>> {
-        self.last_told.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<TimeSample>> {
+        self.last_sample.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -138,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_or_a_suspension_hides_no_time() {
+    fn age_includes_suspension_and_ignores_clock_set_back() {
         let start = moment(10_000, 50);
         assert_eq!(moment(6_400, 80).since(start).as_secs(), 30, "set back by an hour");
         assert_eq!(moment(13_600, 51).since(start).as_secs(), 3_600, "suspended for an hour");
@@ -146,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn sts_time_goes_on_from_what_it_told() {
+    fn sts_time_advances_from_the_last_sample() {
         let clock = StsClock::default();
         assert_eq!(clock.time(moment(10_000, 5)), moment(10_000, 0).wall);
         clock.learn(moment(20_000, 0).wall, moment(10_000, 5));

@@ -1,78 +1,171 @@
-//! Commands: one file each, its arguments beside what it does.
+//! The command-line parser and the subcommands. Each subcommand has its own module with its arguments and implementation.
 
-pub mod check;
-pub mod completions;
-pub mod exec;
-pub mod export;
-pub mod health;
-pub mod install;
+mod check;
+mod completions;
+mod exec;
+mod export;
+mod health;
+mod install;
 mod oneshot;
-pub mod process;
-pub mod run;
-pub mod status;
-pub mod trust_policy;
+mod process;
+mod run;
+mod status;
+mod trust_policy;
 
 use std::{
+    ffi::OsString,
     fmt,
     io::{self, Write as _},
     process::ExitCode,
 };
 
+use clap::{Parser, Subcommand, error::ErrorKind};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
-    cli::{Cli, Command, IdentityArgs},
-    config::{self, Identity, Mistakes, env::Environment},
-    provider::{BaseFault, ProviderError},
-    shutdown,
-    sts::error::Remedy,
-    telemetry::{self, LogFormat},
+    app::SetupError,
+    chain::error::{BaseFault, ProviderError},
+    cli::{IdentityArgs, LogArgs},
+    config::{self, Identity},
+    observe::telemetry::{self, LogFormat},
+    process::{hardening, shutdown},
+    settings::{
+        environment::{Environment, ProcessEnvironment},
+        errors::ConfigErrors,
+    },
+    sink::SinkError,
+    sts::recovery::Recovery,
 };
 
-/// Why a command failed: its exit code, and one line that says what, where, and what to do.
+/// Exchanges a Kubernetes service account token for AWS credentials, assumes further roles, and keeps the credentials fresh
+#[derive(Debug, Parser)]
+#[command(name = "credvend", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_long_help = "Examples:
+  # Run a program with the credentials of the role in the annotation of the pod's service account
+  credvend exec -- ./server
+
+  # Serve credentials to the other containers of the pod
+  credvend run
+
+  # Print credentials once
+  credvend export
+
+Use 'credvend <COMMAND> --help' for more information about a command.
+
+Exit codes:
+  0  success
+  1  any other error; for 'health': not ready
+  2  usage or configuration error
+  3  token error
+  4  refused by STS or another base of the chain
+  5  no response from STS or another base of the chain
+  6  sink not written or not bound")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+/// The subcommands. The doc comments are the help texts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Keep credentials fresh in every sink until SIGTERM; with --once, write the file sinks once and exit
+    ///
+    /// Sinks are the container credentials endpoint for AWS SDKs (--listen) and a shared credentials file
+    /// (--credentials-file). No flag is required if the environment has the variables of the EKS pod identity webhook.
+    Run(Box<run::Args>),
+    /// Print the credentials of one profile once, or write them to a file
+    ///
+    /// The credentials are not refreshed. For long-running programs, use `credvend exec` or `credvend run`.
+    Export(Box<export::Args>),
+    /// Print credentials as credential_process JSON, for use in an AWS config file
+    ///
+    /// An SDK runs the credential_process command of its profile when it needs credentials, and runs it again before the
+    /// credentials expire. With --from-endpoint, the credentials come from a running `credvend run`.
+    Process(Box<process::Args>),
+    /// Run a program with a private credentials endpoint, and set the environment variables for AWS SDKs
+    ///
+    /// credvend makes the first exchange before it starts CMD. While CMD runs, credvend refreshes the credentials and forwards
+    /// signals. It exits with the exit code of CMD. credvend removes access keys, web identity variables and profiles from
+    /// CMD's environment, because SDKs prefer them to the endpoint. It also hides a shared file if its default profile holds
+    /// credentials. If several profiles are selected, the first one is the default for CMD.
+    Exec(Box<exec::Args>),
+    /// Check the token, the configuration, STS and each hop, and report each problem with its fix
+    Check(Box<check::Args>),
+    /// Print the IAM policies that the token and the chain require
+    TrustPolicy(Box<trust_policy::Args>),
+    /// Check whether a running `credvend run` is ready; exit with 0 or 1
+    ///
+    /// `credvend run` is ready when it holds valid credentials for every profile. Set the same listener flags or variables as
+    /// for `credvend run`.
+    Health(health::Args),
+    /// Show the roles, expiry times and last errors of a running `credvend run`; never shows secrets
+    Status(status::Args),
+    /// Copy this binary to a directory that other containers share
+    ///
+    /// The copy is statically linked and needs no other files. It atomically replaces an older copy, even a running one.
+    Install(install::Args),
+    /// Print a shell completion script for commands and flags
+    Completions(completions::Args),
+}
+
+/// The failure of a command: its exit code, and a one-line message that says what failed, where, and what to do.
 #[derive(Debug)]
-pub struct Failed {
+struct CommandError {
     code: Exit,
     line: String,
 }
 
-/// The exit codes but for 0; README.md lists them for users.
+/// The exit codes other than 0. README.md lists them for users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Exit {
-    /// Anything else; of `health`: not ready.
+enum Exit {
+    /// Any other error. For `health`: not ready.
     Other = 1,
-    /// Usage or configuration.
+    /// A usage or configuration error.
     Usage = 2,
-    /// The token: missing, unreadable, malformed, expired.
+    /// The token is missing, unreadable, malformed or expired.
     Token = 3,
-    /// STS, or another base of the chain, refused.
+    /// STS, or another base of the chain, refused the request.
     Refused = 4,
-    /// STS, or another base of the chain, not reached or not answering in time.
+    /// STS, or another base of the chain, was not reached or did not respond in time.
     Unavailable = 5,
     /// A sink could not be written or bound.
     Sink = 6,
-    /// Of `exec`: the program cannot be run.
+    /// `exec` cannot run the program.
     CommandNotExecutable = 126,
-    /// Of `exec`: there is no such program.
+    /// `exec` does not find the program.
     CommandNotFound = 127,
 }
 
-impl Failed {
-    /// A failure with this code and this line.
-    pub fn new(code: Exit, line: impl fmt::Display) -> Self {
-        // One line, whatever it was made of.
+impl CommandError {
+    /// Creates a failure. Line breaks in `line` become spaces, so that the message stays on one line.
+    pub(crate) fn new(code: Exit, line: impl fmt::Display) -> Self {
         Self { code, line: line.to_string().replace(['\n', '\r'], " ") }
     }
 }
 
-impl From<Mistakes> for Failed {
-    fn from(mistakes: Mistakes) -> Self {
-        Self::new(Exit::Usage, mistakes)
+impl From<ConfigErrors> for CommandError {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::new(Exit::Usage, errors)
     }
 }
 
-impl From<ProviderError> for Failed {
+impl From<SinkError> for CommandError {
+    fn from(error: SinkError) -> Self {
+        Self::new(Exit::Sink, error)
+    }
+}
+
+impl From<SetupError> for CommandError {
+    fn from(error: SetupError) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+}
+
+impl From<ProviderError> for CommandError {
     fn from(error: ProviderError) -> Self {
         Self::new(Exit::of(&error), error)
     }
@@ -82,7 +175,7 @@ impl Exit {
     fn of(error: &ProviderError) -> Self {
         match error {
             ProviderError::Token(_) => Self::Token,
-            ProviderError::Refused { remedy: Remedy::ReadTokenAgain, .. } => Self::Token,
+            ProviderError::Refused { recovery: Recovery::ReloadToken, .. } => Self::Token,
             ProviderError::Refused { .. } => Self::Refused,
             ProviderError::Unavailable { .. } => Self::Unavailable,
             ProviderError::Base { error, .. } => match error.fault {
@@ -95,33 +188,63 @@ impl Exit {
     }
 }
 
-/// Runs the command and reports its failure.
-pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
-    // A one-shot's stderr is its caller's, and SDKs show all of their credential process's: it says only why it failed.
-    let least = if matches!(cli.command, Command::Run(_)) { LevelFilter::INFO } else { LevelFilter::ERROR };
-    let (format, done) = match telemetry::start(&cli.log, least, env) {
-        Ok(format) => (format, dispatch(cli.command, env).await),
-        Err(mistakes) => (LogFormat::Text, Err(mistakes.into())),
+/// Runs the `credvend` process: parses `arguments`, executes the command and returns its exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    hardening::harden();
+    let cli = match parse(arguments) {
+        Ok(cli) => cli,
+        Err(code) => return code,
     };
-    match done {
+    // The program that `exec` runs may write a core dump.
+    if !matches!(cli.command, Command::Exec(_)) {
+        hardening::forbid_core_dumps();
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let help = "raise the limits on processes and open files";
+            let error = CommandError::new(Exit::Other, format!("cannot start the async runtime: {error}; {help}"));
+            // Logging is not set up yet.
+            report(&error, LogFormat::Text);
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(execute(cli, &ProcessEnvironment));
+    // Do not wait for a thread that is blocked in file I/O.
+    runtime.shutdown_background();
+    code
+}
+
+/// Runs the command, reports its failure and returns its exit code.
+pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
+    // One-shot commands log only errors by default: SDKs show everything that a credential process writes to stderr.
+    let default_level = if matches!(cli.command, Command::Run(_)) { LevelFilter::INFO } else { LevelFilter::ERROR };
+    let (format, result) = match config::logging::log_settings(&cli.log, default_level, env) {
+        Ok(settings) => {
+            telemetry::start(settings);
+            (settings.format, dispatch(cli.command, env).await)
+        }
+        Err(errors) => (LogFormat::Text, Err(errors.into())),
+    };
+    match result {
         Ok(code) => code,
-        Err(failed) => {
-            report(&failed, format);
-            ExitCode::from(failed.code as u8)
+        Err(error) => {
+            report(&error, format);
+            ExitCode::from(error.code as u8)
         }
     }
 }
 
-async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, Failed> {
-    // `run` ends in its own time, and `exec` with its program.
+async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, CommandError> {
+    // `run` shuts down by itself, and `exec` forwards signals to its program.
     if !matches!(&command, Command::Run(args) if !args.once) && !matches!(&command, Command::Exec(_)) {
         shutdown::exit_on_signals();
     }
     let unreadable = env.unreadable();
     if !unreadable.is_empty() {
-        return Err(Mistakes::one(format!("{} must be UTF-8 text", unreadable.join(" and "))).into());
+        return Err(ConfigErrors::one(format!("{} must be UTF-8 text", unreadable.join(" and "))).into());
     }
-    let done = match command {
+    let result = match command {
         Command::Exec(args) => return exec::run(&args, env).await,
         Command::Run(args) => run::run(&args, env).await,
         Command::Export(args) => export::run(&args, env).await,
@@ -133,11 +256,11 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, F
         Command::Install(args) => install::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
-    done.map(|()| ExitCode::SUCCESS)
+    result.map(|()| ExitCode::SUCCESS)
 }
 
-/// What is vended; what in its configuration a person should know of is logged, at a level that one-shots do not show unasked.
-fn read_identity(args: &IdentityArgs, env: &dyn Environment) -> Result<Identity, Failed> {
+/// Reads the chains to vend and logs the warnings about their configuration. One-shot commands hide warnings by default.
+fn read_identity(args: &IdentityArgs, env: &dyn Environment) -> Result<Identity, CommandError> {
     let identity = config::identity(args, env)?;
     for warning in &identity.warnings {
         tracing::warn!("{warning}");
@@ -145,14 +268,79 @@ fn read_identity(args: &IdentityArgs, env: &dyn Environment) -> Result<Identity,
     Ok(identity)
 }
 
-/// The last line on stderr, at whatever level is logged. Where nobody can read it, the exit code still says what it says.
-fn report(failed: &Failed, format: LogFormat) {
+/// Writes the error as the last line on stderr, at any log level. Ignores write errors: the exit code reports the failure too.
+fn report(error: &CommandError, format: LogFormat) {
     let _ = match format {
-        LogFormat::Text => writeln!(io::stderr(), "credvend: {}", failed.line),
+        LogFormat::Text => writeln!(io::stderr(), "credvend: {}", error.line),
         LogFormat::Json => writeln!(
             io::stderr(),
             "{}",
-            serde_json::json!({ "level": "ERROR", "message": failed.line, "exit_code": failed.code as u8 })
+            serde_json::json!({ "level": "ERROR", "message": error.line, "exit_code": error.code as u8 })
         ),
     };
+}
+
+/// Parses the command line. Writes the output of `--help` and `--version` to stdout, and a usage error to stderr on one line.
+///
+/// # Errors
+/// Returns the exit code of the process if there is no command to run: 0 after `--help` or `--version`, 2 after a usage error.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitCode> {
+    Cli::try_parse_from(arguments).map_err(|error| {
+        let text = error.render().to_string();
+        // A closed stdout or stderr does not change the exit code.
+        if !error.use_stderr() {
+            let _ = write!(io::stdout(), "{text}");
+            return ExitCode::SUCCESS;
+        }
+        let _ = match error.kind() {
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                writeln!(io::stderr(), "{text}credvend: no command given; use one of the commands above")
+            }
+            _ => writeln!(io::stderr(), "credvend: {}", usage_error_line(&text)),
+        };
+        ExitCode::from(2)
+    })
+}
+
+/// Joins clap's error and its tips into one line, and refers to the help of the command in clap's usage line.
+fn usage_error_line(text: &str) -> String {
+    let mut line = String::new();
+    let mut command = "credvend";
+    for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
+        if let Some(usage) = part.strip_prefix("Usage: ") {
+            let end = usage.find(|c: char| !c.is_ascii_lowercase() && c != ' ').unwrap_or(usage.len());
+            command = usage[..end].trim_end();
+            break;
+        }
+        if !part.starts_with("For more information") {
+            let separator = if line.is_empty() || line.ends_with(':') { " " } else { "; " };
+            line.extend([separator, part]);
+        }
+    }
+    format!("{}; see {command} --help", line.trim_start().trim_start_matches("error: "))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn command_definitions_are_valid() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn usage_error_is_one_line_that_refers_to_the_help_of_the_command() {
+        for (arguments, line) in [
+            (&["exec"][..], "the following required arguments were not provided: <CMD>...; see credvend exec --help"),
+            (&["completions", "tcsh"], "invalid value 'tcsh' for '<SHELL>'"),
+            (&["--nothing"], "unexpected argument '--nothing' found; see credvend --help"),
+        ] {
+            let error = Cli::try_parse_from([&["credvend"], arguments].concat()).expect_err("a usage error");
+            let actual = usage_error_line(&error.render().to_string());
+            assert!(actual.starts_with(line) && actual.ends_with("--help") && !actual.contains("For more"), "{actual}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
-//! Temporary credentials and the moment they expire.
+//! AWS credentials and their expiry.
 //!
-//! Shared, not copied: a clone is a reference count. Nothing here is `Serialize`, and `Debug` shows no secret, so the
-//! only ways out are the sinks' own wire documents: search for `expose_secret` to list them.
+//! A clone shares the secrets instead of copying them. The types do not implement `Serialize`, and `Debug` shows no
+//! secrets. Secrets are accessible only through methods whose names start with `expose_`; search for these to list all
+//! uses.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
@@ -10,9 +11,9 @@ use time::{Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3
 
 use crate::arn::RoleArn;
 
-/// An access key pair with its session token, for one role.
+/// An access key pair with an optional session token.
 #[derive(Clone)]
-pub struct Credentials(Arc<Inner>);
+pub(crate) struct Credentials(Arc<Inner>);
 
 struct Inner {
     access_key_id: String,
@@ -20,13 +21,14 @@ struct Inner {
     session_token: Option<SecretString>,
     expiry: Option<Expiry>,
     role_arn: Option<RoleArn>,
-    /// Of what no exchange gave, as far as it was told; a role's is in its ARN.
+    /// Only for credentials that STS did not issue and whose source reports the account. A role ARN contains its
+    /// account.
     account_id: Option<String>,
 }
 
 impl Credentials {
-    /// What STS answered for `role_arn`.
-    pub fn of_role(
+    /// Creates the temporary credentials that STS issued for `role_arn`.
+    pub(crate) fn of_role(
         access_key_id: String,
         secret_access_key: SecretString,
         session_token: SecretString,
@@ -43,8 +45,8 @@ impl Credentials {
         }))
     }
 
-    /// Credentials from somewhere else than an exchange, for the base of a chain.
-    pub fn of_source(
+    /// Creates credentials from a source other than STS, for the base of a chain.
+    pub(crate) fn of_source(
         access_key_id: String,
         secret_access_key: SecretString,
         session_token: Option<SecretString>,
@@ -55,33 +57,32 @@ impl Credentials {
         Self(Arc::new(Inner { access_key_id, secret_access_key, session_token, expiry, role_arn, account_id }))
     }
 
-    /// The access key's ID.
-    pub fn access_key_id(&self) -> &str {
+    pub(crate) fn access_key_id(&self) -> &str {
         &self.0.access_key_id
     }
 
-    /// The secret access key, exposed.
-    pub fn expose_secret_access_key(&self) -> &str {
+    /// Exposes the secret access key.
+    pub(crate) fn expose_secret_access_key(&self) -> &str {
         self.0.secret_access_key.expose_secret()
     }
 
-    /// The session token, exposed; empty for long-term keys.
-    pub fn expose_session_token(&self) -> &str {
+    /// Exposes the session token; empty for long-term access keys.
+    pub(crate) fn expose_session_token(&self) -> &str {
         self.0.session_token.as_ref().map_or("", |token| token.expose_secret())
     }
 
-    /// When they expire, by STS's clock; `None` for long-term keys.
-    pub fn expiry(&self) -> Option<Expiry> {
+    /// Returns the expiry by STS's clock, or `None` if the source reports no expiry.
+    pub(crate) fn expiry(&self) -> Option<Expiry> {
         self.0.expiry
     }
 
-    /// The account they belong to, where it is known.
-    pub fn account_id(&self) -> Option<&str> {
+    /// Returns the ID of the account that owns the credentials, if known.
+    pub(crate) fn account_id(&self) -> Option<&str> {
         self.role_arn().map(RoleArn::account_id).or(self.0.account_id.as_deref())
     }
 
-    /// The role they belong to; `None` for what no exchange gave.
-    pub fn role_arn(&self) -> Option<&RoleArn> {
+    /// Returns the role, or `None` for credentials that STS did not issue.
+    pub(crate) fn role_arn(&self) -> Option<&RoleArn> {
         self.0.role_arn.as_ref()
     }
 }
@@ -95,32 +96,30 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A moment by STS's clock, written `YYYY-MM-DDTHH:MM:SSZ`: the Rust and JavaScript SDKs take no other form.
+/// A time by STS's clock. It is formatted as `YYYY-MM-DDTHH:MM:SSZ`, the only form that the Rust and JavaScript SDKs
+/// accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Expiry(SystemTime);
+pub(crate) struct Expiry(SystemTime);
 
 impl Expiry {
-    /// Reads an RFC 3339 date, also one whose offset lacks the colon (`+0000`), as `date +%z` writes it and botocore takes it.
-    ///
-    /// # Errors
-    /// `None` where it is not one.
-    pub fn parse(text: &str) -> Option<Self> {
-        let read =
+    /// Parses an RFC 3339 date. An offset without a colon (`+0000`), as `date +%z` prints it and botocore accepts it,
+    /// is valid too. Returns `None` for any other text.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let parse_rfc3339 =
             |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok().map(|date| Self::from(SystemTime::from(date)));
-        read(text).or_else(|| {
+        parse_rfc3339(text).or_else(|| {
             let (hours, minutes) = text.split_at_checked(text.len().checked_sub(2)?)?;
-            read(&format!("{hours}:{minutes}"))
+            parse_rfc3339(&format!("{hours}:{minutes}"))
         })
     }
 
-    /// The moment.
-    pub fn as_time(self) -> SystemTime {
+    pub(crate) fn as_time(self) -> SystemTime {
         self.0
     }
 }
 
 impl From<SystemTime> for Expiry {
-    /// Nothing before 1970, and nothing that no date can be written for.
+    /// Clamps the time to the range from 1970 to the last date that can be formatted.
     fn from(time: SystemTime) -> Self {
         let last = SystemTime::from(Date::MAX.midnight().assume_utc());
         Self(time.clamp(SystemTime::UNIX_EPOCH, last))
@@ -140,23 +139,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_expiry_is_written_in_utc_with_whole_seconds() {
-        let written = |text| Expiry::parse(text).expect("valid").to_string();
-        assert_eq!(written("2026-11-21T10:00:00Z"), "2026-11-21T10:00:00Z");
-        assert_eq!(written("2026-11-21T12:00:00.987+02:00"), "2026-11-21T10:00:00Z");
-        assert_eq!(written("2026-11-21T10:00:00+0000"), "2026-11-21T10:00:00Z");
-        assert_eq!(written("2026-11-21T04:30:00-0530"), "2026-11-21T10:00:00Z");
+    fn an_expiry_is_formatted_in_utc_with_whole_seconds() {
+        let formatted = |text| Expiry::parse(text).expect("valid").to_string();
+        assert_eq!(formatted("2026-11-21T10:00:00Z"), "2026-11-21T10:00:00Z");
+        assert_eq!(formatted("2026-11-21T12:00:00.987+02:00"), "2026-11-21T10:00:00Z");
+        assert_eq!(formatted("2026-11-21T10:00:00+0000"), "2026-11-21T10:00:00Z");
+        assert_eq!(formatted("2026-11-21T04:30:00-0530"), "2026-11-21T10:00:00Z");
         for text in ["21 November", "", "é", "2026-11-21T10:00:00", "2026-11-21T10:0000Z", "2026-11-21T10:00:00+00"] {
             assert!(Expiry::parse(text).is_none(), "{text}");
         }
-        // A date that only an offset carries over the edge, and seconds that are milliseconds.
-        assert_eq!(written("9999-12-31T23:59:59-01:00"), "9999-12-31T00:00:00Z");
-        let far = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_795_322_581_000);
-        assert_eq!(Expiry::from(far).to_string(), "9999-12-31T00:00:00Z");
+        // A date that exceeds the maximum because of its offset, and milliseconds passed as seconds.
+        assert_eq!(formatted("9999-12-31T23:59:59-01:00"), "9999-12-31T00:00:00Z");
+        let far_future = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_795_322_581_000);
+        assert_eq!(Expiry::from(far_future).to_string(), "9999-12-31T00:00:00Z");
     }
 
     #[test]
-    fn debug_shows_no_secret() {
+    fn debug_output_shows_no_secrets() {
         let shown = format!(
             "{:?}",
             Credentials::of_source("AKIA".into(), "hidden-key".into(), Some("hidden-token".into()), None, None)

@@ -1,80 +1,64 @@
-//! credvend: exchanges a projected service account token for AWS credentials, chains roles, keeps the result fresh, vends it.
+//! credvend exchanges a Kubernetes service account token for AWS credentials, chains roles, and keeps the credentials fresh in every
+//! output that applications read.
 //!
 //! # The pipeline
 //!
-//! Credentials flow one way, and the module list below follows them:
+//! Credentials flow in one direction:
 //!
 //! ```text
 //!  token ──► exchange ──► chain ──► store ──► sinks
-//!  (file)    (STS)        (STS ×n)  (watch)   ├─► sink::file      the shared credentials file
-//!     ▲         ▲            ▲                ├─► sink::endpoint  the container credentials endpoint
-//!     └─────────┴────────────┴── refresh      └─► sink::export, sink::process (one-shots)
+//!  (file)    (STS)        (STS ×n)  (watch)   ├─► sink::file               the shared credentials file
+//!     ▲         ▲            ▲                ├─► sink::endpoint           the container credentials endpoint
+//!     └─────────┴────────────┴── refresh      ├─► sink::instance_metadata  the instance metadata service
+//!                                             └─► sink::export             formats of the one-shot commands
 //! ```
 //!
-//! [`refresh`] is the only loop: it asks a [`chain::link`] for credentials, publishes them in the [`store`], and sleeps until
-//! they are due. Whoever reads the store never meets STS; a sink never asks for anything. One-shot commands ask the same links
-//! once and render what they get.
+//! - `token` reads the projected token from its file.
+//! - `chain::base` exchanges it at STS, or gets the first credentials from static keys, a container endpoint, instance metadata or
+//!   a program.
+//! - `chain::hop_provider` assumes each further role and caches the result of each hop. Profiles whose chains start alike share
+//!   these providers, so each shared call is made once.
+//! - `refresh` is the only loop: it asks a provider for credentials, publishes them in the `store`, and sleeps until the next
+//!   refresh.
+//! - A `sink` reads the store. It never calls STS.
 //!
-//! A chain can also begin elsewhere than at a token: at keys, a container credentials endpoint, instance metadata or another
-//! program ([`chain::base`]).
+//! Configuration also flows in one direction: `cli` holds the flags as text, `config` turns them, the environment and the profiles
+//! into a `plan`, and `app` builds the pipeline from the plan. `command` has one file for each subcommand.
 //!
-//! Three ideas carry the rest:
+//! # Principles
 //!
-//! - **A link is a step of a chain with its last result.** Profiles whose chains begin alike hold the same links, so the calls of
-//!   that beginning are made once, one at a time, with one back-off.
-//! - **Failing to refresh is not failing to serve.** Credentials in hand are served until 15 s before they expire, whatever STS
-//!   does; `run` ends for a signal or for what is wrong at start, never for what goes wrong later.
-//! - **Time, chance and the environment are passed in** ([`clock`], [`refresh::backoff::Random`], [`config::env`]); a lint bans them
-//!   everywhere else.
-//!
-//! # Where to find what
-//!
-//! `main` hands the command line to [`cli`], which says what was typed; [`config`] says what it means, or every mistake in it;
-//! [`command`] holds a file for each command; [`app`] is the only wiring. [`iam`] says what IAM must hold for a chain, and
-//! [`diagnosis`] what was missing where STS refused. A test reads the `use` lines and holds the direction of dependencies
-//! (`tests/it/architecture.rs`).
+//! - **A failed refresh does not stop serving.** Credentials are served until 15 s before they expire, whatever happens to STS.
+//!   `run` ends on a signal or on an error at start, never on a later error.
+//! - **Time, randomness and the environment are passed in** (`clock`, `schedule::backoff`, `settings::environment`). A lint bans
+//!   them everywhere else.
+//! - **A secret has a type** that is wiped when dropped and never printed. `expose_secret` marks every place where one leaves.
 
-// The pipeline, in order
-pub mod token;
-
-pub mod exchange;
-
-pub mod chain;
-
-pub mod refresh;
-
-pub mod store;
-
-pub mod sink;
-
-// Vocabulary and protocol
-pub mod arn;
+// From top to bottom: each module uses only modules below it. `tests/it/architecture.rs` enforces the order.
+mod command;
+mod config;
+mod app;
+mod sink;
+mod advice;
+mod observe;
+mod refresh;
+mod store;
+mod chain;
+mod plan;
+mod lease;
+mod schedule;
+mod sts;
+mod token;
+mod http;
+mod process;
+mod settings;
+mod cli;
+mod shared_file;
+mod atomic_file;
 mod bounded_file;
-pub mod clock;
-pub mod credentials;
-mod http_client;
-pub mod provider;
 mod scrubber;
-pub mod shared_file;
-pub mod sts;
-pub mod tls;
+mod credentials;
+mod arn;
+mod clock;
 
-// Advice to people
-pub mod diagnosis;
-pub mod iam;
-
-// The process
-pub mod admin;
-pub mod app;
-pub mod child;
-pub mod cli;
-pub mod command;
-pub mod config;
-pub mod hardening;
-pub mod health;
-pub mod loopback;
-pub mod metrics;
-pub mod server;
-pub mod shutdown;
-pub mod status;
-pub mod telemetry;
+pub use command::{Cli, execute, main, parse};
+pub use settings::environment::Environment;

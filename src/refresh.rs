@@ -1,20 +1,18 @@
-//! The only loop: provide → publish → sleep, once a profile.
+//! The refresh loop of a profile: provide, publish, sleep.
 //!
-//! Nothing is polled: it sleeps until the next thing is due. Sleeps are cut into pieces, since a runtime's timer stands
-//! still in a suspended node while the wall clock goes on: after each piece both clocks are asked again.
-
-pub mod backoff;
-pub mod window;
+//! Input: a [credentials provider](ProvideCredentials). Output: leases and failures, through a [`Publisher`]. The loop
+//! sleeps until the next refresh or retry is due. A sleep is split into short intervals, and both clocks are read
+//! after each: the runtime's timer stands still while a node is suspended, but the wall clock continues.
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{clock::Clock, provider::ProvideCredentials, store::Publisher};
+use crate::{chain::provider::ProvideCredentials, clock::Clock, store::Publisher};
 
-/// The longest piece of a sleep.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// Maximum length of one sleep interval.
+const MAX_SLEEP: Duration = Duration::from_secs(30);
 
-/// Keeps one profile's credentials fresh until the task is dropped.
-pub async fn keep_fresh(provider: Arc<dyn ProvideCredentials>, publisher: Publisher, clock: Arc<dyn Clock>) {
+/// Refreshes one profile's credentials until the task is dropped.
+pub(crate) async fn keep_fresh(provider: Arc<dyn ProvideCredentials>, publisher: Publisher, clock: Arc<dyn Clock>) {
     loop {
         match provider.provide().await {
             Ok(lease) => {
@@ -30,14 +28,14 @@ pub async fn keep_fresh(provider: Arc<dyn ProvideCredentials>, publisher: Publis
     }
 }
 
-/// Sleeps until `remaining` is nothing, asking it again after every piece.
+/// Sleeps until `remaining` returns zero. Calls `remaining` again after each interval.
 async fn sleep_while(clock: &dyn Clock, remaining: impl Fn() -> Duration) {
     loop {
-        let left = remaining();
-        if left.is_zero() {
+        let remaining = remaining();
+        if remaining.is_zero() {
             return;
         }
-        clock.sleep(left.min(LONGEST_SLEEP)).await;
+        clock.sleep(remaining.min(MAX_SLEEP)).await;
     }
 }
 
@@ -51,23 +49,26 @@ mod tests {
         time::{Duration, SystemTime},
     };
 
-    use super::{window::Window, *};
+    use super::*;
+    use crate::schedule::window::Window;
     use crate::{
         arn::SessionName,
+        chain::error::{Failure, ProviderError},
         clock::Moment,
         credentials::{Credentials, Expiry},
-        provider::{Failure, Lease, ProviderError},
+        lease::Lease,
         store::Store,
         token::TokenFile,
     };
 
-    /// A clock that a sleep moves on; `steps` says what else happens to the wall clock during each sleep.
-    struct Scripted {
+    /// A clock that advances only while it sleeps. During each sleep, the wall clock also jumps by the next of
+    /// `steps`, in seconds.
+    struct ScriptedClock {
         now: Mutex<Moment>,
         steps: Mutex<VecDeque<i64>>,
     }
 
-    impl Scripted {
+    impl ScriptedClock {
         fn new(steps: &[i64]) -> Arc<Self> {
             let start =
                 Moment { wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 30), monotonic: Duration::ZERO };
@@ -75,13 +76,13 @@ mod tests {
         }
     }
 
-    impl Clock for Scripted {
+    impl Clock for ScriptedClock {
         fn now(&self) -> Moment {
             *self.now.lock().expect("unpoisoned")
         }
 
         fn sleep(&self, length: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-            assert!(length <= LONGEST_SLEEP, "{length:?}");
+            assert!(length <= MAX_SLEEP, "{length:?}");
             let step = self.steps.lock().expect("unpoisoned").pop_front().unwrap_or(0);
             let mut now = self.now.lock().expect("unpoisoned");
             now.monotonic += length;
@@ -95,21 +96,22 @@ mod tests {
         }
     }
 
-    /// Gives an hour's credentials or a failure, as scripted, and keeps when it was asked. Asked once more it never answers.
-    struct Provider {
-        clock: Arc<Scripted>,
+    /// Returns one-hour credentials (`true`) or a failure (`false`) as scripted, and records the time of each call.
+    /// After the end of the script, a call never completes.
+    struct ScriptedProvider {
+        clock: Arc<ScriptedClock>,
         script: Mutex<VecDeque<bool>>,
-        asked: Mutex<Vec<Duration>>,
+        calls: Mutex<Vec<Duration>>,
     }
 
-    impl ProvideCredentials for Provider {
+    impl ProvideCredentials for ScriptedProvider {
         fn provide(&self) -> Pin<Box<dyn Future<Output = Result<Lease, Failure>> + Send + '_>> {
             let now = self.clock.now();
-            self.asked.lock().expect("unpoisoned").push(now.monotonic);
+            self.calls.lock().expect("unpoisoned").push(now.monotonic);
             let lifetime = Duration::from_secs(3600);
-            let given = self.script.lock().expect("unpoisoned").pop_front();
+            let outcome = self.script.lock().expect("unpoisoned").pop_front();
             Box::pin(async move {
-                match given {
+                match outcome {
                     None => std::future::pending().await,
                     Some(true) => Ok(Lease {
                         credentials: Credentials::of_source(
@@ -122,7 +124,7 @@ mod tests {
                         window: Window::new(now, lifetime, 0.0),
                         session_name: SessionName::mapped_from("test"),
                         claims: None,
-                        receipt: crate::provider::Receipt::default(),
+                        receipt: crate::lease::Receipt::default(),
                     }),
                     Some(false) => Err(Failure {
                         error: ProviderError::Token(TokenFile::new("/absent").read().expect_err("no such file")),
@@ -135,51 +137,52 @@ mod tests {
         }
     }
 
-    /// When the provider was asked, in seconds of the monotonic clock, and what the store then holds.
-    fn asked(script: &[bool], steps: &[i64]) -> (Vec<u64>, Arc<Store>) {
-        let clock = Scripted::new(steps);
-        let provider = Arc::new(Provider {
+    /// Runs the loop to the end of the script. Returns the times of the provider's calls, in seconds of the monotonic
+    /// clock, and the store.
+    fn run(script: &[bool], steps: &[i64]) -> (Vec<u64>, Arc<Store>) {
+        let clock = ScriptedClock::new(steps);
+        let provider = Arc::new(ScriptedProvider {
             clock: Arc::clone(&clock),
             script: Mutex::new(script.iter().copied().collect()),
-            asked: Mutex::default(),
+            calls: Mutex::default(),
         });
         let store = Store::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        let publisher = store.set_profiles(&[crate::chain::tests::chain("app")]).pop().expect("one");
+        let publisher = store.set_profiles(&[crate::plan::tests::chain("app")]).pop().expect("one");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = keep_fresh(Arc::clone(&provider) as Arc<dyn ProvideCredentials>, publisher, clock) => {}
-                // The loop stands still only where the script ends.
+                // The loop is pending only after the end of the script.
                 () = std::future::ready(()) => {}
             }
         });
-        let asked = provider.asked.lock().expect("unpoisoned").iter().map(Duration::as_secs).collect();
-        (asked, store)
+        let calls = provider.calls.lock().expect("unpoisoned").iter().map(Duration::as_secs).collect();
+        (calls, store)
     }
 
     #[test]
-    fn it_asks_again_at_half_of_a_life_and_after_a_failure_when_that_says_so() {
-        assert_eq!(asked(&[true, true], &[]).0, [0, 1800, 3600]);
-        assert_eq!(asked(&[false, false, true], &[]).0, [0, 2, 4, 1804]);
+    fn refresh_follows_half_the_lifetime_or_the_retry_delay_of_a_failure() {
+        assert_eq!(run(&[true, true], &[]).0, [0, 1800, 3600]);
+        assert_eq!(run(&[false, false, true], &[]).0, [0, 2, 4, 1804]);
     }
 
     #[test]
-    fn a_failure_leaves_what_is_published() {
-        let (_, store) = asked(&[true, false], &[]);
+    fn published_credentials_outlast_a_failure() {
+        let (_, store) = run(&[true, false], &[]);
         let state = store.profiles()[0].state();
         assert!(state.lease.is_some() && state.failure.is_some());
         assert!(store.readiness(None).is_some_and(|readiness| readiness.without_credentials.is_empty()));
     }
 
     #[test]
-    fn a_suspended_node_refreshes_at_its_next_piece_of_sleep() {
-        // In the third piece of sleep the wall clock goes on by two hours: the node was suspended.
-        assert_eq!(asked(&[true], &[0, 0, 7200]).0, [0, 90]);
+    fn resumed_node_refreshes_after_the_current_sleep_interval() {
+        // In the third interval the wall clock jumps by two hours, as on a suspended node.
+        assert_eq!(run(&[true], &[0, 0, 7200]).0, [0, 90]);
     }
 
     #[test]
-    fn a_clock_set_back_delays_nothing() {
-        assert_eq!(asked(&[true], &[0, -86_400]).0, [0, 1800]);
+    fn clock_set_back_does_not_delay_the_refresh() {
+        assert_eq!(run(&[true], &[0, -86_400]).0, [0, 1800]);
     }
 }

@@ -1,27 +1,29 @@
-//! Takes secrets and control characters out of text that others wrote: STS, a credentials endpoint, a child process.
+//! Removes secrets and control characters from text that comes from STS, a credentials endpoint or a child process.
 //!
-//! Such texts repeat what they refuse: a validation error names the value, a signature error may hold the canonical
-//! request with its session token. What is left can stand in a log line.
+//! Error messages may repeat parts of the request: a validation error contains the invalid value, a signature error may
+//! contain the canonical request with its session token. The result is safe to log.
 
 use std::borrow::Cow;
 
+use memchr::memmem;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Knows the secrets that must not be repeated.
+/// Holds the secrets to redact.
 pub(crate) struct Scrubber<'a> {
+    /// Each secret as is and, if that differs, percent-encoded.
     secrets: Vec<Cow<'a, str>>,
 }
 
-/// The longest text that is taken over from an answer, in characters.
-const LONGEST_TEXT: usize = 600;
+/// Maximum length of the result, in characters.
+const MAX_TEXT_LENGTH: usize = 600;
 
-/// So many characters in a row that stand in a secret too are a piece of it.
-const PIECE: usize = 12;
+/// Minimum number of consecutive bytes that count as part of a secret. Shorter secrets are not redacted.
+const MIN_MATCH: usize = 12;
 
 impl<'a> Scrubber<'a> {
     pub(crate) fn new(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut forms = Vec::new();
-        for secret in secrets.into_iter().filter(|secret| secret.len() >= PIECE) {
+        for secret in secrets.into_iter().filter(|secret| secret.len() >= MIN_MATCH) {
             let encoded = Cow::from(utf8_percent_encode(secret, NON_ALPHANUMERIC));
             if encoded != secret {
                 forms.push(Cow::Owned(encoded.into_owned()));
@@ -31,31 +33,31 @@ impl<'a> Scrubber<'a> {
         Self { secrets: forms }
     }
 
-    /// The text without control characters, without any piece of a secret, and not endless.
+    /// Replaces control characters with spaces, redacts all parts of secrets and truncates the text to 600 characters.
     pub(crate) fn clean(&self, text: &str) -> String {
-        self.clean_to(LONGEST_TEXT, text)
+        self.clean_to(MAX_TEXT_LENGTH, text)
     }
 
-    /// The same, cut to `longest` characters.
-    pub(crate) fn clean_to(&self, longest: usize, text: &str) -> String {
-        let end = text.char_indices().nth(8 * longest).map_or(text.len(), |(at, _)| at);
+    /// Like [`clean`](Self::clean), but truncates the text to `max_length` characters.
+    pub(crate) fn clean_to(&self, max_length: usize, text: &str) -> String {
+        let end = text.char_indices().nth(8 * max_length).map_or(text.len(), |(at, _)| at);
         let bytes = &text.as_bytes()[..end];
-        let mut secret = vec![false; bytes.len()];
-        for (at, piece) in bytes.windows(PIECE).enumerate() {
-            if self.secrets.iter().any(|secret| memmem(secret.as_bytes(), piece)) {
-                secret[at..at + PIECE].fill(true);
+        let mut is_secret = vec![false; bytes.len()];
+        for (at, part) in bytes.windows(MIN_MATCH).enumerate() {
+            if self.secrets.iter().any(|secret| memmem::find(secret.as_bytes(), part).is_some()) {
+                is_secret[at..at + MIN_MATCH].fill(true);
             }
         }
         let mut clean = String::new();
         let mut length = 0;
         for (at, c) in text[..end].char_indices() {
-            if secret[at] {
-                if at == 0 || !secret[at - 1] {
+            if is_secret[at] {
+                if at == 0 || !is_secret[at - 1] {
                     clean.push_str("[redacted]");
                 }
                 continue;
             }
-            if length == longest {
+            if length == max_length {
                 clean.push('…');
                 break;
             }
@@ -66,16 +68,12 @@ impl<'a> Scrubber<'a> {
     }
 }
 
-fn memmem(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn secrets_leave_texts_in_every_form() {
+    fn secrets_are_redacted_plain_partial_and_encoded() {
         let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAifQ0000.c2lnbmF0dXJlLXNpZ25hdHVyZQ";
         let session = "IQoJb3JpZ2luX2VjEPT//////////wEaCXVz+/=";
         let scrubber = Scrubber::new([token, session, ""]);

@@ -1,29 +1,31 @@
-//! The dialect of the AWS shared config and credentials files, in both directions.
+//! Reads and edits the AWS shared config and credentials files.
 //!
-//! * [`read()`]: a file's bytes → [`SharedFile`]: what an AWS SDK would see in it, with line numbers, and a warning for
-//!   whatever it would skip. [`merge`] lays the credentials file over the config file.
-//! * [`splice()`]: a credentials file's bytes and one [`SectionUpdate`] a profile → the new bytes, in which the profiles'
-//!   credentials are ours and every other byte is what it was.
+//! * [`read()`]: the bytes of a file → [`SharedFile`]: the profiles and services that an AWS SDK would find, with line
+//!   numbers, and a warning for each part that an SDK would skip. [`merge`] combines the credentials file with the
+//!   config file.
+//! * [`splice()`]: the bytes of a credentials file and one [`SectionUpdate`] per profile → the new bytes. The sections
+//!   of these profiles contain the new credentials; all other bytes are unchanged.
 //!
-//! Both stand on the same reading of a single line (`line.rs`), so what we write where is decided by what SDKs read.
+//! Both use the same line parser (`line.rs`), so that SDKs read back exactly the credentials that credvend writes.
 //!
-//! The dialect has no standard of its own. This module follows the [SDK reference guide] and, where that is silent, the
-//! rules that the Rust, JavaScript and Go SDKs share:
+//! The file format has no formal specification. This module follows the [SDK reference guide] and, where the guide is
+//! silent, the common behaviour of the Rust, JavaScript and Go SDKs:
 //!
-//! * A config file holds `[default]`, `[profile NAME]`, `[services NAME]` and `[sso-session NAME]`; a credentials file
-//!   holds `[NAME]`. `[profile default]` displaces `[default]`. Any other section is skipped with a warning.
-//! * White space is space and tab. Property names ignore case; profile names do not. Nothing is quoted.
-//! * `#` and `;` start a comment at the first column, after white space in a value, and anywhere after `]`.
-//! * An indented line continues the property above it, or, where that property's value is empty, is a property nested
-//!   in it.
-//! * Sections of one name are merged and the last of two equal properties wins.
-//! * A line that fits nowhere refuses the file: [`SyntaxError`].
+//! * A config file contains `[default]`, `[profile NAME]`, `[services NAME]` and `[sso-session NAME]`; a credentials
+//!   file contains `[NAME]`. `[profile default]` replaces `[default]`. Other sections are skipped with a warning.
+//! * White space means spaces and tabs. Property names are case-insensitive, profile names are case-sensitive. There is
+//!   no quoting.
+//! * `#` and `;` start a comment in the first column, after white space in a value, and anywhere after `]`.
+//! * An indented line continues the value of the property above it. If that value is empty, the line is a nested
+//!   property.
+//! * Sections with the same name are merged. If a property occurs twice, the last one wins.
+//! * Any other line is a [`SyntaxError`](syntax_error::SyntaxError) for the whole file.
 //!
-//! One indulgence: an indented comment where nothing can be continued is skipped with a warning, although some SDKs
-//! refuse the file for it, because the AWS CLI does not.
+//! One exception: an indented comment without a value to continue is skipped with a warning. Some SDKs refuse the
+//! file, but the AWS CLI does not.
 //!
-//! Both files may hold secret keys: no error, warning or `Debug` output here repeats a value, nor the name of a
-//! malformed property, which may well be a key whose `=` went missing.
+//! Both files may contain secret keys. Errors, warnings and `Debug` output therefore never contain values, nor names of
+//! malformed properties, because the name may be a key whose `=` is missing.
 //!
 //! [SDK reference guide]: https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
 
@@ -35,21 +37,23 @@ mod read;
 mod splice;
 #[cfg(test)]
 mod tests;
+mod syntax_error;
 mod update;
 
-pub use read::{Problem, SyntaxError, read};
-pub use splice::splice;
-pub use update::{SectionUpdate, UpdateError, check_profile_name, check_section_name};
+pub(crate) use read::read;
+pub(crate) use splice::splice;
+pub(crate) use update::{SectionUpdate, UpdateError, check_profile_name, check_section_name};
 
-/// How a comment line of ours begins; one directly above a header marks the section as written by us.
-pub const COMMENT_PREFIX: &str = "# credvend: ";
+/// The prefix of comments that credvend writes. Directly above a header, the comment marks the section as written by
+/// credvend.
+const COMMENT_PREFIX: &str = "# credvend: ";
 
-/// The properties that hold the credentials of a profile, in the order in which we write them.
-pub const CREDENTIAL_KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
+/// The properties with the credentials of a profile, in the order in which credvend writes them.
+pub(crate) const CREDENTIAL_KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
 
-/// Which of the two files: their sections are named differently.
+/// The kind of a shared file, which determines the format of section headers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum FileKind {
+pub(crate) enum FileKind {
     /// `~/.aws/config`.
     Config,
     /// `~/.aws/credentials`.
@@ -65,26 +69,23 @@ impl fmt::Display for FileKind {
     }
 }
 
-/// What a shared file, or the two of them merged, says.
+/// The content of a shared file or of both files merged.
 #[derive(Clone, Debug, Default)]
-pub struct SharedFile {
-    /// The profiles.
-    pub profiles: Sections,
+pub(crate) struct SharedFile {
+    pub(crate) profiles: Sections,
     /// The `[services NAME]` sections of a config file.
-    pub services: Sections,
-    /// What was skipped, and why.
-    pub warnings: Vec<Warning>,
+    pub(crate) services: Sections,
+    pub(crate) warnings: Vec<Warning>,
 }
 
-/// Something in a file that SDKs skip.
+/// A part of a file that SDKs skip.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Warning {
-    /// The file it is in.
-    pub file: FileKind,
-    /// The line it is on, from 1.
-    pub line: usize,
-    /// What it is; never a value.
-    pub text: String,
+pub(crate) struct Warning {
+    pub(crate) file: FileKind,
+    /// Line number, from 1.
+    pub(crate) line: usize,
+    /// Description of the skipped part, without property values.
+    pub(crate) text: String,
 }
 
 impl fmt::Display for Warning {
@@ -93,26 +94,25 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Sections by name, in the order in which the names first appear.
+/// Sections by name, in the order of their first headers.
 #[derive(Clone, Debug, Default)]
-pub struct Sections {
+pub(crate) struct Sections {
     sections: Vec<Section>,
     positions: HashMap<String, usize>,
 }
 
 impl Sections {
-    /// The section of that name, which is case-sensitive.
-    pub fn named(&self, name: &str) -> Option<&Section> {
+    /// Returns the section with the given name, which is case-sensitive.
+    pub(crate) fn named(&self, name: &str) -> Option<&Section> {
         self.positions.get(name).map(|&position| &self.sections[position])
     }
 
-    /// All sections.
-    pub fn iter(&self) -> std::slice::Iter<'_, Section> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Section> {
         self.sections.iter()
     }
 
-    /// The position of the section of that name, which is made where there is none.
-    fn position(&mut self, name: &str, file: FileKind, line: usize) -> usize {
+    /// Returns the position of the section with the given name; adds the section if it does not exist.
+    fn position_or_add(&mut self, name: &str, file: FileKind, line: usize) -> usize {
         if let Some(&position) = self.positions.get(name) {
             return position;
         }
@@ -122,18 +122,18 @@ impl Sections {
     }
 }
 
-/// One profile, or one set of services.
+/// A profile or a set of services.
 #[derive(Clone)]
-pub struct Section {
-    /// Its name, without `profile` or `services`.
-    pub name: String,
-    /// The file of its first header.
-    pub file: FileKind,
-    /// The line of its first header, from 1.
-    pub line: usize,
-    /// A comment of ours stands directly above a header of this section: its credentials are what `splice` wrote, and
-    /// taking them for static keys would feed our own output back to us.
-    pub written_by_us: bool,
+pub(crate) struct Section {
+    /// The name without the prefix `profile` or `services`.
+    pub(crate) name: String,
+    /// The file with the first header.
+    pub(crate) file: FileKind,
+    /// Line number of the first header, from 1.
+    pub(crate) line: usize,
+    /// True if a comment of credvend is directly above a header of this section. Its credentials are output of `splice`
+    /// and must not be used as static keys.
+    pub(crate) written_by_us: bool,
     properties: BTreeMap<String, Property>,
 }
 
@@ -150,28 +150,28 @@ impl Section {
         Self { name: name.to_owned(), file, line, written_by_us: false, properties: BTreeMap::new() }
     }
 
-    /// The value of a property, its continuation lines joined by newlines; `key` is in lower case.
-    pub fn value(&self, key: &str) -> Option<&str> {
+    /// Returns the value of a property, with its continuation lines joined by newlines. `key` must be in lower case.
+    pub(crate) fn value(&self, key: &str) -> Option<&str> {
         self.properties.get(key).map(|property| property.value.as_str())
     }
 
-    /// The properties nested in a property whose own value is empty, by names in lower case.
-    pub fn nested(&self, key: &str) -> Option<&BTreeMap<String, String>> {
+    /// Returns the properties nested in the property `key`, by names in lower case.
+    pub(crate) fn nested(&self, key: &str) -> Option<&BTreeMap<String, String>> {
         self.properties.get(key).map(|property| &property.nested).filter(|nested| !nested.is_empty())
     }
 
-    /// The line of a property, from 1.
-    pub fn line_of(&self, key: &str) -> Option<usize> {
+    /// Returns the line number of a property, from 1.
+    pub(crate) fn line_of(&self, key: &str) -> Option<usize> {
         self.properties.get(key).map(|property| property.line)
     }
 
-    /// The file of a property, which tells the two apart after a [`merge`].
-    pub fn file_of(&self, key: &str) -> Option<FileKind> {
+    /// Returns the file that contains a property, which is of use after a [`merge`].
+    pub(crate) fn file_of(&self, key: &str) -> Option<FileKind> {
         self.properties.get(key).map(|property| property.file)
     }
 }
 
-/// Without the properties: a value may be a secret key, and so may a name, if a line was broken in the wrong place.
+/// Omits the properties: values may be secret keys, and so may names if a line is malformed.
 impl fmt::Debug for Section {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -185,14 +185,14 @@ impl fmt::Debug for Section {
     }
 }
 
-/// Lays the credentials file over the config file: property by property, the credentials file wins.
+/// Merges the two files. Properties of the credentials file override those of the config file.
 ///
-/// The credentials in a section that we wrote are left out. They are output; what the config file says about how the
-/// profile comes by its credentials stands.
-pub fn merge(config: SharedFile, credentials: SharedFile) -> SharedFile {
+/// Credentials in sections that credvend wrote are omitted: they are output, and the config file still determines the
+/// source of the profile's credentials.
+pub(crate) fn merge(config: SharedFile, credentials: SharedFile) -> SharedFile {
     let mut merged = config;
     for section in credentials.profiles.sections {
-        let position = merged.profiles.position(&section.name, section.file, section.line);
+        let position = merged.profiles.position_or_add(&section.name, section.file, section.line);
         let target = &mut merged.profiles.sections[position];
         target.written_by_us |= section.written_by_us;
         target.properties.extend(

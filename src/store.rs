@@ -1,4 +1,5 @@
-//! The store: one writer a profile, many readers, none of whom ever meets STS.
+//! The store of all profiles' credentials: one writer for each profile, and many readers. Readers never cause an STS
+//! call.
 
 use std::{
     sync::{
@@ -12,62 +13,63 @@ use tokio::sync::watch;
 
 use crate::{
     arn::{Region, RoleArn},
-    chain::Chain,
+    chain::error::Failure,
     clock::{Clock, Moment},
-    provider::{Failure, Lease},
+    lease::Lease,
+    plan::ChainPlan,
 };
 
-/// Every profile's state.
-pub struct Store {
+pub(crate) struct Store {
     profiles: watch::Sender<Arc<[Arc<Profile>]>>,
     changes: watch::Sender<u64>,
-    /// Whether there is a file that profiles have to be written into.
+    /// Whether `run` writes profiles to a credentials file.
     has_file: AtomicBool,
     clock: Arc<dyn Clock>,
 }
 
 /// One profile in the store.
-pub struct Profile {
+pub(crate) struct Profile {
     name: String,
     role_arn: Option<RoleArn>,
     region: Option<Region>,
-    state: watch::Sender<State>,
-    /// Whether its first write into the file is still to come.
+    state: watch::Sender<ProfileState>,
+    /// Whether the profile has not yet been written to the credentials file.
     awaits_file: AtomicBool,
 }
 
-/// How long a request waits for the first credentials: less than the second that botocore and others give an endpoint.
-const FIRST_CREDENTIALS: Duration = Duration::from_millis(800);
+/// Maximum time that a request waits for the first credentials. It is below the timeout of 1 s in botocore and other
+/// SDKs.
+const FIRST_CREDENTIALS_TIMEOUT: Duration = Duration::from_millis(800);
 
-/// What is known of a profile.
+/// The state of one profile.
 #[derive(Clone, Default)]
-pub struct State {
-    /// The last credentials; perhaps no longer servable.
-    pub lease: Option<Arc<Lease>>,
-    /// Grows with each lease: what is made of one can be kept until it differs.
-    pub generation: u64,
-    /// Why the last attempt failed; `None` after a success.
-    pub failure: Option<Arc<Failure>>,
+pub(crate) struct ProfileState {
+    /// The last credentials, which can have expired.
+    pub(crate) lease: Option<Arc<Lease>>,
+    /// Number that changes with each lease. Rendered documents are cached by it.
+    pub(crate) generation: u64,
+    /// The last attempt's failure, or `None` after a success.
+    pub(crate) failure: Option<Arc<Failure>>,
 }
 
-/// What keeps profiles from being ready: nothing, where both are empty.
+/// The profiles that are not ready, by reason. If both lists are empty, all are ready.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Readiness {
-    /// The names of those that hold no servable credentials.
-    pub without_credentials: Vec<String>,
-    /// The names of those that are not yet in their file.
-    pub unwritten: Vec<String>,
+pub(crate) struct Readiness {
+    /// Names of the profiles without servable credentials.
+    pub(crate) without_credentials: Vec<String>,
+    /// Names of the profiles that are not yet written to the credentials file.
+    pub(crate) unwritten: Vec<String>,
 }
 
-/// The writing end of one profile.
-pub struct Publisher {
+/// The writer of one profile.
+pub(crate) struct Publisher {
     profile: Arc<Profile>,
     store: Arc<Store>,
 }
 
 impl Store {
-    /// A store without profiles.
-    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+    /// Returns a store without profiles.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
             profiles: watch::Sender::new(Arc::from([])),
             changes: watch::Sender::new(0),
@@ -76,8 +78,9 @@ impl Store {
         })
     }
 
-    /// Takes over a new list of profiles; one that was here before keeps what it holds. Gives the writing ends in order.
-    pub fn set_profiles(self: &Arc<Self>, chains: &[Chain]) -> Vec<Publisher> {
+    /// Replaces the list of profiles. Profiles that exist already keep their state. Returns the publishers in the
+    /// order of `chains`.
+    pub(crate) fn set_profiles(self: &Arc<Self>, chains: &[ChainPlan]) -> Vec<Publisher> {
         let before = self.profiles();
         let profiles: Arc<[Arc<Profile>]> = chains
             .iter()
@@ -99,33 +102,31 @@ impl Store {
         profiles.iter().map(|profile| Publisher { profile: Arc::clone(profile), store: Arc::clone(self) }).collect()
     }
 
-    /// The profiles, the first of them the default one.
-    pub fn profiles(&self) -> Arc<[Arc<Profile>]> {
+    /// Returns all profiles. The first is the default.
+    pub(crate) fn profiles(&self) -> Arc<[Arc<Profile>]> {
         Arc::clone(&self.profiles.borrow())
     }
 
-    /// Tells of every change to any profile, or to their list.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    /// Subscribes to changes of the list of profiles and of each profile's state.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// The clock that leases are measured by.
-    pub fn now(&self) -> Moment {
+    /// Reads the clock that measures leases.
+    pub(crate) fn now(&self) -> Moment {
         self.clock.now()
     }
 
-    /// What keeps the profiles, all or the one asked for, from being ready.
-    ///
-    /// `None` where there is no such profile.
-    pub fn readiness(&self, only: Option<&str>) -> Option<Readiness> {
+    /// Returns the readiness of all profiles, or of the profile `only`. Returns `None` if that profile does not exist.
+    pub(crate) fn readiness(&self, only: Option<&str>) -> Option<Readiness> {
         let now = self.now();
         let profiles = self.profiles();
-        let asked: Vec<_> = profiles.iter().filter(|profile| only.is_none_or(|name| name == profile.name)).collect();
-        if only.is_some() && asked.is_empty() {
+        let selected: Vec<_> = profiles.iter().filter(|profile| only.is_none_or(|name| name == profile.name)).collect();
+        if only.is_some() && selected.is_empty() {
             return None;
         }
-        let names = |lacks: &dyn Fn(&Profile) -> bool| -> Vec<String> {
-            asked.iter().filter(|profile| lacks(profile)).map(|profile| profile.name.clone()).collect()
+        let names = |is_unready: &dyn Fn(&Profile) -> bool| -> Vec<String> {
+            selected.iter().filter(|profile| is_unready(profile)).map(|profile| profile.name.clone()).collect()
         };
         Some(Readiness {
             without_credentials: names(&|profile| profile.servable(now).is_none()),
@@ -133,9 +134,12 @@ impl Store {
         })
     }
 
-    /// Of a profile that comes from now on nobody is told that it is ready before it has been written into a file.
-    pub fn await_file(&self) {
+    /// Makes all profiles, present and future, report ready only after their first write to the credentials file.
+    pub(crate) fn require_first_write(&self) {
         self.has_file.store(true, Ordering::Relaxed);
+        for profile in self.profiles().iter() {
+            profile.awaits_file.store(true, Ordering::Relaxed);
+        }
     }
 
     fn touch(&self) {
@@ -144,48 +148,47 @@ impl Store {
 }
 
 impl Profile {
-    /// Its name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The role that its credentials belong to.
-    pub fn role_arn(&self) -> Option<&RoleArn> {
+    /// Returns the role of the last hop, if the chain assumes a role.
+    pub(crate) fn role_arn(&self) -> Option<&RoleArn> {
         self.role_arn.as_ref()
     }
 
-    /// The region that applications are told, where one is known.
-    pub fn region(&self) -> Option<&Region> {
+    /// Returns the region to pass to applications, if known.
+    pub(crate) fn region(&self) -> Option<&Region> {
         self.region.as_ref()
     }
 
-    /// What is known of it now.
-    pub fn state(&self) -> State {
+    /// Returns a snapshot of the state.
+    pub(crate) fn state(&self) -> ProfileState {
         self.state.borrow().clone()
     }
 
-    /// Its credentials are in their file.
-    pub fn mark_written(&self) {
+    /// Records that the profile has been written to the credentials file.
+    pub(crate) fn mark_written(&self) {
         self.awaits_file.store(false, Ordering::Relaxed);
     }
 
-    /// Its credentials with their generation, as long as they may be served.
-    pub fn servable(&self, now: Moment) -> Option<(Arc<Lease>, u64)> {
+    /// Returns the lease and its generation, or `None` if there are no servable credentials.
+    pub(crate) fn servable(&self, now: Moment) -> Option<(Arc<Lease>, u64)> {
         let state = self.state.borrow();
         let lease = state.lease.as_ref().filter(|lease| lease.window.is_servable(now))?;
         Some((Arc::clone(lease), state.generation))
     }
 
-    /// As [`Self::servable`], but the first credentials are waited for a moment: a client that starts together with credvend
-    /// may not ask twice.
-    pub async fn servable_soon(&self, clock: &dyn Clock) -> Option<(Arc<Lease>, u64)> {
-        let has_begun = self.state.borrow().lease.is_some();
-        if !has_begun {
+    /// Returns the same as [`Self::servable`], but waits for the first credentials for up to 0.8 s: a client that
+    /// starts together with credvend might not retry.
+    pub(crate) async fn servable_soon(&self, clock: &dyn Clock) -> Option<(Arc<Lease>, u64)> {
+        let has_lease = self.state.borrow().lease.is_some();
+        if !has_lease {
             let mut state = self.state.subscribe();
-            // The sender lives as long as `self`, so the wait ends only with credentials.
+            // `wait_for` fails only if the sender is dropped, and `self` holds the sender.
             tokio::select! {
                 _ = state.wait_for(|state| state.lease.is_some()) => {}
-                () = clock.sleep(FIRST_CREDENTIALS) => {}
+                () = clock.sleep(FIRST_CREDENTIALS_TIMEOUT) => {}
             }
         }
         self.servable(clock.now())
@@ -193,8 +196,8 @@ impl Profile {
 }
 
 impl Publisher {
-    /// Hands new credentials to every reader.
-    pub fn publish(&self, lease: Lease) {
+    /// Publishes new credentials to all readers.
+    pub(crate) fn publish(&self, lease: Lease) {
         self.profile.state.send_modify(|state| {
             state.lease = Some(Arc::new(lease));
             state.generation = next_generation();
@@ -203,14 +206,14 @@ impl Publisher {
         self.store.touch();
     }
 
-    /// Keeps why an attempt failed; what was published before stays.
-    pub fn failed(&self, failure: Failure) {
+    /// Records a failed attempt. Published credentials stay.
+    pub(crate) fn failed(&self, failure: Failure) {
         self.profile.state.send_modify(|state| state.failure = Some(Arc::new(failure)));
         self.store.touch();
     }
 }
 
-/// A number that no earlier lease of any profile has.
+/// Returns a number that is unique among all leases of all profiles.
 fn next_generation() -> u64 {
     static GENERATION: AtomicU64 = AtomicU64::new(0);
     GENERATION.fetch_add(1, Ordering::Relaxed) + 1

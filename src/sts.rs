@@ -1,14 +1,17 @@
-//! The STS client: three actions over one transport.
+//! The STS client: AssumeRoleWithWebIdentity, AssumeRole and GetCallerIdentity over one HTTP transport.
 //!
-//! Input: a request and the endpoint that it goes to. Output: credentials that STS issued, or an error that says what
-//! the caller does next. One call is one attempt, with 2 s to connect and 10 s in all; whoever calls decides about another.
-//! A token goes into a form body, never into a URL.
+//! Input: a request and an endpoint. Output: credentials issued by STS, or an error from which the caller derives how
+//! to recover. Each call is one attempt, limited to 2 s for the connection and 10 s in total; the caller decides
+//! whether to retry. Tokens are sent in the form body, never in a URL.
+//!
 //! [API reference](https://docs.aws.amazon.com/STS/latest/APIReference/welcome.html).
 
-pub mod cause;
-pub mod endpoint;
-pub mod error;
-pub mod reach;
+pub(crate) mod cause;
+pub(crate) mod endpoint;
+pub(crate) mod error;
+pub(crate) mod reach;
+pub(crate) mod recovery;
+mod refusal;
 mod request;
 mod response;
 mod sign;
@@ -16,33 +19,34 @@ mod transport;
 
 use std::sync::Arc;
 
-pub use endpoint::Endpoint;
-pub use error::{Refusal, StsError};
-pub use request::{AssumeRole, AssumeRoleWithWebIdentity, SessionParameters, Tag};
-pub use response::{CallerIdentity, Issued};
-pub use transport::Proxies;
+pub(crate) use endpoint::Endpoint;
+pub(crate) use error::StsError;
+pub(crate) use refusal::Refusal;
+pub(crate) use request::{AssumeRole, AssumeRoleWithWebIdentity, SessionParameters, Tag};
+pub(crate) use response::{CallerIdentity, Issued};
+pub(crate) use transport::Proxies;
 
 use crate::{
     clock::{Clock, StsClock},
     credentials::Credentials,
     scrubber::Scrubber,
-    sts::{request::Form, response::Answer, transport::Transport},
+    sts::{request::Form, response::StsResponse, transport::Transport},
 };
 
-/// What is asked of STS.
+/// An STS action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// A web identity token for a role's credentials; nothing signs the call.
+pub(crate) enum Action {
+    /// Exchanges a web identity token for a role's credentials. The request is not signed.
     AssumeRoleWithWebIdentity,
-    /// Credentials for those of another role.
+    /// Exchanges credentials for those of another role.
     AssumeRole,
-    /// Whose credentials signed the call.
+    /// Returns the identity whose credentials signed the request.
     GetCallerIdentity,
 }
 
 impl Action {
-    /// Its name on the wire.
-    pub fn as_str(self) -> &'static str {
+    /// Returns the value of the request's `Action` parameter.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::AssumeRoleWithWebIdentity => "AssumeRoleWithWebIdentity",
             Self::AssumeRole => "AssumeRole",
@@ -51,19 +55,19 @@ impl Action {
     }
 }
 
-/// A client for one set of roots and proxies; its connections are shared by every endpoint.
-pub struct Client {
+/// An STS client with one set of root certificates and proxies. All endpoints share its connection pool.
+pub(crate) struct Client {
     transport: Transport,
     clock: Arc<dyn Clock>,
     sts_clock: Arc<StsClock>,
 }
 
 impl Client {
-    /// A client that trusts `tls`'s roots and tells `sts_clock` what time STS says it is.
+    /// Creates a client that verifies servers with `tls` and records STS's time in `sts_clock`.
     ///
     /// # Errors
-    /// Where a proxy's URL is none.
-    pub fn new(
+    /// Returns an error if a proxy URL is invalid or TLS cannot be set up.
+    pub(crate) fn new(
         tls: rustls::ClientConfig,
         proxies: &Proxies,
         clock: Arc<dyn Clock>,
@@ -72,61 +76,65 @@ impl Client {
         Ok(Self { transport: Transport::new(tls, proxies)?, clock, sts_clock })
     }
 
-    /// STS's time, as far as its answers told it.
-    pub fn sts_clock(&self) -> &StsClock {
+    /// Returns STS's clock, estimated from the `Date` headers of its responses.
+    pub(crate) fn sts_clock(&self) -> &StsClock {
         &self.sts_clock
     }
 
     /// [AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html):
-    /// unsigned, since the token is the proof.
+    /// unsigned, because the token authenticates the request.
     ///
     /// # Errors
-    /// Where STS was not reached, refused, or answered with something else.
-    pub async fn assume_role_with_web_identity(
+    /// Returns an error if STS cannot be reached, refuses the request or returns an invalid response.
+    pub(crate) async fn assume_role_with_web_identity(
         &self,
         endpoint: &Endpoint,
         request: &AssumeRoleWithWebIdentity<'_>,
     ) -> Result<Issued, StsError> {
         let scrubber = Scrubber::new([request.token.expose()]);
         let action = Action::AssumeRoleWithWebIdentity;
-        let answer = self.post(endpoint, action, request.form(), None, &scrubber).await?;
-        self.issued(endpoint, answer, action, request.session.role_arn)
+        let response = self.post(endpoint, action, request.form(), None, &scrubber).await?;
+        self.issued(endpoint, response, action, request.session.role_arn)
     }
 
     /// [AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html), signed with `signer`.
     ///
     /// # Errors
-    /// Where STS was not reached, refused, or answered with something else.
-    pub async fn assume_role(
+    /// Returns an error if STS cannot be reached, refuses the request or returns an invalid response.
+    pub(crate) async fn assume_role(
         &self,
         endpoint: &Endpoint,
         signer: &Credentials,
         request: &AssumeRole<'_>,
     ) -> Result<Issued, StsError> {
         let scrubber = Scrubber::new([signer.expose_secret_access_key(), signer.expose_session_token()]);
-        let answer = self.post(endpoint, Action::AssumeRole, request.form(), Some(signer), &scrubber).await?;
-        self.issued(endpoint, answer, Action::AssumeRole, request.session.role_arn)
+        let response = self.post(endpoint, Action::AssumeRole, request.form(), Some(signer), &scrubber).await?;
+        self.issued(endpoint, response, Action::AssumeRole, request.session.role_arn)
     }
 
     /// [GetCallerIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html), signed with
-    /// `signer`: whom STS takes it for. No permission is needed.
+    /// `signer`. The action requires no permissions.
     ///
     /// # Errors
-    /// Where STS was not reached, refused, or answered with something else.
-    pub async fn caller_identity(&self, endpoint: &Endpoint, signer: &Credentials) -> Result<CallerIdentity, StsError> {
+    /// Returns an error if STS cannot be reached, refuses the request or returns an invalid response.
+    pub(crate) async fn caller_identity(
+        &self,
+        endpoint: &Endpoint,
+        signer: &Credentials,
+    ) -> Result<CallerIdentity, StsError> {
         let scrubber = Scrubber::new([signer.expose_secret_access_key(), signer.expose_session_token()]);
         let form = request::caller_identity();
-        let answer = self.post(endpoint, Action::GetCallerIdentity, form, Some(signer), &scrubber).await?;
-        answer.caller_identity().map_err(|why| StsError::not_an_answer(endpoint, why))
+        let response = self.post(endpoint, Action::GetCallerIdentity, form, Some(signer), &scrubber).await?;
+        response.caller_identity().map_err(|reason| StsError::invalid_response(endpoint, reason))
     }
 
-    /// Learns STS's time: whatever it answers to an unsigned question, it says when.
-    pub async fn ask_time(&self, endpoint: &Endpoint) {
+    /// Learns STS's time from the `Date` header of its response to an unsigned request. An error response has one too.
+    pub(crate) async fn learn_time(&self, endpoint: &Endpoint) {
         let form = request::caller_identity();
         let _ = self.post(endpoint, Action::GetCallerIdentity, form, None, &Scrubber::new([])).await;
     }
 
-    /// Posts a form and reads the whole answer; an error document is an error here.
+    /// Posts a form, reads the whole response and records its `Date`. Returns an error response as `StsError::Refused`.
     async fn post(
         &self,
         endpoint: &Endpoint,
@@ -134,28 +142,28 @@ impl Client {
         form: Form,
         signer: Option<&Credentials>,
         scrubber: &Scrubber<'_>,
-    ) -> Result<Answer, StsError> {
+    ) -> Result<StsResponse, StsError> {
         let headers = match signer {
             None => Vec::new(),
             Some(signer) => sign::headers(endpoint, &form, signer, self.sts_clock.time(self.clock.now())),
         };
         let received = self.transport.post(endpoint, form, headers).await?;
-        let answer = Answer::of(received, endpoint, action, scrubber);
-        if let Some(date) = answer.as_ref().map_or_else(StsError::date, |answer| answer.date) {
+        let response = StsResponse::from_http(received, endpoint, action, scrubber);
+        if let Some(date) = response.as_ref().map_or_else(StsError::date, |response| response.date) {
             self.sts_clock.learn(date, self.clock.now());
         }
-        answer
+        response
     }
 
     fn issued(
         &self,
         endpoint: &Endpoint,
-        answer: Answer,
+        response: StsResponse,
         action: Action,
         role_arn: &crate::arn::RoleArn,
     ) -> Result<Issued, StsError> {
-        answer
+        response
             .issued(action, role_arn, self.sts_clock.time(self.clock.now()))
-            .map_err(|why| StsError::not_an_answer(endpoint, why))
+            .map_err(|reason| StsError::invalid_response(endpoint, reason))
     }
 }

@@ -1,9 +1,10 @@
-//! The web identity token: what the kubelet projects into the pod, read again at each use.
+//! Reads the web identity token that the kubelet projects into the pod. The file is read again at each use.
 //!
-//! Input: a path. Output: the token, and its claims decoded for people and for the session's name. The claims are never
-//! trusted: STS verifies the signature. What is refused here is only what STS would refuse for certain, so that the
-//! error can name the file. The kubelet's token:
-//! [service account token volume projection](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#serviceaccount-token-volume-projection).
+//! Input: a path. Output: the token and its decoded claims, which are used for messages, the role session name and
+//! session tags. The claims are never trusted: STS verifies the signature. Only tokens that STS would certainly refuse
+//! are refused here, so that the error can name the file.
+//!
+//! [Service account token volume projection](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#serviceaccount-token-volume-projection).
 
 mod claims;
 
@@ -16,105 +17,103 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 
-pub use claims::{Audience, Bound, Claims, Kubernetes};
+pub(crate) use claims::Claims;
 
 use crate::{bounded_file, credentials::Expiry};
 
-/// STS takes tokens of 4 to 20,000 characters.
-const LONGEST: u64 = 20_000;
+/// Maximum length of a token. STS accepts 4 to 20,000 characters.
+const MAX_LENGTH: u64 = 20_000;
 
-/// A web identity token as it stands in its file, without surrounding white space.
+/// A web identity token, without the white space that surrounds it in its file.
 #[derive(Debug)]
-pub struct WebIdentityToken {
+pub(crate) struct WebIdentityToken {
     text: SecretString,
     claims: Claims,
 }
 
 impl WebIdentityToken {
-    /// The token, exposed.
-    pub fn expose(&self) -> &str {
+    /// Exposes the token.
+    pub(crate) fn expose(&self) -> &str {
         self.text.expose_secret()
     }
 
-    /// What it says of itself.
-    pub fn claims(&self) -> &Claims {
+    /// Returns the decoded claims. They are not verified.
+    pub(crate) fn claims(&self) -> &Claims {
         &self.claims
     }
 
-    /// Takes a token apart.
+    /// Decodes the claims of a token.
     fn parse(text: &str) -> Result<Self, &'static str> {
         let mut segments = text.split('.');
         let (Some(_), Some(payload), Some(_), None) =
             (segments.next(), segments.next(), segments.next(), segments.next())
         else {
-            return Err("a JWT has three parts between dots");
+            return Err("a JWT must have three parts separated by dots");
         };
-        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| "its second part is not base64url")?;
-        let claims = serde_json::from_slice(&payload).map_err(|_| "its second part holds no JWT claims")?;
+        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| "its second part is not valid base64url")?;
+        let claims = serde_json::from_slice(&payload).map_err(|_| "its second part does not contain JWT claims")?;
         Ok(Self { text: text.into(), claims })
     }
 }
 
-/// Where a token is found. Nothing is kept of its content between two uses: the kubelet replaces it.
+/// The path of a token. The content is not cached because the kubelet replaces the file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TokenFile(PathBuf);
+pub(crate) struct TokenFile(PathBuf);
 
 impl TokenFile {
-    /// A token file at `path`.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
     /// Reads the token.
     ///
     /// # Errors
-    /// Where the file cannot be read or holds no JWT.
-    pub fn read(&self) -> Result<WebIdentityToken, TokenError> {
-        let text = match bounded_file::read(&self.0, LONGEST) {
-            // The kubelet swaps `..data`; a path resolved just before can lose its directory once.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => bounded_file::read(&self.0, LONGEST),
+    /// Returns an error if the file cannot be read or does not contain a JWT.
+    pub(crate) fn read(&self) -> Result<WebIdentityToken, TokenError> {
+        let text = match bounded_file::read(&self.0, MAX_LENGTH) {
+            // The kubelet swaps the link `..data` and deletes the old directory: a path resolved before the swap fails
+            // once.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => bounded_file::read(&self.0, MAX_LENGTH),
             other => other,
         };
-        let text = text.map_err(|error| self.error(Problem::of_io(&error)))?;
+        let text = text.map_err(|error| self.error(TokenProblem::from_io(&error)))?;
         match text.trim() {
-            "" => Err(self.error(Problem::Empty)),
-            token => WebIdentityToken::parse(token).map_err(|why| self.error(Problem::Malformed(why))),
+            "" => Err(self.error(TokenProblem::Empty)),
+            token => WebIdentityToken::parse(token).map_err(|reason| self.error(TokenProblem::Malformed(reason))),
         }
     }
 
-    /// Refuses a token that had expired at `now`, by STS's clock.
+    /// Checks that a token has not expired at `now`, the time by STS's clock.
     ///
     /// # Errors
-    /// Where it had.
-    pub fn refuse_expired(&self, token: &WebIdentityToken, now: SystemTime) -> Result<(), TokenError> {
+    /// Returns an error if the token has expired.
+    pub(crate) fn refuse_expired(&self, token: &WebIdentityToken, now: SystemTime) -> Result<(), TokenError> {
         match token.claims.expiry() {
             Some(expiry) if expiry <= now => {
-                Err(self.error(Problem::Expired { expiry: expiry.into(), now: now.into() }))
+                Err(self.error(TokenProblem::Expired { expiry: expiry.into(), now: now.into() }))
             }
             _ => Ok(()),
         }
     }
 
-    fn error(&self, problem: Problem) -> TokenError {
+    fn error(&self, problem: TokenProblem) -> TokenError {
         TokenError { path: self.0.clone(), problem }
     }
 }
 
-/// Why there is no token to exchange.
+/// Why a token file does not provide a usable token.
 #[derive(Clone, Debug)]
-pub struct TokenError {
+pub(crate) struct TokenError {
     path: PathBuf,
-    problem: Problem,
+    problem: TokenProblem,
 }
 
-/// What is wrong with a token or its file.
 #[derive(Clone, Debug)]
-enum Problem {
+enum TokenProblem {
     Missing,
     PermissionDenied { uid: u32 },
     NotAFile,
@@ -126,8 +125,8 @@ enum Problem {
     Expired { expiry: Expiry, now: Expiry },
 }
 
-impl Problem {
-    fn of_io(error: &io::Error) -> Self {
+impl TokenProblem {
+    fn from_io(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Missing,
             io::ErrorKind::PermissionDenied => Self::PermissionDenied { uid: rustix::process::geteuid().as_raw() },
@@ -142,27 +141,29 @@ impl Problem {
 impl std::error::Error for TokenError {}
 
 impl TokenError {
-    /// What is wrong, with the file's path.
-    pub fn what(&self) -> String {
+    /// Returns the description of the problem, with the path of the file.
+    pub(crate) fn what(&self) -> String {
         format!("web identity token file {}: {}", self.path.display(), self.problem)
     }
 
-    /// What to do about it.
-    pub fn mend(&self) -> &'static str {
+    /// Returns the remedy, in the imperative.
+    pub(crate) fn help(&self) -> &'static str {
         match &self.problem {
-            Problem::Missing => {
-                "mount a projected serviceAccountToken volume there, or name its path with --web-identity-token-file"
+            TokenProblem::Missing => {
+                "mount a projected serviceAccountToken volume there, or set its path with --web-identity-token-file"
             }
-            Problem::PermissionDenied { .. } => {
-                "set fsGroup in the pod's securityContext and leave the volume's defaultMode alone"
+            TokenProblem::PermissionDenied { .. } => {
+                "set fsGroup in the pod's securityContext and do not set the volume's defaultMode"
             }
-            Problem::NotAFile => "name the token's file, not its directory",
-            Problem::TooLarge | Problem::NotText => "name the token's file",
-            Problem::Unreadable(_) => "see that the volume is mounted and readable",
-            Problem::Empty => "the kubelet writes the token: see the pod's events, and that no subPath mounts it",
-            Problem::Malformed(_) => "name the file that the kubelet projects",
-            Problem::Expired { .. } => {
-                "the kubelet renews it: mount the directory rather than a subPath, and check the node's clock"
+            TokenProblem::NotAFile => "set the path to the token file, not to its directory",
+            TokenProblem::TooLarge | TokenProblem::NotText => "set the path to the token file",
+            TokenProblem::Unreadable(_) => "check that the volume is mounted and readable",
+            TokenProblem::Empty => {
+                "the kubelet writes the token: check the pod's events, and do not mount the volume by subPath"
+            }
+            TokenProblem::Malformed(_) => "set the path to the token file that the kubelet projects",
+            TokenProblem::Expired { .. } => {
+                "the kubelet renews the token: mount the directory rather than a subPath, and check the node's clock"
             }
         }
     }
@@ -170,21 +171,21 @@ impl TokenError {
 
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.what(), self.mend())
+        write!(f, "{}; {}", self.what(), self.help())
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for TokenProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("no such file"),
             Self::PermissionDenied { uid } => write!(f, "permission denied to uid {uid}"),
             Self::NotAFile => f.write_str("not a regular file"),
-            Self::TooLarge => write!(f, "longer than the {LONGEST} characters that STS takes"),
-            Self::NotText => f.write_str("not text"),
+            Self::TooLarge => write!(f, "longer than {MAX_LENGTH} characters, the limit of STS"),
+            Self::NotText => f.write_str("not valid UTF-8"),
             Self::Unreadable(kind) => write!(f, "{kind}"),
             Self::Empty => f.write_str("empty"),
-            Self::Malformed(why) => write!(f, "no JSON web token: {why}"),
+            Self::Malformed(reason) => write!(f, "not a JSON Web Token: {reason}"),
             Self::Expired { expiry, now } => write!(f, "expired at {expiry} (it is {now})"),
         }
     }
@@ -208,13 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn white_space_around_a_token_is_dropped() {
+    fn surrounding_white_space_is_trimmed() {
         let text = token(r#"{"sub":"system:serviceaccount:shop:checkout"}"#);
         assert_eq!(read(&format!("\n {text} \r\n")).expect("read").expose(), text);
     }
 
     #[test]
-    fn an_expired_token_is_refused_at_its_last_second() {
+    fn a_token_is_refused_from_its_expiry_on() {
         let file = TokenFile::new("/token");
         let token = WebIdentityToken::parse(&token(r#"{"exp":1000,"aud":"one"}"#)).expect("parsed");
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_named_with_its_file_and_never_shown() {
+    fn errors_name_the_file_but_never_show_its_content() {
         for content in
             ["", "  \n", "opaque-secret", "a.b", "a.!!!.c", "a.c2VjcmV0.c", &token("[1]"), &"x".repeat(20_001)]
         {

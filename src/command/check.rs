@@ -1,42 +1,47 @@
-//! `credvend check`: token, configuration, STS and each hop, one after the other, and what is wrong with them.
+//! `credvend check`: checks the token, the configuration, STS and each hop, and reports each problem with its fix.
 //!
-//! Every selected profile is examined, whatever an earlier one met; a beginning that profiles share is exchanged once. In a
-//! profile what follows a failure is skipped. Nothing is vended: credentials live until the command ends.
+//! This command checks all selected profiles, even if an earlier profile fails. Profiles that share the first hops share their
+//! exchanges. Within a profile, a failure skips the later checks. The credentials are discarded when the command ends.
 
 mod exchanges;
+mod reachability;
 mod report;
-mod sts;
-mod token;
+mod web_identity;
 
 use std::{sync::Arc, time::Duration};
 
-use self::{
-    report::{Check, Hop, ProfileReport, Report},
-    sts::Reaches,
-};
-use super::{Exit, Failed, oneshot, process::print};
 use crate::{
+    advice::diagnosis,
     app::App,
-    chain::{Chain, link::Link},
+    chain::hop_provider::HopProvider,
     cli::IdentityArgs,
     clock::Moment,
-    config::{self, Identity, Mistakes, env::Environment},
-    diagnosis,
+    command::{
+        CommandError, Exit,
+        check::{
+            reachability::EndpointChecks,
+            report::{Check, Hop, ProfileReport, Report},
+        },
+        oneshot,
+        process::print,
+    },
+    config::{self, Identity},
+    plan::ChainPlan,
+    settings::{environment::Environment, errors::ConfigErrors},
     token::TokenFile,
 };
 
-/// What `check` takes.
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Examine token and configuration, and ask nobody
+pub(crate) struct Args {
+    /// Check only the token and the configuration, without network requests
     #[arg(long)]
     offline: bool,
 
-    /// Form of the report: text or json
+    /// Report format: text or json
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: String,
 
-    /// Bound of the whole command, retries included [default: 60s]
+    /// Timeout of the whole command, including retries [default: 60s]
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
 
@@ -44,75 +49,76 @@ pub struct Args {
     identity: IdentityArgs,
 }
 
-/// What an examination is made with.
-struct Examiner<'a> {
+/// Runs the checks of one or more profiles.
+struct Checker<'a> {
     app: &'a App,
     identity: &'a Identity,
-    reaches: Reaches,
+    endpoint_checks: EndpointChecks,
     offline: bool,
-    begun: Moment,
+    started: Moment,
     timeout: Duration,
 }
 
-/// Examines every selected profile and prints the report. Fails with the first failure in it.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+/// Checks all selected profiles and prints the report. Returns the first failure in the report.
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     let as_json = match args.format.as_str() {
         "text" => false,
         "json" => true,
-        _ => return Err(Mistakes::one("--format must be text or json").into()),
+        _ => return Err(ConfigErrors::one("--format must be text or json").into()),
     };
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let app = App::new();
-    let begun = app.clock().now();
+    let started = app.clock().now();
     let mut report = Report::default();
-    for (name, identity) in asked(&args.identity, env) {
+    for (name, identity) in read_identities(&args.identity, env) {
         match identity {
             Ok(identity) => {
-                let examined = examine(&app, &identity, args.offline, begun, timeout).await?;
-                report.profiles.extend(examined);
+                let profiles = check_profiles(&app, &identity, args.offline, started, timeout).await?;
+                report.profiles.extend(profiles);
             }
-            Err(mistakes) => report.profiles.push(not_understood(name, &mistakes, args, env)),
+            Err(errors) => report.profiles.push(configuration_failure(name, &errors, args, env)),
         }
     }
     print(&if as_json { report.json() } else { report.text() })?;
     report.outcome()
 }
 
-/// What the command line asks for: everything at once, or where that is not understood, each profile by itself.
-fn asked(args: &IdentityArgs, env: &dyn Environment) -> Vec<(String, Result<Identity, Mistakes>)> {
-    let alone = |profile: &String| {
+/// Reads the configuration of all selected profiles. If it has errors, reads each profile separately.
+fn read_identities(args: &IdentityArgs, env: &dyn Environment) -> Vec<(String, Result<Identity, ConfigErrors>)> {
+    let read_profile = |profile: &String| {
         let args = IdentityArgs { profile: vec![profile.clone()], ..args.clone() };
         (profile.clone(), config::identity(&args, env))
     };
     match config::identity(args, env) {
-        Err(_) if args.profile.len() > 1 => args.profile.iter().map(alone).collect(),
-        together => vec![(args.profile.first().cloned().unwrap_or_else(|| "default".into()), together)],
+        Err(_) if args.profile.len() > 1 => args.profile.iter().map(read_profile).collect(),
+        identity => vec![(args.profile.first().cloned().unwrap_or_else(|| "default".into()), identity)],
     }
 }
 
-/// What there is to say of a profile whose configuration means nothing: why, and how its token is.
-fn not_understood(name: String, mistakes: &Mistakes, args: &Args, env: &dyn Environment) -> ProfileReport {
+/// Returns the report of a profile with configuration errors: the errors, and the check of the token file if one is set.
+fn configuration_failure(name: String, errors: &ConfigErrors, args: &Args, env: &dyn Environment) -> ProfileReport {
     let mut report = ProfileReport { name, ..ProfileReport::default() };
-    report.checks.push(Check::fail(Exit::Usage, "configuration", mistakes.to_string()));
+    report.checks.push(Check::fail(Exit::Usage, "configuration", errors.to_string()));
     let file = args.identity.web_identity_token_file.clone().or_else(|| env.text("AWS_WEB_IDENTITY_TOKEN_FILE"));
     if let Some(file) = file {
-        report.checks.extend(token::read(&TokenFile::new(file)).checks);
+        report.checks.extend(web_identity::read(&TokenFile::new(file)).checks);
     }
     report
 }
 
-async fn examine(
+async fn check_profiles(
     app: &App,
     identity: &Identity,
     offline: bool,
-    begun: Moment,
+    started: Moment,
     timeout: Duration,
-) -> Result<Vec<ProfileReport>, Failed> {
-    let links = app.links(identity)?;
-    let mut examiner = Examiner { app, identity, reaches: Reaches::default(), offline, begun, timeout };
+) -> Result<Vec<ProfileReport>, CommandError> {
+    let providers = app.providers(&identity.chains, &identity.proxies)?;
+    let endpoint_checks = EndpointChecks::default();
+    let mut checker = Checker { app, identity, endpoint_checks, offline, started, timeout };
     let mut profiles = Vec::new();
-    for (chain, link) in identity.chains.iter().zip(&links) {
-        profiles.push(examiner.profile(chain, link).await);
+    for (chain, provider) in identity.chains.iter().zip(&providers) {
+        profiles.push(checker.check_profile(chain, provider).await);
     }
     if let Some(first) = profiles.first_mut() {
         first.checks.splice(0..0, identity.warnings.iter().map(|warning| Check::warn("configuration", warning)));
@@ -120,19 +126,19 @@ async fn examine(
     Ok(profiles)
 }
 
-impl Examiner<'_> {
-    async fn profile(&mut self, chain: &Chain, link: &Arc<Link>) -> ProfileReport {
+impl Checker<'_> {
+    async fn check_profile(&mut self, chain: &ChainPlan, provider: &Arc<HopProvider>) -> ProfileReport {
         let mut report = ProfileReport { name: chain.profile.clone(), ..ProfileReport::default() };
         report.checks.push(configuration(chain));
-        let token = chain.base.web_identity().map(|hop| token::read(&hop.token_file));
+        let token = chain.base.web_identity().map(|hop| web_identity::read(&hop.token_file));
         let claims = token.as_ref().and_then(|token| token.claims.as_ref());
         report.hops = Hop::all(chain, claims);
         if let Some(token) = &token {
             report.checks.extend(token.checks.iter().cloned());
         }
         if let Some(claims) = claims {
-            report.checks.push(token::claims(claims, self.offline));
-            report.checks.push(self.token_life(chain, claims).await);
+            report.checks.push(web_identity::claims(claims, self.offline));
+            report.checks.push(self.token_lifetime(chain, claims).await);
         }
         if self.offline {
             return report;
@@ -142,47 +148,47 @@ impl Examiner<'_> {
         if report.has_failed() {
             report.skipped = exchanges::names_from(chain, 1);
         } else {
-            self.exchanges(chain, link, claims, &mut report).await;
+            self.exchanges(chain, provider, claims, &mut report).await;
         }
         report
     }
 
-    /// Whether the token is still alive, by STS's clock. One that is dead by this machine's clock may be alive in truth, so
-    /// then STS is asked the time first.
-    async fn token_life(&self, chain: &Chain, claims: &crate::token::Claims) -> Check {
+    /// Checks the expiry of the token by STS's clock. If the token is expired by this machine's clock, requests the time from STS
+    /// first, because this machine's clock may be wrong.
+    async fn token_lifetime(&self, chain: &ChainPlan, claims: &crate::token::Claims) -> Check {
         let clock = self.app.clock();
         let sts_clock = self.app.sts_clock();
-        let seems_dead = claims.expiry().is_some_and(|expiry| expiry <= sts_clock.earliest(clock.now()));
-        if seems_dead
+        let seems_expired = claims.expiry().is_some_and(|expiry| expiry <= sts_clock.earliest(clock.now()));
+        if seems_expired
             && !self.offline
             && !sts_clock.is_known()
             && let Some(session) = chain.session(1)
-            && let Ok(client) = self.app.client(self.identity, session.ca_bundle.as_deref())
+            && let Ok(client) = self.app.client(&self.identity.proxies, session.ca_bundle.as_deref())
         {
-            let _ = self.in_time(client.ask_time(&session.endpoint)).await;
+            let _ = self.with_timeout(client.learn_time(&session.endpoint)).await;
         }
         let path = chain.base.web_identity().map(|hop| hop.token_file.path());
-        token::life(claims, path, sts_clock.earliest(clock.now()))
+        web_identity::lifetime(claims, path, sts_clock.earliest(clock.now()))
     }
 
-    /// What is left of `--timeout`.
-    fn left(&self) -> Duration {
-        self.timeout.saturating_sub(self.app.clock().now().since(self.begun))
+    /// Returns the remaining time before `--timeout`.
+    fn remaining_time(&self) -> Duration {
+        self.timeout.saturating_sub(self.app.clock().now().since(self.started))
     }
 
-    /// What comes of some work, where it comes before time is up.
-    async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    /// Awaits `future`, or returns `None` if `--timeout` is over.
+    async fn with_timeout<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
-            done = work => Some(done),
-            () = self.app.clock().sleep(self.left()) => None,
+            output = future => Some(output),
+            () = self.app.clock().sleep(self.remaining_time()) => None,
         }
     }
 }
 
-/// The chain that the configuration means.
-fn configuration(chain: &Chain) -> Check {
-    if let Some(foreign) = diagnosis::foreign_partition(chain) {
-        return Check::fail(Exit::Usage, "configuration", foreign.cause).mends(foreign.mend);
+/// Reports the chain of a profile.
+fn configuration(chain: &ChainPlan) -> Check {
+    if let Some(diagnosis) = diagnosis::foreign_partition(chain) {
+        return Check::fail(Exit::Usage, "configuration", diagnosis.cause).help_steps(diagnosis.help);
     }
     let base = match chain.base.web_identity() {
         Some(hop) => format!("token {} -> {}", hop.token_file.path().display(), hop.session.role_arn),

@@ -1,30 +1,28 @@
-//! `credvend completions`: what makes a shell complete credvend's commands and flags, made from the same definitions as `--help`.
+//! `credvend completions`: prints a shell completion script, generated from the same definitions as `--help`.
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::{Failed, process::print};
-use crate::cli::Cli;
+use crate::command::{Cli, CommandError, process::print};
 
-/// What `completions` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
   # bash, in ~/.bashrc
   source <(credvend completions bash)
 
-  # zsh, into a directory of $fpath
+  # zsh, in a directory of $fpath
   credvend completions zsh > ~/.zfunc/_credvend
 
   # fish
   credvend completions fish > ~/.config/fish/completions/credvend.fish")]
-pub struct Args {
-    /// The shell
+pub(crate) struct Args {
+    /// Shell of the script
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
 /// Prints the script.
-pub(super) fn run(args: &Args) -> Result<(), Failed> {
+pub(super) fn run(args: &Args) -> Result<(), CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "credvend", &mut script);
     print(&String::from_utf8_lossy(&script))

@@ -1,8 +1,9 @@
-//! `credvend exec`: runs a program beside a private container credentials endpoint.
+//! `credvend exec`: runs a program with a private container credentials endpoint.
 //!
-//! The endpoint has a free loopback port and an authorization token of its own, which only the program's environment holds.
-//! The first exchange is made before the program starts, so that what is wrong with it is an exit code and not a puzzle in
-//! the program's log; from then on credvend keeps the credentials fresh, passes signals on and ends as the program ends.
+//! The endpoint listens on a free loopback port and requires its own authorization token, which is only in the environment of
+//! the program. credvend makes the first exchange before it starts the program, so that a failed exchange is an exit code of
+//! credvend and not an error in the program's log. While the program runs, credvend refreshes the credentials and forwards
+//! signals. It exits with the exit code of the program.
 
 mod environment;
 
@@ -19,43 +20,51 @@ use clap::ValueHint;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-use self::environment::{Change, Vended};
-use super::{Exit, Failed, oneshot, read_identity, run::bind};
+use self::environment::{Change, PrivateEndpoint};
 use crate::{
     app::App,
-    chain::base::process::credential_process_runs,
-    child::{Child, signals::Signals},
+    chain::base::credential_process::credential_process_runs,
     cli::IdentityArgs,
-    config::{Identity, env::Environment},
-    hardening::CoreLimit,
-    server,
-    sink::endpoint::{CREDENTIALS_PATH, Endpoint, authorization::Authorization},
+    command::{CommandError, Exit, oneshot, read_identity},
+    config::Identity,
+    http::{authorization::Authorization, listeners::bind, server},
+    process::{
+        child::{Child, forwarded_signals::ForwardedSignals},
+        hardening::CoreLimit,
+    },
+    settings::environment::Environment,
+    sink::{
+        SinkError,
+        endpoint::{CREDENTIALS_PATH, CredentialsEndpoint},
+    },
 };
 
-/// What `exec` takes.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "credvend exec [OPTIONS] [--] <CMD> [ARG]...")]
 #[command(after_long_help = "Examples:
-  # In a pod whose service account is annotated with a role, the variables say the rest
+  # In a pod whose service account has a role annotation, the environment has all settings
   credvend exec -- ./server --port 8080
 
-  # As another role, reached through the first
+  # Assume another role with the credentials of the first role
   credvend exec --chain-role-arn arn:aws:iam::222222222222:role/account-b-role -- aws s3 ls
 
-  # As a profile of ~/.aws/config, with a shell to look around in
+  # Use a profile of ~/.aws/config in an interactive shell
   credvend exec --profile account_b_role -- bash
 
-  # A container's whole command
+  # The command of a container
   command: [\"/credvend\", \"exec\", \"--\", \"/app\", \"serve\"]
 
-Exit code: CMD's own; 128 + N where signal N killed it; 127 where it was not found, 126 where it could not be run;
-before it started 2 for usage, 3 for the token, 4 where STS refused, 5 where STS was not reached.")]
-pub struct Args {
-    /// Bound of the first exchange, retries included [default: 60s]
+Exit codes:
+  The exit code of CMD, or 128 + N if signal N killed CMD.
+  126 if CMD cannot be run, 127 if CMD is not found.
+  Before CMD starts: 2 usage or configuration error, 3 token error, 4 refused by STS,
+  5 no response from STS.")]
+pub(crate) struct Args {
+    /// Timeout of the first exchange, including retries [default: 60s]
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
 
-    /// The program to run, and its arguments
+    /// Program to run, and its arguments
     #[arg(value_name = "CMD", required = true, trailing_var_arg = true, value_hint = ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
 
@@ -63,67 +72,69 @@ pub struct Args {
     identity: IdentityArgs,
 }
 
-/// Runs the program until it ends.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, Failed> {
+/// Runs the program until it exits.
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, CommandError> {
     let core_limit = CoreLimit::lower();
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let identity = read_identity(&args.identity, env)?;
-    // From here on, since PID 1 is deaf to signals that it does not handle.
-    let mut signals =
-        Signals::new().map_err(|error| Failed::new(Exit::Other, format!("signals cannot be handled: {error}")))?;
+    // Handle signals from here on, because the kernel discards signals to PID 1 that have no handler.
+    let mut signals = ForwardedSignals::new()
+        .map_err(|error| CommandError::new(Exit::Other, format!("cannot handle signals: {error}")))?;
     let app = App::new();
-    let (listener, bound) = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the private endpoint").await?;
+    let (listener, bound) =
+        bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the private endpoint").await.map_err(SinkError::new)?;
 
     tokio::select! {
-        ready = begin(&app, &identity, timeout) => ready?,
-        // There is no program yet that could have heard it.
-        signal = signals.next_deadly() => {
-            tracing::warn!(signal, "ended before the program was started");
+        result = start_refresh(&app, &identity, timeout) => result?,
+        // There is no program yet to forward the signal to.
+        signal = signals.next_fatal() => {
+            tracing::warn!(signal, "shutting down before the program started");
             return Ok(u8::try_from(128 + signal).unwrap_or(u8::MAX).into());
         }
     }
-    let (_stop, stopping) = watch::channel(false);
-    let authorization_token = serve(&app, listener, bound, stopping);
+    let (_shutdown_sender, shutdown) = watch::channel(false);
+    let authorization_token = serve(&app, listener, bound, shutdown);
 
     let url = format!("http://{bound}{CREDENTIALS_PATH}");
     let region = identity.chains.first().and_then(|chain| chain.region.as_ref());
-    let vended = Vended { url: &url, authorization_token: authorization_token.expose_secret(), region };
-    let child = Child::start(command(args, &vended, env), &core_limit).map_err(|error| not_started(args, &error))?;
+    let endpoint = PrivateEndpoint { url: &url, authorization_token: authorization_token.expose_secret(), region };
+    let child = Child::start(command(args, &endpoint, env), &core_limit).map_err(|error| start_error(args, &error))?;
     tracing::info!(url, "program started");
     Ok(child.wait(&mut signals, &**app.clock(), credential_process_runs).await.into())
 }
 
-/// Makes the first exchange of every profile, and keeps what it gave fresh.
-async fn begin(app: &App, identity: &Identity, timeout: Duration) -> Result<(), Failed> {
-    let links = app.links(identity)?;
-    let mut asked = JoinSet::new();
-    for link in &links {
-        let (link, clock) = (Arc::clone(link), Arc::clone(app.clock()));
-        asked.spawn(async move { oneshot::provide_within(&*link, &*clock, timeout).await });
+/// Makes the first exchange of each profile, and starts to refresh the credentials.
+async fn start_refresh(app: &App, identity: &Identity, timeout: Duration) -> Result<(), CommandError> {
+    let providers = app.providers(&identity.chains, &identity.proxies)?;
+    let mut exchanges = JoinSet::new();
+    for provider in &providers {
+        let (provider, clock) = (Arc::clone(provider), Arc::clone(app.clock()));
+        exchanges.spawn(async move { oneshot::provide_with_timeout(&*provider, &*clock, timeout).await });
     }
-    while let Some(done) = asked.join_next().await {
-        done.unwrap_or_else(|_| Err(Failed::new(Exit::Other, "an exchange was cut off")))?;
+    while let Some(result) = exchanges.join_next().await {
+        result.unwrap_or_else(|_| Err(CommandError::new(Exit::Other, "an exchange was cancelled")))?;
     }
-    // The links answer from memory now, and the endpoint's first requests wait for what they publish.
-    app.keep_fresh(&identity.chains, links);
+    // The providers now have cached credentials. The first requests to the endpoint wait until these are published.
+    let publishers = app.store().set_profiles(&identity.chains);
+    app.keep_fresh(providers, publishers);
     Ok(())
 }
 
-/// Answers on the private endpoint; gives the token that it asks for.
-fn serve(app: &App, listener: TcpListener, bound: SocketAddr, stopping: watch::Receiver<bool>) -> SecretString {
+/// Serves the private endpoint and returns its authorization token.
+fn serve(app: &App, listener: TcpListener, bound: SocketAddr, shutdown: watch::Receiver<bool>) -> SecretString {
     let (authorization, token) = Authorization::private();
-    let endpoint = Endpoint::new(app.store(), &Arc::new(authorization), app.metrics(), app.clock(), bound);
-    tokio::spawn(server::serve(listener, endpoint, Arc::clone(app.clock()), stopping));
+    let endpoint = CredentialsEndpoint::new(app.store(), &Arc::new(authorization), app.metrics(), app.clock(), bound);
+    tokio::spawn(server::serve(listener, endpoint, Arc::clone(app.clock()), shutdown));
     token
 }
 
-/// The program with its environment.
-fn command(args: &Args, vended: &Vended<'_>, env: &dyn Environment) -> Command {
-    let mut words = args.command.iter();
-    // clap asks for at least one word.
-    let mut command = Command::new(words.next().cloned().unwrap_or_default());
-    command.args(words);
-    for (variable, change) in environment::changes(vended, env) {
+/// Builds the command with its environment.
+fn command(args: &Args, endpoint: &PrivateEndpoint<'_>, env: &dyn Environment) -> Command {
+    let mut arguments = args.command.iter();
+    // clap requires at least one argument.
+    let mut command = Command::new(arguments.next().cloned().unwrap_or_default());
+    command.args(arguments);
+    for (variable, change) in environment::changes(endpoint, env) {
         match change {
             Change::Removed => command.env_remove(variable),
             Change::Set(value) => command.env(variable, value.as_str()),
@@ -132,22 +143,27 @@ fn command(args: &Args, vended: &Vended<'_>, env: &dyn Environment) -> Command {
     command
 }
 
-/// Why a program does not start, with the exit codes of shells.
-fn not_started(args: &Args, error: &io::Error) -> Failed {
-    let program = args.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
-    let (code, why) = match error.kind() {
+/// Converts a start error to a failure with the same exit code as in a shell.
+fn start_error(args: &Args, error: &io::Error) -> CommandError {
+    let program = args.command.first().map(|program| program.to_string_lossy()).unwrap_or_default();
+    let (code, reason) = match error.kind() {
         io::ErrorKind::NotFound if program.contains('/') => {
             (Exit::CommandNotFound, "no such file, or the interpreter in its first line is missing; correct the path")
         }
-        io::ErrorKind::NotFound => (Exit::CommandNotFound, "no such command in PATH; give its path"),
+        io::ErrorKind::NotFound => (Exit::CommandNotFound, "no such command in PATH; specify its path"),
         io::ErrorKind::PermissionDenied => {
-            (Exit::CommandNotExecutable, "permission denied; see that it is an executable file (chmod +x)")
+            (Exit::CommandNotExecutable, "permission denied; check that it is an executable file (chmod +x)")
         }
         _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => (
             Exit::CommandNotExecutable,
-            "not a program for this machine; a script needs a first line such as #!/bin/sh",
+            "not an executable for this machine; add a first line such as #!/bin/sh to a script",
         ),
-        _ => return Failed::new(Exit::CommandNotExecutable, format!("cannot run {program}: {error}; give another")),
+        _ => {
+            return CommandError::new(
+                Exit::CommandNotExecutable,
+                format!("cannot run {program}: {error}; specify another program"),
+            );
+        }
     };
-    Failed::new(code, format!("cannot run {program}: {why}"))
+    CommandError::new(code, format!("cannot run {program}: {reason}"))
 }

@@ -1,47 +1,44 @@
-//! `credvend export`: one profile's credentials once, to stdout or into a file.
+//! `credvend export`: writes the credentials of one profile to stdout or to a file.
 
 use std::path::PathBuf;
 
-use super::{Exit, Failed, oneshot, process::print};
 use crate::{
+    atomic_file::{ReplaceError, replace},
     cli::IdentityArgs,
     clock::{Clock as _, SystemClock},
-    config::{Mistakes, env::Environment, sinks},
-    sink::{
-        export::{Exported, Format},
-        file::replace::{ReplaceError, replace},
-        off_thread,
-    },
+    command::{CommandError, Exit, oneshot, process::print},
+    process::blocking::spawn_blocking,
+    settings::{environment::Environment, errors::ConfigErrors, file_mode},
+    sink::export::{Exported, Format},
 };
 
-/// What `export` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
-  # Into this shell
+  # Set the credentials in the current shell
   eval \"$(credvend export)\"
 
-  # Of a profile, whose chain may span accounts
+  # Set the credentials of a profile, whose chain can span accounts
   eval \"$(credvend export --profile account_b_role)\"
 
-  # For half an hour, as JSON
+  # Print credentials for a session of 30 minutes, as JSON
   credvend export --duration 30m --format json
 
-  # Into a file that is readable by its owner alone
+  # Write the credentials to a file that only its owner can read
   credvend export --output /run/aws.env")]
-pub struct Args {
-    /// Syntax of what is written: env, dotenv, docker, fish, powershell, json or credentials
+pub(crate) struct Args {
+    /// Output format: env, dotenv, docker, fish, powershell, json or credentials
     #[arg(long, value_name = "FORMAT", default_value = "env")]
     format: String,
 
-    /// Write to this file, atomically, in place of stdout
+    /// Write to this file instead of stdout; replaces the file atomically
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Mode of that file [env: CREDVEND_FILE_MODE] [default: 0600]
+    /// Mode of the output file [env: CREDVEND_FILE_MODE] [default: 0600]
     #[arg(long, value_name = "OCTAL")]
     file_mode: Option<String>,
 
-    /// Bound of the whole command, retries included [default: 60s]
+    /// Timeout of the whole command, including retries [default: 60s]
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
 
@@ -49,29 +46,29 @@ pub struct Args {
     identity: IdentityArgs,
 }
 
-/// Writes the credentials.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+/// Exports the credentials.
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     let format = Format::named(&args.format).ok_or_else(|| {
         let names = Format::ALL.map(|format| format.to_string()).join(", ");
-        Mistakes::one(format!("--format must be one of {names}"))
+        ConfigErrors::one(format!("--format must be one of {names}"))
     })?;
-    let mode = sinks::file_mode(args.file_mode.as_ref(), env)?;
+    let mode = file_mode::parse(args.file_mode.as_ref(), env)?;
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let clock = SystemClock::new();
-    let begun = clock.now();
-    let (lease, chain) = oneshot::lease_of_one(&args.identity, env, timeout).await?;
+    let started = clock.now();
+    let (lease, chain) = oneshot::provide_single_profile(&args.identity, env, timeout).await?;
     let exported = Exported {
         credentials: &lease.credentials,
         region: chain.region.as_ref(),
         profile: &chain.profile,
         inherits: &|name| env.raw(name).is_some(),
     };
-    let text = format.render(exported).map_err(|error| Failed::new(Exit::Sink, error))?;
+    let text = format.render(exported).map_err(|error| CommandError::new(Exit::Sink, error))?;
     let Some(path) = &args.output else { return print(&text) };
     let path = path.clone();
-    let writing = off_thread(move || replace(&path, mode, |_| Ok::<_, ReplaceError>(text.as_bytes().to_vec())));
-    oneshot::written_within(&clock, begun, timeout, writing)
+    let write = spawn_blocking(move || replace(&path, mode, |_| Ok::<_, ReplaceError>(text.as_bytes().to_vec())));
+    oneshot::write_with_timeout(&clock, started, timeout, write)
         .await?
         .map(drop)
-        .map_err(|error| Failed::new(Exit::Sink, format!("output file not written: {error}")))
+        .map_err(|error| CommandError::new(Exit::Sink, format!("output file not written: {error}")))
 }

@@ -1,38 +1,34 @@
-//! `credvend health`: asks a running `credvend run` whether it is ready. Small and quick, since a probe runs it every second.
+//! `credvend health`: checks whether a running `credvend run` is ready. A probe runs this command every second, so it is fast.
 
 use std::{net::SocketAddr, time::Duration};
 
 use hyper::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Exit, Failed};
 use crate::{
     cli::ListenArgs,
     clock::{Clock as _, SystemClock},
-    config::{
-        Mistakes,
-        env::Environment,
-        sinks::{self, Listeners},
-    },
-    loopback,
+    command::{CommandError, Exit},
+    http::listeners::Listeners,
+    http::loopback,
+    settings::{environment::Environment, errors::ConfigErrors},
 };
 
-/// A kubelet kills a probe after a second where nobody allows more.
+/// The default timeout of a Kubernetes probe is one second.
 const TIMEOUT: Duration = Duration::from_millis(900);
 
-/// What `health` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
-  # A probe, in an image without a shell
+  # A probe in an image without a shell
   startupProbe: {exec: {command: [\"/credvend\", \"health\"]}, periodSeconds: 1}
 
-  # One profile of several
+  # Check one of several profiles
   credvend health --profile account_b_role
 
-  # In a script
+  # Wait in a script
   until credvend health; do sleep 1; done")]
-pub struct Args {
-    /// Ask for this profile alone
+pub(crate) struct Args {
+    /// Check only this profile
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
 
@@ -40,30 +36,34 @@ pub struct Args {
     listeners: ListenArgs,
 }
 
-/// Asks `/readyz`.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
-    let address = asked(&sinks::listeners(&args.listeners, env)?)?;
+/// Requests `/readyz`.
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
+    let address = server_address(&Listeners::parse(&args.listeners, env)?)?;
     let query = args.profile.as_deref().map(|name| format!("?profile={}", utf8_percent_encode(name, NON_ALPHANUMERIC)));
     let path = format!("/readyz{}", query.unwrap_or_default());
     let clock = SystemClock::new();
-    let answer = tokio::select! {
-        answer = loopback::get(address, &path, None) => answer.map_err(|why| format!("no answer from {address}: {why}")),
-        () = clock.sleep(TIMEOUT) => Err(format!("no answer from {address} within {} ms", TIMEOUT.as_millis())),
+    let response = tokio::select! {
+        response = loopback::get(address, &path, None) => {
+            response.map_err(|error| format!("no response from {address}: {error}"))
+        }
+        () = clock.sleep(TIMEOUT) => Err(format!("no response from {address} within {} ms", TIMEOUT.as_millis())),
     };
-    match answer {
+    match response {
         Ok((StatusCode::OK, _)) => Ok(()),
         Ok((_, body)) => {
             let body = String::from_utf8_lossy(&body);
-            Err(Failed::new(Exit::Other, format!("not ready: {body}; the log of credvend run says why")))
+            Err(CommandError::new(Exit::Other, format!("not ready: {body}; see the log of credvend run")))
         }
-        Err(why) => Err(Failed::new(Exit::Other, format!("{why}; is credvend run listening there?"))),
+        Err(error) => {
+            Err(CommandError::new(Exit::Other, format!("{error}; check that credvend run is listening there")))
+        }
     }
 }
 
-/// The address that a running `credvend run` answers on, as one can connect to it.
-pub(super) fn asked(listeners: &Listeners) -> Result<SocketAddr, Failed> {
+/// Returns the address to which clients of a running `credvend run` connect.
+pub(super) fn server_address(listeners: &Listeners) -> Result<SocketAddr, CommandError> {
     let address = listeners.credentials.first().copied().or(listeners.admin);
-    address
-        .map(loopback::reachable)
-        .ok_or_else(|| Mistakes::one("with --listen none there is only --admin-listen to ask: give it").into())
+    address.map(loopback::reachable).ok_or_else(|| {
+        ConfigErrors::one("--listen none requires an address in --admin-listen; set --admin-listen").into()
+    })
 }

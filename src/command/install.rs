@@ -1,7 +1,7 @@
-//! `credvend install`: copies this very binary into a directory, for containers that share it over a volume.
+//! `credvend install`: copies this binary to a directory, for containers that share it through a volume.
 //!
-//! The copy is whole or it is not there: it is written beside its place, flushed, and renamed over whatever was there, even over
-//! a copy that is running.
+//! The copy is atomic. credvend writes a temporary file in the directory, flushes it, and renames it. The rename replaces an
+//! older copy, even a running one.
 
 use std::{
     fs::{self, File, Permissions},
@@ -12,47 +12,50 @@ use std::{
 
 use clap::ValueHint;
 
-use super::{Exit, Failed};
-use crate::sink::file::replace::{LOCK_TIMEOUT, lock, temporary_file};
+use crate::{
+    atomic_file::{LOCK_TIMEOUT, lock, temporary_file},
+    command::{CommandError, Exit},
+};
 
-/// This binary, even where its own file was replaced or removed since it was started.
+/// This binary. The path works even if the file was replaced or removed after the process started.
 const OWN_BINARY: &str = "/proc/self/exe";
 const NAME: &str = "credvend";
 const MODE: u32 = 0o755;
 
-/// What `install` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
-  # As an init container, into an emptyDir volume that other containers mount
+  # In an init container, install to an emptyDir volume that other containers mount
   command: [\"/credvend\", \"install\", \"/shared\"]
 
-  # Then, in an application's AWS config file
+  # Use the copy in the AWS config file of an application
   credential_process = /shared/credvend process --from-endpoint
 
-  # On a machine
+  # Install on a workstation or a node
   credvend install ~/.local/bin")]
-pub struct Args {
-    /// Directory that gets the file `credvend`, executable by all
+pub(crate) struct Args {
+    /// Directory for the file `credvend`, which is executable by all users
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     directory: PathBuf,
 }
 
 /// Copies the binary.
-pub(super) fn run(args: &Args) -> Result<(), Failed> {
+pub(super) fn run(args: &Args) -> Result<(), CommandError> {
     let path = args.directory.join(NAME);
     copy(&args.directory, &path).map_err(|error| {
-        let mend = match error.kind() {
-            io::ErrorKind::NotFound => "there is no such directory: mount a volume there, or create it",
-            io::ErrorKind::NotADirectory => "name a directory",
-            io::ErrorKind::IsADirectory => "name a directory that holds no directory of this name",
-            io::ErrorKind::PermissionDenied => "let this container's user write there (fsGroup in its securityContext)",
-            io::ErrorKind::ReadOnlyFilesystem => "mount the volume without readOnly here",
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "raise the volume's sizeLimit",
-            _ => "see that the volume is mounted and writable",
+        let help = match error.kind() {
+            io::ErrorKind::NotFound => "mount a volume at this directory, or create it",
+            io::ErrorKind::NotADirectory => "specify a directory",
+            io::ErrorKind::IsADirectory => "specify a directory that does not contain a directory of this name",
+            io::ErrorKind::PermissionDenied => {
+                "give the user of this container write permission (fsGroup in the securityContext)"
+            }
+            io::ErrorKind::ReadOnlyFilesystem => "mount the volume without readOnly in this container",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "increase the sizeLimit of the volume",
+            _ => "check that the volume is mounted and writable",
         };
-        Failed::new(Exit::Sink, format!("cannot install {}: {}; {mend}", path.display(), error.kind()))
+        CommandError::new(Exit::Sink, format!("cannot install {}: {}; {help}", path.display(), error.kind()))
     })?;
-    tracing::info!(path = %path.display(), "installed");
+    tracing::info!(path = %path.display(), "binary installed");
     Ok(())
 }
 
@@ -65,12 +68,13 @@ fn copy(directory: &Path, path: &Path) -> io::Result<()> {
     }
     let mut binary = File::open(OWN_BINARY)?;
     let directory_file = File::open(directory)?;
-    // Held until the copy has its name: whoever clears temporary files away holds it too. Where it cannot be had, that is unlikely
-    // enough. One that a killed install leaves behind goes with the next `run` that writes a credentials file there.
+    // Hold the lock until the copy has its name, because a concurrent clean-up of temporary files takes the same lock. If the lock
+    // cannot be taken, continue: a concurrent clean-up is improbable. If install is killed, its temporary file is removed by the
+    // next `run` that writes a credentials file in the directory.
     let _ = lock(&directory_file, LOCK_TIMEOUT);
     let mut copy = temporary_file().tempfile_in(directory)?;
     io::copy(&mut binary, copy.as_file_mut())?;
-    // Whatever the umask.
+    // The umask does not apply to this call.
     copy.as_file().set_permissions(Permissions::from_mode(MODE))?;
     copy.as_file().sync_all()?;
     copy.persist(path)?;
@@ -80,13 +84,13 @@ fn copy(directory: &Path, path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::file::replace::probe;
+    use crate::atomic_file::probe;
 
     #[test]
-    fn what_a_killed_install_leaves_behind_is_cleared() {
+    fn temporary_file_of_a_killed_install_is_removed() {
         let directory = tempfile::tempdir().expect("a directory");
-        let (_, left_behind) = temporary_file().tempfile_in(directory.path()).expect("made").keep().expect("kept");
+        let (_, leftover) = temporary_file().tempfile_in(directory.path()).expect("made").keep().expect("kept");
         probe(&directory.path().join("credentials"), 0o600).expect("can be written");
-        assert!(!left_behind.exists());
+        assert!(!leftover.exists());
     }
 }

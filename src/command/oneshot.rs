@@ -1,146 +1,158 @@
-//! One-shots: token → exchange → chain once, asked again while that can help and time allows.
+//! One-shot commands: obtain credentials once, and retry transient failures until a timeout.
 
 use std::time::Duration;
 
 use crate::{
     app::App,
     arn::parse_duration,
-    chain::Chain,
+    chain::{
+        error::{Failure, ProviderError},
+        provider::ProvideCredentials,
+    },
     clock::{Clock, Moment},
-    command::{Exit, Failed, read_identity},
-    config::{Mistakes, env::Environment},
-    provider::{Failure, Lease, ProvideCredentials, ProviderError},
-    sts::error::Remedy,
+    command::{CommandError, Exit, read_identity},
+    lease::Lease,
+    plan::ChainPlan,
+    settings::{environment::Environment, errors::ConfigErrors},
+    sts::recovery::Recovery,
 };
 
-/// How long a one-shot may take where nothing else is said.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often a link is asked in a row.
+/// Limits on the number of attempts in a row.
 #[derive(Clone, Copy)]
-pub(super) struct Patience {
-    /// While asking again can help.
+pub(super) struct RetryPolicy {
+    /// Maximum number of attempts after transient failures.
     pub(super) attempts: u32,
-    /// With tokens that STS calls expired: the kubelet may be about to replace it, but a one-shot does not wait for that.
+    /// Maximum number of attempts with a token that STS reports as expired. The kubelet may be about to replace the token, but a
+    /// one-shot command does not wait for that.
     pub(super) expired_tokens: u32,
 }
 
-impl Patience {
-    /// Until time is up.
-    const LONGEST: Self = Self { attempts: u32::MAX, expired_tokens: 3 };
+impl RetryPolicy {
+    const UNTIL_TIMEOUT: Self = Self { attempts: u32::MAX, expired_tokens: 3 };
 }
 
-/// How long the command may take.
-pub(super) fn timeout(flag: Option<&String>) -> Result<Duration, Failed> {
+/// Parses `--timeout`.
+pub(super) fn timeout(flag: Option<&String>) -> Result<Duration, CommandError> {
     let Some(text) = flag else { return Ok(DEFAULT_TIMEOUT) };
     match parse_duration(text) {
-        Ok(Duration::ZERO) => Err(Mistakes::one("--timeout must be longer than nothing").into()),
+        Ok(Duration::ZERO) => Err(ConfigErrors::one("--timeout must be greater than zero").into()),
         Ok(timeout) => Ok(timeout),
-        Err(why) => Err(Mistakes::one(format!("--timeout {why}")).into()),
+        Err(error) => Err(ConfigErrors::one(format!("--timeout {error}")).into()),
     }
 }
 
-/// One profile's credentials, within `timeout`.
-pub(super) async fn lease_of_one(
+/// Obtains the credentials of the selected profile within `timeout`. Fails if several profiles are selected.
+pub(super) async fn provide_single_profile(
     args: &crate::cli::IdentityArgs,
     env: &dyn Environment,
     timeout: Duration,
-) -> Result<(Lease, Chain), Failed> {
+) -> Result<(Lease, ChainPlan), CommandError> {
     let identity = read_identity(args, env)?;
     if identity.chains.len() > 1 {
-        return Err(Mistakes::one("one profile is exported at a time: give --profile once").into());
+        return Err(ConfigErrors::one("only one profile can be exported at a time; specify --profile once").into());
     }
     let app = App::new();
-    let links = app.links(&identity)?;
-    let lease = match links.first() {
-        Some(link) => provide_within(&**link, &**app.clock(), timeout).await?,
-        None => return Err(Mistakes::one("there is no profile to export").into()),
+    let providers = app.providers(&identity.chains, &identity.proxies)?;
+    let lease = match providers.first() {
+        Some(provider) => provide_with_timeout(&**provider, &**app.clock(), timeout).await?,
+        None => return Err(ConfigErrors::one("no profile to export; select one with --profile").into()),
     };
     let chain = identity.chains.into_iter().next();
-    chain.map(|chain| (lease, chain)).ok_or_else(|| Mistakes::one("there is no profile to export").into())
+    chain
+        .map(|chain| (lease, chain))
+        .ok_or_else(|| ConfigErrors::one("no profile to export; select one with --profile").into())
 }
 
-/// Asks a link until it gives credentials, refuses for good, or time is up.
-pub(super) async fn provide_within(
-    link: &dyn ProvideCredentials,
+/// Obtains credentials from a provider. Retries until the provider succeeds, a failure is permanent, or `timeout` is over.
+pub(super) async fn provide_with_timeout(
+    provider: &dyn ProvideCredentials,
     clock: &dyn Clock,
     timeout: Duration,
-) -> Result<Lease, Failed> {
-    let error = match ask_within(link, clock, timeout, Patience::LONGEST).await {
+) -> Result<Lease, CommandError> {
+    let last_error = match provide_with_retries(provider, clock, timeout, RetryPolicy::UNTIL_TIMEOUT).await {
         Ok(lease) => return Ok(lease),
-        Err(GaveUp::Refused(error)) => return Err(error.into()),
-        Err(GaveUp::Late(error)) => error,
+        Err(RetryError::Failed(error)) => return Err(error.into()),
+        Err(RetryError::TimedOut(last)) => last,
     };
-    let Some(error) = error else {
-        let line =
-            format!("STS, or the base of the chain, did not answer within {}", humantime::format_duration(timeout));
-        return Err(Failed::new(Exit::Unavailable, format!("{line}; check the network, or allow more with --timeout")));
+    let timeout = humantime::format_duration(timeout);
+    let Some(error) = last_error else {
+        let line = format!(
+            "STS or the base of the chain did not respond within {timeout}; check the network, or increase --timeout"
+        );
+        return Err(CommandError::new(Exit::Unavailable, line));
     };
-    let Failed { code, line } = Failed::from(error);
-    Err(Failed::new(code, format!("gave up after {}: {line}", humantime::format_duration(timeout))))
+    let CommandError { code, line } = CommandError::from(error);
+    Err(CommandError::new(code, format!("timed out after {timeout}: {line}")))
 }
 
-/// What comes of writing a file, within what is left of `timeout` since `begun`.
-pub(super) async fn written_within<T>(
+/// Waits until `write` completes. Fails when `timeout` has passed since `started`.
+pub(super) async fn write_with_timeout<T>(
     clock: &dyn Clock,
-    begun: Moment,
+    started: Moment,
     timeout: Duration,
-    work: impl Future<Output = T>,
-) -> Result<T, Failed> {
+    write: impl Future<Output = T>,
+) -> Result<T, CommandError> {
     tokio::select! {
         biased;
-        done = work => Ok(done),
-        () = clock.sleep(timeout.saturating_sub(clock.now().since(begun))) => {
-            let within = humantime::format_duration(timeout);
-            let line = format!("nothing written within {within}: another process holds the directory's lock, or the disk hangs");
-            Err(Failed::new(Exit::Sink, line))
+        result = write => Ok(result),
+        () = clock.sleep(timeout.saturating_sub(clock.now().since(started))) => {
+            let line = format!(
+                "file not written within {}: another process holds the lock on the directory, or the disk does not respond; \
+                 increase --timeout",
+                humantime::format_duration(timeout)
+            );
+            Err(CommandError::new(Exit::Sink, line))
         }
     }
 }
 
-/// Why a link was not asked again.
-pub(super) enum GaveUp {
-    /// Asking again does not help, or was not wanted.
-    Refused(ProviderError),
-    /// Time was up; with what failed last, where anything had.
-    Late(Option<ProviderError>),
+/// Why retrying stopped.
+pub(super) enum RetryError {
+    /// The failure is permanent, or the retry policy allows no further attempt.
+    Failed(ProviderError),
+    /// The timeout is over. Contains the error of the last attempt that failed, if any.
+    TimedOut(Option<ProviderError>),
 }
 
-/// Asks a link, so often and so long, while asking again can help.
-pub(super) async fn ask_within(
-    link: &dyn ProvideCredentials,
+/// Obtains credentials from a provider. Retries transient failures as often as `retry_policy` allows, until `timeout` is over.
+pub(super) async fn provide_with_retries(
+    provider: &dyn ProvideCredentials,
     clock: &dyn Clock,
     timeout: Duration,
-    patience: Patience,
-) -> Result<Lease, GaveUp> {
-    let mut last = None;
-    let ask = async {
+    retry_policy: RetryPolicy,
+) -> Result<Lease, RetryError> {
+    let mut last_error = None;
+    let attempts = async {
         loop {
-            let failure = match link.provide().await {
+            let failure = match provider.provide().await {
                 Ok(lease) => return Ok(lease),
                 Err(failure) => failure,
             };
-            if !is_worth_another(&failure, patience) {
-                return Err(GaveUp::Refused(failure.error));
+            if !should_retry(&failure, retry_policy) {
+                return Err(RetryError::Failed(failure.error));
             }
             let wait = failure.until_retry(clock.now());
-            last = Some(failure.error);
+            last_error = Some(failure.error);
             clock.sleep(wait).await;
         }
     };
     let outcome = tokio::select! {
-        outcome = ask => Some(outcome),
+        outcome = attempts => Some(outcome),
         () = clock.sleep(timeout) => None,
     };
     match outcome {
         Some(outcome) => outcome,
-        None => Err(GaveUp::Late(last)),
+        None => Err(RetryError::TimedOut(last_error)),
     }
 }
 
-fn is_worth_another(failure: &Failure, patience: Patience) -> bool {
+fn should_retry(failure: &Failure, retry_policy: RetryPolicy) -> bool {
     match &failure.error {
-        ProviderError::Refused { remedy: Remedy::ReadTokenAgain, .. } => failure.attempts < patience.expired_tokens,
-        error => error.is_transient() && failure.attempts < patience.attempts,
+        ProviderError::Refused { recovery: Recovery::ReloadToken, .. } => {
+            failure.attempts < retry_policy.expired_tokens
+        }
+        error => error.is_transient() && failure.attempts < retry_policy.attempts,
     }
 }

@@ -1,21 +1,21 @@
-//! `credvend process`: the `credential_process` document on stdout, and nothing else.
+//! `credvend process`: prints the `credential_process` document to stdout.
 
 mod from_endpoint;
 
 use std::io::Write as _;
 
-use super::{Exit, Failed, oneshot};
 use crate::{
     cli::IdentityArgs,
     clock::SystemClock,
-    config::{Mistakes, container, env::Environment},
-    sink::process::document,
+    command::{CommandError, Exit, oneshot},
+    config::endpoint_client,
+    settings::{environment::Environment, errors::ConfigErrors},
+    sink::credential_process::document,
 };
 
-/// What `process` takes.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_long_help = "Examples, in an AWS config file (an absolute path; some SDKs run the line by /bin/sh, others split it):
+    after_long_help = "Examples for an AWS config file (use an absolute path; some SDKs run the command with /bin/sh, others split it into words):
   # Assume a role with the projected token
   [profile app]
   credential_process = /usr/local/bin/credvend process --role-arn arn:aws:iam::111111111111:role/account-a-role
@@ -24,28 +24,28 @@ use crate::{
   [default]
   credential_process = /shared/credvend process --from-endpoint
 
-  # One of the sidecar's other profiles
+  # Use another profile of the sidecar
   [profile b]
   credential_process = /shared/credvend process --from-endpoint --profile account_b_role
 
-  # See what an SDK would see
+  # Show the document that an SDK would read
   credvend process --from-endpoint http://127.0.0.1:9911/v1/credentials --timeout 2s"
 )]
-pub struct Args {
-    /// Bound of the whole command, retries included [default: 60s]
+pub(crate) struct Args {
+    /// Timeout of the whole command, including retries [default: 60s]
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
 
-    /// Ask a running `credvend run` in place of STS [default: the AWS_CONTAINER_... variables, else http://127.0.0.1:9911/v1/credentials]
+    /// Get the credentials from a running `credvend run` instead of STS [default: the AWS_CONTAINER_... variables, else http://127.0.0.1:9911/v1/credentials]
     ///
-    /// The variables are AWS_CONTAINER_CREDENTIALS_FULL_URI or _RELATIVE_URI, and for its authorization token
-    /// AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE or AWS_CONTAINER_AUTHORIZATION_TOKEN. No config file is read, and of the
-    /// identity flags only --profile counts: it names one of the endpoint's profiles.
+    /// The variables are AWS_CONTAINER_CREDENTIALS_FULL_URI or _RELATIVE_URI for the URL, and
+    /// AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE or AWS_CONTAINER_AUTHORIZATION_TOKEN for the authorization token. credvend does
+    /// not read a config file. The only identity flag that applies is --profile, which selects a profile of the endpoint.
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
-    #[arg(conflicts_with_all = NOT_FOR_ENDPOINTS)]
+    #[arg(conflicts_with_all = CONFLICTS_WITH_ENDPOINT)]
     from_endpoint: Option<String>,
 
-    /// Authorization token of that endpoint [default: the AWS_CONTAINER_... variables]
+    /// File with the authorization token of the endpoint [default: the AWS_CONTAINER_... variables]
     #[arg(long, value_name = "FILE", requires = "from_endpoint")]
     auth_token_file: Option<String>,
 
@@ -53,8 +53,8 @@ pub struct Args {
     identity: IdentityArgs,
 }
 
-/// What an endpoint was told when it was started.
-const NOT_FOR_ENDPOINTS: [&str; 14] = [
+/// Flags that conflict with --from-endpoint, because the configuration of `credvend run` determines them.
+const CONFLICTS_WITH_ENDPOINT: [&str; 14] = [
     "role_arn",
     "web_identity_token_file",
     "role_session_name",
@@ -72,28 +72,29 @@ const NOT_FOR_ENDPOINTS: [&str; 14] = [
 ];
 
 /// Prints the document.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let Some(url) = &args.from_endpoint else {
-        let (lease, _) = oneshot::lease_of_one(&args.identity, env, timeout).await?;
+        let (lease, _) = oneshot::provide_single_profile(&args.identity, env, timeout).await?;
         return print(&document(&lease.credentials));
     };
     if args.identity.profile.len() > 1 {
-        return Err(Mistakes::one("one profile is printed at a time: give --profile once").into());
+        return Err(ConfigErrors::one("only one profile can be printed at a time; specify --profile once").into());
     }
     let profile = args.identity.profile.first().map(String::as_str);
-    let endpoint = container::endpoint(url, args.auth_token_file.as_deref(), profile, env)?;
-    let credentials = from_endpoint::ask(&endpoint, &SystemClock::new(), timeout).await?;
+    let endpoint = endpoint_client::endpoint(url, args.auth_token_file.as_deref(), profile, env)?;
+    let credentials = from_endpoint::fetch(&endpoint, &SystemClock::new(), timeout).await?;
     print(&document(&credentials))
 }
 
-/// Writes to stdout. A reader that has gone took what it wanted.
-pub(super) fn print(text: &str) -> Result<(), Failed> {
+/// Writes to stdout. Ignores a closed pipe, because the reader needs no more output.
+pub(super) fn print(text: &str) -> Result<(), CommandError> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failed::new(Exit::Sink, format!("stdout: {}; see where it is redirected to", error.kind())))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CommandError::new(
+            Exit::Sink,
+            format!("cannot write to stdout: {}; check its redirection", error.kind()),
+        )),
         _ => Ok(()),
     }
 }

@@ -1,65 +1,56 @@
 //! `credvend run`: keeps every profile's credentials fresh in every sink until SIGTERM.
 //!
-//! What is wrong at start ends it: a configuration that cannot be used, a sink that cannot work. What goes wrong later is
-//! logged and tried again.
+//! An error at start (configuration, a sink that cannot work) ends the process. Later errors are logged and retried.
 
-mod servers;
-
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
-
-use tokio::{
-    sync::watch,
-    task::{JoinHandle, JoinSet},
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
 };
 
-pub(super) use self::servers::bind;
+use tokio::{sync::watch, task::JoinSet};
 
-use self::servers::Servers;
-use super::{Exit, Failed, oneshot, read_identity};
+use super::{CommandError, Exit, oneshot, read_identity};
 use crate::{
     app::App,
-    chain::Chain,
-    cli::{IdentityArgs, ListenArgs},
-    config::{
-        self, Identity, Mistakes,
-        env::Environment,
-        sinks::{self, Sinks},
+    arn::parse_duration,
+    cli::{IdentityArgs, ListenArgs, SharedSinkArgs},
+    config::Identity,
+    http::{
+        authorization::{Authorization, TokenLocation},
+        listeners::{self, Listeners},
+        server,
     },
-    loopback,
-    shutdown::{Asked, Signals},
-    sink::{
-        config_file::{ConfigFile, Token},
-        endpoint::{
-            CREDENTIALS_PATH,
-            authorization::{Authorization, Source},
-        },
-        file::CredentialsFile,
-        off_thread,
+    observe::admin::Admin,
+    process::{
+        blocking::spawn_blocking,
+        shutdown::{ShutdownSignal, ShutdownSignals},
     },
+    settings::{environment::Environment, errors::ConfigErrors, file_mode, setting::pick},
+    sink::{self, Output, Sink, SinkArgs, SinkContext, SinkError, SinkSettings},
 };
 
-/// What `run` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
-  # As a sidecar: SDKs get AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:9911/v1/credentials
+  # As a sidecar: applications get AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:9911/v1/credentials
   credvend run
 
-  # Into another account, through a first role
+  # Credentials of a role in another account, assumed with those of the first role
   credvend run --chain-role-arn arn:aws:iam::222222222222:role/account-b-role
 
-  # Every profile of a config file, each at /v1/credentials/NAME and in a section of a shared file
+  # Every profile of a config file, each at /v1/credentials/NAME and in a section of a shared credentials file
   credvend run --config /etc/credvend/config --all-profiles --credentials-file /aws/credentials
 
-  # As an init container, for tools that read the file alone
+  # As an init container, for programs that only read the credentials file
   credvend run --once --credentials-file /aws/credentials
 
-Signals: SIGTERM and SIGINT end it, after --drain; SIGHUP reads the configuration again and refreshes now.")]
-pub struct Args {
-    /// Fill the file sinks once and exit; never listen
+Signals: SIGTERM and SIGINT end the process, after --drain. SIGHUP reloads the configuration and refreshes all credentials.")]
+pub(crate) struct Args {
+    /// Write the file sinks once and exit; never listen
     #[arg(long)]
     pub(super) once: bool,
 
-    /// Bound of --once, retries included [default: 60s]
+    /// Timeout of --once, including retries [default: 60s]
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
 
@@ -68,231 +59,196 @@ pub struct Args {
 
     #[command(flatten)]
     sinks: SinkArgs,
-}
 
-/// Where credentials go.
-#[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "Sinks")]
-pub struct SinkArgs {
-    /// Make an authorization token at start (or keep the file's own) and require it [env: CREDVEND_AUTH_TOKEN_FILE]
-    #[arg(long, value_name = "FILE")]
-    pub auth_token_file: Option<String>,
-
-    /// One authorization token a profile, in `DIR/<profile>`, that opens its path alone [env: CREDVEND_AUTH_TOKEN_DIR]
-    #[arg(long, value_name = "DIR")]
-    pub auth_token_dir: Option<String>,
-
-    /// Allow --listen on an address that other machines reach; needs an authorization token
-    #[arg(long)]
-    pub allow_remote: bool,
-
-    /// Shared credentials file to keep up to date [env: CREDVEND_CREDENTIALS_FILE]
-    #[arg(long, value_name = "FILE")]
-    pub credentials_file: Option<String>,
-
-    /// Section in that file [env: CREDVEND_CREDENTIALS_PROFILE] [default: default, or each profile's own name]
-    #[arg(long, value_name = "NAME")]
-    pub credentials_profile: Option<String>,
-
-    /// AWS config file whose profiles ask this process by credential_process [env: CREDVEND_CONFIG_FILE]
-    #[arg(long, value_name = "FILE")]
-    pub config_file: Option<String>,
-
-    /// The credvend binary as that file's readers find it [env: CREDVEND_CONFIG_FILE_BINARY] [default: this one]
-    #[arg(long, value_name = "FILE")]
-    pub config_file_binary: Option<String>,
-
-    /// Address of an instance metadata service (IMDSv2 alone) for the first profile [env: CREDVEND_IMDS_LISTEN]
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub imds_listen: Option<String>,
-
-    /// Mode of written files [env: CREDVEND_FILE_MODE] [default: 0600]
-    #[arg(long, value_name = "OCTAL")]
-    pub file_mode: Option<String>,
-
-    /// How long to go on serving after SIGTERM [env: CREDVEND_DRAIN] [default: 0s]
-    #[arg(long, value_name = "DURATION")]
-    pub drain: Option<String>,
-
-    /// Where to listen.
     #[command(flatten)]
-    pub listeners: ListenArgs,
+    shared: SharedSinkArgs,
+
+    /// Time to continue serving after SIGTERM [env: CREDVEND_DRAIN] [default: 0s]
+    #[arg(long, value_name = "DURATION", help_heading = "Sinks")]
+    drain: Option<String>,
+
+    #[command(flatten)]
+    listeners: ListenArgs,
 }
 
-/// Runs until a signal ends it, or with `--once` until the files are filled.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+/// The sinks and the settings that apply to all of them.
+struct Outputs {
+    sinks: Vec<Box<dyn Sink>>,
+    tokens: TokenLocation,
+    file_mode: u32,
+    admin: Option<std::net::SocketAddr>,
+    drain: Duration,
+}
+
+/// Runs until a signal arrives or, with `--once`, until the files are written.
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     if args.timeout.is_some() && !args.once {
-        return Err(Mistakes::one("--timeout bounds --once: a run without it goes on until a signal").into());
+        return Err(
+            ConfigErrors::one("--timeout applies to --once only: without it, run continues until a signal").into()
+        );
     }
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
-    // Before anything that takes time: a signal that comes meanwhile waits.
+    // Before anything that takes time: from here on, a signal waits until the process can handle it.
     let signals = if args.once { None } else { Some(signals()?) };
     let identity = read_identity(&args.identity, env)?;
-    let sinks = sinks::sinks(&args.sinks, args.once, &identity.chains, env)?;
-    if !args.once {
-        config::refuse_own_endpoint(&identity, &sinks)?;
-    }
+    let outputs = read_outputs(args, &identity, env)?;
     let app = App::new();
     match signals {
-        None => once(&app, &identity, &sinks, timeout).await,
-        Some(signals) => keep(&app, identity, &sinks, args, env, signals).await,
+        None => once(&app, &identity, &outputs, timeout).await,
+        Some(signals) => keep_running(&app, identity, &outputs, args, env, signals).await,
     }
 }
 
-fn signals() -> Result<Signals, Failed> {
-    Signals::new().map_err(|error| Failed::new(Exit::Other, format!("signals cannot be handled: {error}")))
+fn signals() -> Result<ShutdownSignals, CommandError> {
+    ShutdownSignals::new().map_err(|error| CommandError::new(Exit::Other, format!("cannot handle signals: {error}")))
 }
 
-/// Fills the files.
-async fn once(app: &App, identity: &Identity, sinks: &Sinks, timeout: Duration) -> Result<(), Failed> {
+/// Parses everything that concerns sinks.
+fn read_outputs(args: &Args, identity: &Identity, env: &dyn Environment) -> Result<Outputs, ConfigErrors> {
+    let mut errors = ConfigErrors::default();
+    let path = |flag: &Option<String>, name: &str, variable: &str| {
+        pick(flag.as_ref(), name, env, &[variable]).map(|setting| PathBuf::from(setting.text))
+    };
+    let listeners = Listeners::read(&args.listeners, env, &mut errors);
+    let has_valid_listeners = errors.len() == 0;
+    let token_file = path(&args.shared.auth_token_file, "--auth-token-file", "CREDVEND_AUTH_TOKEN_FILE");
+    let token_directory = path(&args.shared.auth_token_dir, "--auth-token-dir", "CREDVEND_AUTH_TOKEN_DIR");
+    if token_file.is_some() && token_directory.is_some() {
+        errors.add(
+            "--auth-token-file is one token for all profiles, --auth-token-dir is one for each: give only one of them",
+        );
+    }
+    let admin = listeners.admin;
+    let settings = SinkSettings {
+        listeners,
+        tokens: sink::token_location(token_file, token_directory),
+        file_mode: file_mode::read(args.shared.file_mode.as_ref(), env, &mut errors),
+        chains: &identity.chains,
+        once: args.once,
+    };
+    let sinks = sink::configure(&args.sinks, &settings, env, &mut errors);
+    let has = |output| sinks.iter().any(|sink| sink.output() == output);
+    if args.once && !has(Output::File) {
+        errors.add("--once writes files only: name one with --credentials-file");
+    } else if !args.once && !has(Output::File) && !has(Output::Listener) && has_valid_listeners {
+        errors.add("there is no sink for the credentials: give --listen or --credentials-file");
+    }
+    let drain = pick(args.drain.as_ref(), "--drain", env, &["CREDVEND_DRAIN"])
+        .and_then(|setting| errors.check(&setting.origin, parse_duration(&setting.text)))
+        .unwrap_or_default();
+    let SinkSettings { tokens, file_mode, .. } = settings;
+    errors.into_result(Some(Outputs { sinks, tokens, file_mode, admin, drain }))
+}
+
+fn context(app: &App, authorization: Authorization, stopping: watch::Receiver<bool>) -> SinkContext {
+    SinkContext {
+        store: Arc::clone(app.store()),
+        clock: Arc::clone(app.clock()),
+        metrics: Arc::clone(app.metrics()),
+        authorization: Arc::new(authorization),
+        stopping,
+        endpoint: Arc::new(OnceLock::new()),
+    }
+}
+
+/// Writes the files once.
+async fn once(app: &App, identity: &Identity, outputs: &Outputs, timeout: Duration) -> Result<(), CommandError> {
     let clock = &**app.clock();
-    let begun = clock.now();
-    let links = app.links(identity)?;
-    let file = oneshot::written_within(clock, begun, timeout, probed_file(sinks)).await??;
+    let started = clock.now();
+    let providers = app.providers(&identity.chains, &identity.proxies)?;
     let publishers = app.store().set_profiles(&identity.chains);
-    write_config_file(&identity.chains, config_file(sinks, None)?.as_ref()).await?;
-    let mut asked = JoinSet::new();
-    for (link, publisher) in links.into_iter().zip(publishers) {
+    let (_stop, stopping) = watch::channel(false);
+    let context = context(app, Authorization::new(outputs.tokens.clone(), outputs.file_mode), stopping);
+    let open = async {
+        for sink in &outputs.sinks {
+            drop(sink.open(&context).await?);
+        }
+        Ok::<_, SinkError>(())
+    };
+    oneshot::write_with_timeout(clock, started, timeout, open).await??;
+    let mut exchanges = JoinSet::new();
+    for (provider, publisher) in providers.into_iter().zip(publishers) {
         let clock = Arc::clone(app.clock());
-        asked.spawn(async move {
-            publisher.publish(oneshot::provide_within(&*link, &*clock, timeout).await?);
-            Ok::<_, Failed>(())
+        exchanges.spawn(async move {
+            publisher.publish(oneshot::provide_with_timeout(&*provider, &*clock, timeout).await?);
+            Ok::<_, CommandError>(())
         });
     }
-    while let Some(done) = asked.join_next().await {
-        done.unwrap_or_else(|_| Err(Failed::new(Exit::Other, "an exchange was cut off")))?;
+    while let Some(done) = exchanges.join_next().await {
+        done.unwrap_or_else(|_| Err(CommandError::new(Exit::Other, "an exchange was cancelled")))?;
     }
-    match file {
-        Some(file) => {
-            let written = oneshot::written_within(clock, begun, timeout, file.write(app.store())).await?;
-            file.log(written.map_err(|error| Failed::new(Exit::Sink, error))?);
-            Ok(())
-        }
-        None => Ok(()),
+    for sink in &outputs.sinks {
+        oneshot::write_with_timeout(clock, started, timeout, sink.write(&context)).await??;
     }
-}
-
-async fn keep(
-    app: &App,
-    identity: Identity,
-    sinks: &Sinks,
-    args: &Args,
-    env: &dyn Environment,
-    mut signals: Signals,
-) -> Result<(), Failed> {
-    let links = app.links(&identity)?;
-    let file = probed_file(sinks).await?;
-    if file.is_some() {
-        app.store().await_file();
-    }
-    let authorization = authorization(app, &identity, sinks).await?;
-    let (stop, stopping) = watch::channel(false);
-    let mut servers = Servers { running: JoinSet::new(), first: None, stopping };
-    servers.listen(app, sinks, &authorization).await?;
-    let config_file = config_file(sinks, servers.first)?;
-
-    // Before the first credentials, so that whoever waits for those finds the file.
-    write_config_file(&identity.chains, config_file.as_ref()).await?;
-    app.keep_fresh(&identity.chains, links);
-    let writing = file.map(|file| {
-        let (store, clock, metrics) = (app.store(), app.clock(), app.metrics());
-        tokio::spawn(file.keep_written(Arc::clone(store), Arc::clone(clock), Arc::clone(metrics)))
-    });
-
-    while signals.next().await == Asked::Reload {
-        reload(app, &authorization, args, sinks, config_file.as_ref(), env).await;
-    }
-    tracing::info!(drain = ?sinks.drain, "ending");
-    app.clock().sleep(sinks.drain).await;
-    writing.as_ref().map(JoinHandle::abort);
-    stop.send_replace(true);
-    while servers.running.join_next().await.is_some() {}
     Ok(())
 }
 
-/// Takes over a changed configuration and fetches everything anew; a broken one changes nothing.
-async fn reload(
+async fn keep_running(
     app: &App,
-    authorization: &Arc<Authorization>,
+    identity: Identity,
+    outputs: &Outputs,
     args: &Args,
-    sinks: &Sinks,
-    config_file: Option<&ConfigFile>,
     env: &dyn Environment,
-) {
+    mut signals: ShutdownSignals,
+) -> Result<(), CommandError> {
+    let providers = app.providers(&identity.chains, &identity.proxies)?;
+    let (stop, stopping) = watch::channel(false);
+    let context = context(app, Authorization::new(outputs.tokens.clone(), outputs.file_mode), stopping);
+    // Before the first connection, so that a profile which is not ready yet is never reported as unknown.
+    let publishers = app.store().set_profiles(&identity.chains);
+    load_authorization(&context, &identity, false).await?;
+    let mut running = JoinSet::new();
+    for sink in &outputs.sinks {
+        running.spawn(sink.open(&context).await?);
+    }
+    if let Some(address) = outputs.admin {
+        let (listener, bound) = listeners::bind(address, "--admin-listen").await.map_err(SinkError::new)?;
+        tracing::info!(url = %format_args!("http://{bound}/readyz"), "listening for probes");
+        let SinkContext { store, authorization, metrics, clock, stopping, .. } = context.clone();
+        running.spawn(server::serve(listener, Admin::new(store, authorization, metrics), clock, stopping));
+    }
+    app.keep_fresh(providers, publishers);
+
+    while signals.next().await == ShutdownSignal::Reload {
+        reload(app, &context, outputs, args, env).await;
+    }
+    tracing::info!(drain = ?outputs.drain, "shutting down");
+    app.clock().sleep(outputs.drain).await;
+    stop.send_replace(true);
+    while running.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Applies a changed configuration and refreshes all credentials. An invalid configuration changes nothing.
+async fn reload(app: &App, context: &SinkContext, outputs: &Outputs, args: &Args, env: &dyn Environment) {
     let reloaded = async {
         let identity = read_identity(&args.identity, env)?;
-        sinks::sinks(&args.sinks, false, &identity.chains, env)?;
-        config::refuse_own_endpoint(&identity, sinks)?;
-        let links = app.links(&identity)?;
-        load_authorization(app, authorization, &identity, sinks.auth_token_dir.is_some()).await?;
-        Ok::<_, Failed>((identity, links))
+        read_outputs(args, &identity, env)?;
+        let providers = app.providers(&identity.chains, &identity.proxies)?;
+        let rotate = matches!(outputs.tokens, TokenLocation::Directory(_));
+        load_authorization(context, &identity, rotate).await?;
+        Ok::<_, CommandError>((identity, providers))
     };
     match reloaded.await {
-        Ok((identity, links)) => {
-            tracing::info!(profiles = identity.chains.len(), "configuration read again");
-            if let Err(Failed { line, .. }) = write_config_file(&identity.chains, config_file).await {
-                tracing::error!(error = line, "config file not written");
+        Ok((identity, providers)) => {
+            tracing::info!(profiles = identity.chains.len(), "configuration reloaded");
+            let publishers = app.store().set_profiles(&identity.chains);
+            for sink in &outputs.sinks {
+                if let Err(error) = sink.reload(context).await {
+                    tracing::error!(%error, "sink not updated");
+                }
             }
-            app.keep_fresh(&identity.chains, links);
+            app.keep_fresh(providers, publishers);
         }
-        Err(Failed { line, .. }) => {
-            tracing::error!(error = line, "configuration not usable: the one before stays");
+        Err(CommandError { line, .. }) => {
+            tracing::error!(error = line, "configuration not reloaded: the previous one stays in effect");
         }
     }
 }
 
-async fn probed_file(sinks: &Sinks) -> Result<Option<CredentialsFile>, Failed> {
-    let Some(path) = sinks.credentials_file.clone() else { return Ok(None) };
-    let file = CredentialsFile { path, mode: sinks.file_mode, section: sinks.credentials_profile.clone() };
-    file.probe().await.map_err(|error| Failed::new(Exit::Sink, error))?;
-    Ok(Some(file))
-}
-
-async fn authorization(app: &App, identity: &Identity, sinks: &Sinks) -> Result<Arc<Authorization>, Failed> {
-    let source = match (&sinks.auth_token_file, &sinks.auth_token_dir) {
-        (Some(path), _) => Source::File(path.clone()),
-        (None, Some(directory)) => Source::Directory(directory.clone()),
-        (None, None) => Source::Open,
-    };
-    let authorization = Arc::new(Authorization::new(source, sinks.file_mode));
-    load_authorization(app, &authorization, identity, false).await?;
-    Ok(authorization)
-}
-
-async fn load_authorization(
-    app: &App,
-    authorization: &Arc<Authorization>,
-    identity: &Identity,
-    rotate: bool,
-) -> Result<(), Failed> {
+async fn load_authorization(context: &SinkContext, identity: &Identity, rotate: bool) -> Result<(), CommandError> {
     let profiles: Vec<String> = identity.chains.iter().map(|chain| chain.profile.clone()).collect();
-    let (authorization, now) = (Arc::clone(authorization), app.clock().now());
-    let loaded = off_thread(move || authorization.load(&profiles, rotate, now)).await;
-    loaded.map_err(|error| Failed::new(Exit::Sink, error))
-}
-
-/// The config file to write, with the endpoint that was bound in it.
-fn config_file(sinks: &Sinks, bound: Option<SocketAddr>) -> Result<Option<ConfigFile>, Failed> {
-    let Some(settings) = &sinks.config_file else { return Ok(None) };
-    let address = bound.or(sinks.listeners.credentials.first().copied()).map(loopback::reachable);
-    // Its readers work in other directories.
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let binary = match &settings.binary {
-        Some(binary) => absolute(binary),
-        None => std::env::current_exe().map_err(|error| {
-            Failed::new(Exit::Other, format!("this binary's path: {}; name it with --config-file-binary", error.kind()))
-        })?,
-    };
-    let token = match (&sinks.auth_token_file, &sinks.auth_token_dir) {
-        (Some(path), _) => Some(Token::File(absolute(path))),
-        (None, directory) => directory.as_deref().map(absolute).map(Token::Directory),
-    };
-    let url = address.map(|address| format!("http://{address}{CREDENTIALS_PATH}")).unwrap_or_default();
-    Ok(Some(ConfigFile { path: settings.path.clone(), mode: sinks.file_mode, binary, url, token }))
-}
-
-async fn write_config_file(chains: &[Chain], file: Option<&ConfigFile>) -> Result<(), Failed> {
-    let Some(file) = file else { return Ok(()) };
-    let profiles = chains.iter().map(|chain| (chain.profile.as_str(), chain.region.as_ref()));
-    file.write(profiles).await.map_err(|error| Failed::new(Exit::Sink, error))
+    let (authorization, now) = (Arc::clone(&context.authorization), context.clock.now());
+    let loaded = spawn_blocking(move || authorization.load(&profiles, rotate, now)).await;
+    loaded.map_err(|error| CommandError::new(Exit::Sink, error))
 }

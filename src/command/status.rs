@@ -1,35 +1,33 @@
-//! `credvend status`: what a running `credvend run` holds, as a table or as JSON.
+//! `credvend status`: prints the status of a running `credvend run` as a table or as JSON.
 
 use std::{ffi::OsStr, fmt::Write as _, path::Path, time::Duration};
 
 use hyper::StatusCode;
 use zeroize::Zeroizing;
 
-use super::{Exit, Failed, health::asked, process::print};
 use crate::{
     bounded_file,
     cli::ListenArgs,
     clock::{Clock as _, SystemClock},
-    config::{Mistakes, env::Environment, pick, sinks},
-    loopback,
-    sink::endpoint::authorization::LONGEST_TOKEN,
-    status::{ProfileStatus, Status},
+    command::{CommandError, Exit, health::server_address, process::print},
+    http::{authorization::MAX_TOKEN_LENGTH, listeners::Listeners, loopback},
+    observe::status::{ProfileStatus, Status},
+    settings::{environment::Environment, errors::ConfigErrors, setting::pick},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What `status` takes.
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// text or json
+pub(crate) struct Args {
+    /// Output format: text or json
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: String,
 
-    /// The authorization token of run, where it requires one [env: CREDVEND_AUTH_TOKEN_FILE]
+    /// File with the authorization token of `credvend run`, if it requires one [env: CREDVEND_AUTH_TOKEN_FILE]
     #[arg(long, value_name = "FILE")]
     auth_token_file: Option<String>,
 
-    /// The authorization tokens of run, one a profile [env: CREDVEND_AUTH_TOKEN_DIR]
+    /// Directory with the authorization tokens of `credvend run`, one per profile [env: CREDVEND_AUTH_TOKEN_DIR]
     #[arg(long, value_name = "DIR")]
     auth_token_dir: Option<String>,
 
@@ -38,55 +36,62 @@ pub struct Args {
 }
 
 /// Prints the status.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     if !["text", "json"].contains(&args.format.as_str()) {
-        return Err(Mistakes::one("--format must be text or json").into());
+        return Err(ConfigErrors::one("--format must be text or json").into());
     }
-    let address = asked(&sinks::listeners(&args.listeners, env)?)?;
+    let address = server_address(&Listeners::parse(&args.listeners, env)?)?;
     let mut status = Status { profiles: Vec::new() };
     let tokens = tokens(args, env)?;
     let mut refused = 0;
     for token in &tokens {
         let clock = SystemClock::new();
-        let answer = tokio::select! {
-            answer = loopback::get(address, "/v1/status", token.as_deref().map(String::as_str)) => answer,
-            () = clock.sleep(TIMEOUT) => Err(format!("nothing within {} s", TIMEOUT.as_secs())),
+        let response = tokio::select! {
+            response = loopback::get(address, "/v1/status", token.as_deref().map(String::as_str)) => response,
+            () = clock.sleep(TIMEOUT) => Err(format!("no response within {} s", TIMEOUT.as_secs())),
         };
-        let failed = |why: &str| Failed::new(Exit::Other, format!("no status from {address}: {why}"));
-        let body = match answer {
+        let failed = |reason: &str| CommandError::new(Exit::Other, format!("no status from {address}: {reason}"));
+        let body = match response {
             Ok((StatusCode::OK, body)) => body,
-            // Of several, one may be left over from a profile that is no more.
+            // A directory can contain the token of a profile that no longer exists.
             Ok((StatusCode::UNAUTHORIZED, _)) if refused + 1 < tokens.len() => {
                 refused += 1;
                 continue;
             }
             Ok((StatusCode::UNAUTHORIZED, _)) => {
-                return Err(failed("it requires its authorization token; name it with --auth-token-file"));
+                return Err(failed("it requires an authorization token; specify the token with --auth-token-file"));
             }
-            Ok((other, _)) => return Err(failed(&format!("HTTP {other}; is it credvend that listens there?"))),
-            Err(why) => return Err(failed(&format!("{why}; is credvend run listening there?"))),
+            Ok((status, _)) => {
+                return Err(failed(&format!("HTTP {status}; check that credvend run is listening there")));
+            }
+            Err(error) => return Err(failed(&format!("{error}; check that credvend run is listening there"))),
         };
-        let part: Status = serde_json::from_slice(&body).map_err(|_| failed("its answer is no status"))?;
-        // With a token a profile, each shows its own.
+        let part: Status = serde_json::from_slice(&body)
+            .map_err(|_| failed("invalid response; check that credvend run is listening there"))?;
+        // The token of a profile gives access only to the status of that profile.
         status.profiles.extend(part.profiles);
     }
     if args.format == "json" {
-        // Strings and numbers always serialize.
+        // Serializing strings and numbers cannot fail.
         return print(&format!("{}\n", serde_json::to_string(&status).unwrap_or_default()));
     }
     print(&table(&status.profiles))
 }
 
-/// The authorization tokens to ask with; a single `None` where none is named.
-fn tokens(args: &Args, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<String>>>, Failed> {
+/// Returns the authorization tokens, or a single `None` if no file or directory is set.
+fn tokens(args: &Args, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<String>>>, CommandError> {
     let read = |path: &Path| {
-        let text = bounded_file::read(path, LONGEST_TOKEN).map_err(|error| {
-            Failed::new(
+        let text = bounded_file::read(path, MAX_TOKEN_LENGTH).map_err(|error| {
+            CommandError::new(
                 Exit::Other,
-                format!("authorization token file {}: {}; is credvend run using it?", path.display(), error.kind()),
+                format!(
+                    "cannot read authorization token file {}: {}; check that credvend run uses it",
+                    path.display(),
+                    error.kind()
+                ),
             )
         })?;
-        Ok::<_, Failed>(Some(Zeroizing::new(text.trim().to_owned())))
+        Ok::<_, CommandError>(Some(Zeroizing::new(text.trim().to_owned())))
     };
     let file = pick(args.auth_token_file.as_ref(), "--auth-token-file", env, &["CREDVEND_AUTH_TOKEN_FILE"]);
     let directory = pick(args.auth_token_dir.as_ref(), "--auth-token-dir", env, &["CREDVEND_AUTH_TOKEN_DIR"]);
@@ -94,19 +99,25 @@ fn tokens(args: &Args, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<Str
         (Some(file), _) => Ok(vec![read(Path::new(&file.text))?]),
         (None, Some(directory)) => {
             let entries = std::fs::read_dir(&directory.text).map_err(|error| {
-                Failed::new(Exit::Other, format!("{} {}: {}", directory.origin, directory.text, error.kind()))
+                let line = format!(
+                    "{}: cannot read directory {}: {}; check that credvend run uses it",
+                    directory.origin,
+                    directory.text,
+                    error.kind()
+                );
+                CommandError::new(Exit::Other, line)
             })?;
-            // A name with a dot is a temporary file's: no profile has it.
-            let is_hidden = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
-            let entries = entries.flatten().filter(|entry| !is_hidden(&entry.file_name()));
+            // Temporary files start with a dot; no profile name does.
+            let is_temporary = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
+            let entries = entries.flatten().filter(|entry| !is_temporary(&entry.file_name()));
             let mut paths: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
             paths.sort();
             if paths.is_empty() {
                 let line = format!(
-                    "{} {} holds no authorization token; is credvend run using it?",
+                    "{}: directory {} has no authorization tokens; check that credvend run uses it",
                     directory.origin, directory.text
                 );
-                return Err(Failed::new(Exit::Other, line));
+                return Err(CommandError::new(Exit::Other, line));
             }
             paths.iter().map(|path| read(path)).collect()
         }
@@ -115,9 +126,10 @@ fn tokens(args: &Args, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<Str
 }
 
 fn table(profiles: &[ProfileStatus]) -> String {
-    let head = ["PROFILE", "STATE", "EXPIRES", "NEXT ATTEMPT", "ROLE"].map(str::to_owned);
+    let header = ["PROFILE", "STATE", "EXPIRES", "NEXT ATTEMPT", "ROLE"].map(str::to_owned);
     let rows = profiles.iter().map(|profile| {
-        let within = |seconds: Option<u64>| seconds.map_or("-".into(), |seconds| format!("in {}", length(seconds)));
+        let in_seconds =
+            |seconds: Option<u64>| seconds.map_or("-".into(), |seconds| format!("in {}", format_duration(seconds)));
         let state = match (profile.ready, &profile.last_error) {
             (true, None) => "ready",
             (true, Some(_)) => "ready, refresh failing",
@@ -127,12 +139,12 @@ fn table(profiles: &[ProfileStatus]) -> String {
         [
             profile.name.clone(),
             state.into(),
-            within(profile.remaining_seconds),
-            within(profile.next_attempt_seconds),
+            in_seconds(profile.remaining_seconds),
+            in_seconds(profile.next_attempt_seconds),
             profile.role_arn.clone().unwrap_or_else(|| "-".into()),
         ]
     });
-    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
+    let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths = [0, 1, 2, 3, 4].map(width);
     let mut text = String::new();
@@ -144,18 +156,15 @@ fn table(profiles: &[ProfileStatus]) -> String {
     for profile in profiles {
         if let Some(error) = &profile.last_error {
             // Writing to a string cannot fail.
-            let _ = write!(
-                text,
-                "\n{}: {} failed attempts, the last one: {error}\n",
-                profile.name, profile.failed_attempts
-            );
+            let _ =
+                write!(text, "\n{}: {} failed attempts, last error: {error}\n", profile.name, profile.failed_attempts);
         }
     }
     text
 }
 
-/// Seconds for people: the two largest units.
-fn length(seconds: u64) -> String {
+/// Formats a duration with its two largest units.
+fn format_duration(seconds: u64) -> String {
     match (seconds / 3600, seconds % 3600 / 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds}s"),
         (0, minutes, seconds) => format!("{minutes}m {seconds}s"),

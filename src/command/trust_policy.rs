@@ -1,33 +1,34 @@
-//! `credvend trust-policy`: what IAM must hold for this token and this chain, to be pasted or piped.
+//! `credvend trust-policy`: prints the IAM identity providers and policies that a token and a chain require.
 //!
-//! Reads the token's claims and the configuration, and asks nobody. In text every line that is not JSON begins with `#`.
+//! Input: the claims of the token and the configuration. This command makes no calls. In the text output, each line that is
+//! not JSON starts with `#`.
 //! [Roles for service accounts](https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html),
 //! [across accounts](https://docs.aws.amazon.com/eks/latest/userguide/cross-account-access.html).
 
 use serde::Serialize;
 
-use super::{Exit, Failed, process::print};
 use crate::{
-    chain::Chain,
+    advice::iam::{self, IdentityProvider, Policy, PolicyDocument, PolicyKind, Scope},
+    chain::error::ProviderError,
     cli::IdentityArgs,
-    config::{self, Mistakes, env::Environment},
-    iam::{self, Document, IdentityProvider, Kind, Policy, Scope},
-    provider::ProviderError,
+    command::{CommandError, Exit, process::print},
+    config,
+    plan::ChainPlan,
+    settings::{environment::Environment, errors::ConfigErrors},
     token::Claims,
 };
 
-/// What `trust-policy` takes.
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Trust every service account of the token's namespace
+pub(crate) struct Args {
+    /// Trust all service accounts in the namespace of the token
     #[arg(long)]
     namespace_wide: bool,
 
-    /// Let the last role trust the cluster itself: its account registers the cluster as an identity provider of its own
+    /// Let the last role trust the cluster directly; its account requires its own identity provider for the cluster
     #[arg(long)]
     direct: bool,
 
-    /// Form of the output: text or json
+    /// Output format: text or json
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: String,
 
@@ -35,20 +36,21 @@ pub struct Args {
     identity: IdentityArgs,
 }
 
-/// Everything that is to be set up.
+/// The IAM resources to set up.
 #[derive(Default)]
 struct Setup {
-    documents: Vec<Document>,
+    documents: Vec<PolicyDocument>,
     providers: Vec<IdentityProvider>,
+    /// Comments for the text output.
     remarks: Vec<String>,
 }
 
 /// Prints the documents.
-pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
+pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     let as_json = match args.format.as_str() {
         "text" => false,
         "json" => true,
-        _ => return Err(Mistakes::one("--format must be text or json").into()),
+        _ => return Err(ConfigErrors::one("--format must be text or json").into()),
     };
     let scope = if args.namespace_wide { Scope::Namespace } else { Scope::ServiceAccount };
     let identity = config::identity(&args.identity, env)?;
@@ -65,28 +67,28 @@ pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), Failed> {
     print(&if as_json { setup.json() } else { setup.text() })
 }
 
-/// The claims of the token at the chain's base, where it begins with one.
-fn claims_of(chain: &Chain, scope: Scope) -> Result<Option<Claims>, Failed> {
+/// Returns the claims of the token, or `None` if the base of the chain is not a web identity token.
+fn claims_of(chain: &ChainPlan, scope: Scope) -> Result<Option<Claims>, CommandError> {
     let Some(hop) = chain.base.web_identity() else { return Ok(None) };
     let token = hop.token_file.read().map_err(ProviderError::from)?;
     let claims = token.claims().clone();
-    let lacks = |what: &str| {
+    let missing = |claim: &str| {
         let path = hop.token_file.path().display();
-        let line = format!("web identity token file {path}: the token names no {what}");
-        Err(Failed::new(Exit::Token, format!("{line}; mount a projected serviceAccountToken volume")))
+        let line = format!("web identity token file {path}: the token has no {claim}");
+        Err(CommandError::new(Exit::Token, format!("{line}; mount a projected serviceAccountToken volume")))
     };
     if claims.issuer.is_empty() {
-        return lacks("issuer (iss)");
+        return missing("issuer (iss)");
     }
     if claims.subject.is_empty() {
-        return lacks("subject (sub)");
+        return missing("subject (sub)");
     }
     if claims.audience.as_slice().is_empty() {
-        return lacks("audience (aud)");
+        return missing("audience (aud)");
     }
     if scope == Scope::Namespace && claims.service_account().is_none() {
-        return Err(Mistakes::one(
-            "--namespace-wide is for a Kubernetes service account's token: this one's subject names none",
+        return Err(ConfigErrors::one(
+            "--namespace-wide requires a Kubernetes service account token, but the subject of this token is not a service account",
         )
         .into());
     }
@@ -94,36 +96,41 @@ fn claims_of(chain: &Chain, scope: Scope) -> Result<Option<Claims>, Failed> {
 }
 
 impl Setup {
-    fn add(&mut self, chain: &Chain, claims: Option<&Claims>, scope: Scope) {
+    fn add(&mut self, chain: &ChainPlan, claims: Option<&Claims>, scope: Scope) {
         if let (Some(hop), Some(claims)) = (chain.base.web_identity(), claims) {
             self.add_provider(IdentityProvider::of(&hop.session.role_arn, claims));
         }
         self.documents.extend(iam::documents(chain, claims, scope));
     }
 
-    /// The last role trusts the token; the roles before it are not needed.
-    fn add_direct(&mut self, chain: &Chain, claims: Option<&Claims>, scope: Scope) -> Result<(), Failed> {
+    /// Adds a trust policy in which the last role trusts the token. The roles before it are not required.
+    fn add_direct(&mut self, chain: &ChainPlan, claims: Option<&Claims>, scope: Scope) -> Result<(), CommandError> {
         let (Some(claims), Some(role_arn)) = (claims, chain.role_arn()) else {
             let line = format!(
-                "--direct needs a web identity token: profile {} begins with {} credentials",
+                "--direct requires a web identity token, but the base of profile {} is {} credentials",
                 chain.profile,
                 chain.base.kind()
             );
-            return Err(Mistakes::one(line).into());
+            return Err(ConfigErrors::one(line).into());
         };
         self.add_provider(IdentityProvider::of(role_arn, claims));
         self.remarks.push(format!(
-            "with this, {role_arn} is the first role and the only one: AWS_ROLE_ARN={role_arn} without CREDVEND_CHAIN_ROLE_ARNS, \
-             or web_identity_token_file in place of source_profile in its profile"
+            "With --direct, {role_arn} is the only role: set AWS_ROLE_ARN={role_arn} and unset CREDVEND_CHAIN_ROLE_ARNS, or \
+             replace source_profile with web_identity_token_file in its profile."
         ));
         if chain.hops.iter().any(|hop| hop.external_id.is_some() || hop.pod_tags || !hop.tags.is_empty()) {
             self.remarks.push(
-                "external ID and session tags are for chained roles: a role that trusts the token takes neither"
+                "The external ID and session tags apply only to chained roles: remove them for a role that trusts the token."
                     .to_owned(),
             );
         }
         let policy = iam::trust_in_token(role_arn, claims, scope);
-        self.documents.push(Document { role_arn: role_arn.clone(), kind: Kind::TrustPolicy, policy, note: None });
+        self.documents.push(PolicyDocument {
+            role_arn: role_arn.clone(),
+            kind: PolicyKind::TrustPolicy,
+            policy,
+            note: None,
+        });
         Ok(())
     }
 
@@ -137,27 +144,27 @@ impl Setup {
         let mut blocks: Vec<String> = Vec::new();
         for provider in &self.providers {
             blocks.push(format!(
-                "# identity provider in account {}, once for each cluster\n#   {}\n",
+                "# identity provider in account {}, once per cluster\n#   {}\n",
                 provider.account_id,
                 provider.create_command()
             ));
         }
         blocks.extend(self.remarks.iter().map(|remark| format!("# {remark}\n")));
         for document in &self.documents {
-            let Document { role_arn, kind, policy, note } = document;
-            let (what, effect) = match kind {
-                Kind::TrustPolicy => ("trust policy of", "; takes the place of the one before"),
-                Kind::PermissionPolicy => ("permission policy for", ""),
+            let PolicyDocument { role_arn, kind, policy, note } = document;
+            let (title, effect) = match kind {
+                PolicyKind::TrustPolicy => ("trust policy of", "; replaces the current trust policy"),
+                PolicyKind::PermissionPolicy => ("permission policy for", ""),
             };
             let create = document
                 .create_role_command()
-                .map(|command| format!("#   or make the role: {command}\n"))
+                .map(|command| format!("#   or create the role: {command}\n"))
                 .unwrap_or_default();
             let note = note.map(|note| format!("# {note}\n")).unwrap_or_default();
-            // Maps of strings always serialize.
+            // Serializing maps of strings cannot fail.
             let json = serde_json::to_string_pretty(policy).unwrap_or_default();
             blocks.push(format!(
-                "# {what} {role_arn}, in account {}{effect}\n#   {}\n{create}{note}{json}\n",
+                "# {title} {role_arn}, in account {}{effect}\n#   {}\n{create}{note}{json}\n",
                 role_arn.account_id(),
                 document.command()
             ));
@@ -199,10 +206,10 @@ struct WireProvider<'a> {
 }
 
 impl<'a> WireDocument<'a> {
-    fn of(document: &'a Document) -> Self {
+    fn of(document: &'a PolicyDocument) -> Self {
         let kind = match document.kind {
-            Kind::TrustPolicy => "trust_policy",
-            Kind::PermissionPolicy => "permission_policy",
+            PolicyKind::TrustPolicy => "trust_policy",
+            PolicyKind::PermissionPolicy => "permission_policy",
         };
         Self { role_arn: document.role_arn.as_str(), kind, policy: &document.policy, note: document.note }
     }

@@ -1,84 +1,96 @@
-//! Session policies, tags and source identity, checked against STS's limits before any call.
+//! Parses session policies, session tags and source identities, and checks them against the limits of STS.
 //! [Limits](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html#API_AssumeRole_RequestParameters).
 
-use super::{Given, Mistakes};
-use crate::{arn::NotValid, sts::Tag};
+use crate::{
+    arn::NotValid,
+    settings::{errors::ConfigErrors, setting::Setting},
+    sts::Tag,
+};
 
-/// The tags of a hop: those with fixed values, and whether the pod's are added.
+/// The session tags of a hop.
 #[derive(Clone, Default)]
 pub(super) struct Tags {
+    /// Tags with values from the configuration.
     pub(super) fixed: Vec<Tag>,
+    /// Whether to add the tags of the pod.
     pub(super) pod: bool,
 }
 
-/// The keys of the tags that `pod` adds, as far as the token's claims hold them.
+/// Keys of the tags that `pod` adds if the claims of the token contain their values.
 const POD_TAG_KEYS: [&str; 4] =
     ["kubernetes-namespace", "kubernetes-service-account", "kubernetes-pod-name", "kubernetes-pod-uid"];
 
 impl Tags {
-    /// Whether a tag of this key is passed. Keys that differ in case alone are the same to STS.
-    fn hold(&self, key: &str) -> bool {
+    /// Returns true if a tag has this key. STS treats keys as case-insensitive.
+    fn contains_key(&self, key: &str) -> bool {
         let mut fixed = self.fixed.iter().map(|tag| tag.key.as_str());
-        fixed.any(|tag| tag.eq_ignore_ascii_case(key)) || (self.pod && is_pod_tag(key))
+        fixed.any(|fixed_key| fixed_key.eq_ignore_ascii_case(key)) || (self.pod && is_pod_tag(key))
     }
 }
 
 fn is_pod_tag(key: &str) -> bool {
-    POD_TAG_KEYS.iter().any(|pod| pod.eq_ignore_ascii_case(key))
+    POD_TAG_KEYS.iter().any(|pod_key| pod_key.eq_ignore_ascii_case(key))
 }
 
-/// A session policy: JSON, or `@FILE` that holds it.
-pub(super) fn policy(given: &Given, mistakes: &mut Mistakes) -> Option<String> {
-    let Given { text, origin } = given;
+/// Parses a session policy: JSON, or `@FILE` for a file with the JSON.
+pub(super) fn policy(setting: &Setting, errors: &mut ConfigErrors) -> Option<String> {
+    let Setting { text, origin } = setting;
     let json = match text.strip_prefix('@') {
         None => text.clone(),
         Some(path) => match std::fs::read_to_string(path) {
             Ok(json) => json,
             Err(error) => {
-                mistakes.add(format!("{origin}: policy file {path}: {}", error.kind()));
+                errors.add(format!(
+                    "{origin}: cannot read policy file {path}: {}; check the path and the permissions",
+                    error.kind()
+                ));
                 return None;
             }
         },
     };
     let parsed = match serde_json::from_str::<serde_json::Value>(&json) {
         Ok(value @ serde_json::Value::Object(_)) => Ok(value.to_string()),
-        Ok(_) => Err(NotValid::new("must be a JSON object: an IAM policy document")),
-        Err(error) => Err(NotValid::new(format!("is not JSON (line {}, column {})", error.line(), error.column()))),
+        Ok(_) => Err(NotValid::new("must be an IAM policy document, which is a JSON object")),
+        Err(error) => {
+            Err(NotValid::new(format!("is not valid JSON (line {}, column {})", error.line(), error.column())))
+        }
     };
-    // White space counts for STS, so what is sent is the document without any.
-    let compact = mistakes.check(origin, parsed)?;
+    // White space counts towards the limit, so send the compact form.
+    let compact = errors.check(origin, parsed)?;
     if compact.chars().count() > 2048 {
-        mistakes.add(format!("{origin} exceeds the 2,048 characters of a session policy"));
+        errors.add(format!(
+            "{origin} exceeds 2048 characters, the maximum length of a session policy; shorten the policy"
+        ));
         return None;
     }
     Some(compact)
 }
 
-/// The managed policies of a hop.
-pub(super) fn policy_arns(given: Vec<Given>, mistakes: &mut Mistakes) -> Vec<String> {
-    if let [first, ..] = given.as_slice()
-        && given.len() > 10
+/// Parses the ARNs of a hop's managed session policies.
+pub(super) fn policy_arns(setting: Vec<Setting>, errors: &mut ConfigErrors) -> Vec<String> {
+    if let [first, ..] = setting.as_slice()
+        && setting.len() > 10
     {
-        mistakes.add(format!("{} names {} policies: STS takes up to 10", first.origin, given.len()));
+        errors.add(format!("{} lists {} policies; list at most 10, the limit of STS", first.origin, setting.len()));
     }
-    given
+    setting
         .into_iter()
-        .filter_map(|Given { text, origin }| {
+        .filter_map(|Setting { text, origin }| {
             let is_policy = text.starts_with("arn:") && text.contains(":policy/") && (20..=2048).contains(&text.len());
             let parsed = if is_policy {
                 Ok(text)
             } else {
-                Err(NotValid::new("is not a managed policy's ARN (arn:aws:iam::aws:policy/NAME)"))
+                Err(NotValid::new("is not the ARN of a managed policy (arn:aws:iam::aws:policy/NAME)"))
             };
-            mistakes.check(&origin, parsed)
+            errors.check(&origin, parsed)
         })
         .collect()
 }
 
-/// The session tags of a hop: `K=V`, or `pod`.
-pub(super) fn tags(given: Vec<Given>, mistakes: &mut Mistakes) -> Tags {
-    let mut tags = Tags { fixed: Vec::new(), pod: given.iter().any(|given| given.text == "pod") };
-    for Given { text, origin } in given {
+/// Parses the session tags of a hop: `K=V`, or `pod`.
+pub(super) fn tags(setting: Vec<Setting>, errors: &mut ConfigErrors) -> Tags {
+    let mut tags = Tags { fixed: Vec::new(), pod: setting.iter().any(|setting| setting.text == "pod") };
+    for Setting { text, origin } in setting {
         if text == "pod" {
             continue;
         }
@@ -86,54 +98,54 @@ pub(super) fn tags(given: Vec<Given>, mistakes: &mut Mistakes) -> Tags {
             None => Err(NotValid::new("must be KEY=VALUE or pod")),
             Some((key, value)) => check_tag_key(key).and_then(|()| {
                 if value.chars().count() > 256 {
-                    return Err(NotValid::new("has a tag value of more than 256 characters"));
+                    return Err(NotValid::new("has a tag value longer than 256 characters"));
                 }
                 Ok(Tag { key: key.to_owned(), value: value.to_owned() })
             }),
         };
-        let Some(tag) = mistakes.check(&origin, parsed) else { continue };
+        let Some(tag) = errors.check(&origin, parsed) else { continue };
         if tags.pod && is_pod_tag(&tag.key) {
-            mistakes.add(format!("{origin} gives the tag {}, which pod adds: keep one of the two", tag.key));
-        } else if tags.hold(&tag.key) {
-            mistakes.add(format!("{origin} gives the tag {} twice", tag.key));
+            errors.add(format!("{origin} sets the tag {}, which pod also adds; remove one of the two", tag.key));
+        } else if tags.contains_key(&tag.key) {
+            errors.add(format!("{origin} sets the tag {} twice; remove one of the two", tag.key));
         } else {
             tags.fixed.push(tag);
         }
         if tags.fixed.len() == 51 {
-            mistakes.add(format!("{origin} gives more than 50 tags"));
+            errors.add(format!("{origin} sets more than 50 tags, the limit of STS; remove some tags"));
         }
     }
     tags
 }
 
-/// The keys of those of `tags` that go on to further hops.
-pub(super) fn transitive_tag_keys(given: Vec<Given>, tags: &Tags, mistakes: &mut Mistakes) -> Vec<String> {
-    let checked = given.into_iter().filter_map(|Given { text, origin }| {
+/// Parses the keys of the transitive tags, which STS passes on to later hops. Each key must be in `tags`.
+pub(super) fn transitive_tag_keys(setting: Vec<Setting>, tags: &Tags, errors: &mut ConfigErrors) -> Vec<String> {
+    let checked = setting.into_iter().filter_map(|Setting { text, origin }| {
         let parsed = check_tag_key(&text).and_then(|()| {
-            if !tags.hold(&text) {
+            if !tags.contains_key(&text) {
                 return Err(NotValid::new(
-                    "names a key that is no session tag of the same hop: give it with --session-tag \
-                     (credvend_session_tags in a profile) too",
+                    "has a key that is not a session tag of the same hop; add the tag with --session-tag \
+                     (credvend_session_tags in a profile)",
                 ));
             }
             Ok(text)
         });
-        mistakes.check(&origin, parsed)
+        errors.check(&origin, parsed)
     });
     checked.collect()
 }
 
-/// Who is behind a session: 2 to 64 of a session name's characters.
-pub(super) fn source_identity(given: &Given, mistakes: &mut Mistakes) -> Option<String> {
-    let parsed = crate::arn::SessionName::parse(&given.text).map(|name| name.as_str().to_owned()).map_err(|_| {
-        NotValid::new("is not a source identity: it must have 2 to 64 of the characters A-Z a-z 0-9 _+=,.@-")
+/// Parses a source identity: 2 to 64 of the characters that a role session name can contain.
+pub(super) fn source_identity(setting: &Setting, errors: &mut ConfigErrors) -> Option<String> {
+    let parsed = crate::arn::SessionName::parse(&setting.text).map(|name| name.as_str().to_owned()).map_err(|_| {
+        NotValid::new("is not a valid source identity; use 2 to 64 of the characters A-Z a-z 0-9 _+=,.@-")
     });
-    mistakes.check(&given.origin, parsed)
+    errors.check(&setting.origin, parsed)
 }
 
 fn check_tag_key(key: &str) -> Result<(), NotValid> {
     match key.chars().count() {
         1..=128 => Ok(()),
-        _ => Err(NotValid::new("has a tag key without 1 to 128 characters")),
+        _ => Err(NotValid::new("must have a tag key of 1 to 128 characters")),
     }
 }

@@ -1,61 +1,59 @@
-//! Profiles of the AWS shared files → chains, by the SDKs' rules.
+//! Resolves profiles of the AWS shared files to chains, by the rules of the AWS SDKs.
 //!
-//! Pure but for reading the two files: a profile with a `role_arn` is a hop; its `source_profile` is what comes before; a web
-//! identity token, static keys, a `credential_source` or a `credential_process` are where a chain begins. In the profile that
-//! is asked for a role outranks its own static keys, in a source it is the other way round; everywhere a role outranks a
-//! process. A profile that names itself as its source means its keys or its process. Loops, half a key pair and missing
-//! sources are named with the path walked.
+//! This module reads the two files and has no side effects. A profile with a `role_arn` is a hop, and its `source_profile` is
+//! the hop before it. The base of a chain is a web identity token, static keys, a `credential_source` or a
+//! `credential_process`. In the vended profile, a role takes precedence over static keys. In a source profile, static keys take
+//! precedence over a role. A role always takes precedence over a process. A profile that names itself as its source uses its
+//! own keys or process. Errors about loops, incomplete key pairs and missing sources include the path of profiles.
 //! [Assume role settings](https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html).
 
-mod base;
+mod base_keys;
 mod files;
 
-pub(super) use files::{Wanted, default_of_home, expand_home, home_file};
+pub(super) use files::{ProfileSelection, default_in_home, expand_home, home_file};
 
-use super::{
-    Given, Mistakes,
-    env::Environment,
-    identity::{duration, parse_duration, parse_role_arn, session_name_flag, session_name_variable, session_plan},
-    parameters,
-    sts_settings::{StsKeys, StsSettings},
-};
 use crate::{
     arn::{ExternalId, SessionDuration, SessionName},
-    chain::{AssumeRoleHop, Base, Chain, SessionPlan},
     cli::IdentityArgs,
-    config::profile::files::{Files, Profile},
-    exchange::WebIdentityHop,
+    config::{
+        parameters,
+        profile::files::{FileProfile, Files},
+        session::{duration, parse_duration, parse_role_arn, session_name_flag, session_name_variable, session_plan},
+        sts_settings::{StsKeys, StsSettings},
+    },
+    plan::{AssumeRoleHop, Base, ChainPlan, SessionPlan, WebIdentityHop},
+    settings::{environment::Environment, errors::ConfigErrors, setting::Setting},
     token::TokenFile,
 };
 
-/// The chains of the wanted profiles, and what in the files was skipped.
+/// Returns the chains of the selected profiles, and warnings about skipped lines of the files.
 pub(super) fn chains(
-    wanted: &Wanted,
+    selection: &ProfileSelection,
     args: &IdentityArgs,
     env: &dyn Environment,
     settings: &StsSettings,
-    mistakes: &mut Mistakes,
-) -> Option<(Vec<Chain>, Vec<String>)> {
-    refuse_flags_of_zero_configuration(args, mistakes);
-    let files = Files::read(wanted, env, mistakes)?;
-    let names = files.wanted_names(wanted, mistakes);
+    errors: &mut ConfigErrors,
+) -> Option<(Vec<ChainPlan>, Vec<String>)> {
+    reject_zero_configuration_flags(args, errors);
+    let files = Files::read(selection, env, errors)?;
+    let names = files.selected_names(selection, errors);
     let mut resolver = Resolver {
         files: &files,
         env,
         settings,
-        session_name_flag: session_name_flag(args, mistakes),
-        session_name_variable: session_name_variable(env, mistakes),
-        mistakes,
+        session_name_flag: session_name_flag(args, errors),
+        session_name_variable: session_name_variable(env, errors),
+        errors,
     };
     let chains: Vec<_> = names
         .iter()
-        .filter_map(|name| resolver.chain(name, |is_chained, mistakes| duration(args, env, is_chained, mistakes)))
+        .filter_map(|name| resolver.chain(name, |is_chained, errors| duration(args, env, is_chained, errors)))
         .collect();
     Some((chains, files.warnings()))
 }
 
-fn refuse_flags_of_zero_configuration(args: &IdentityArgs, mistakes: &mut Mistakes) {
-    for (given, flag, key) in [
+fn reject_zero_configuration_flags(args: &IdentityArgs, errors: &mut ConfigErrors) {
+    for (is_set, flag, key) in [
         (!args.chain_role_arn.is_empty(), "--chain-role-arn", "source_profile"),
         (args.external_id.is_some(), "--external-id", "external_id"),
         (args.policy.is_some(), "--policy", "credvend_policy"),
@@ -64,8 +62,8 @@ fn refuse_flags_of_zero_configuration(args: &IdentityArgs, mistakes: &mut Mistak
         (!args.transitive_tag.is_empty(), "--transitive-tag", "credvend_transitive_tags"),
         (args.source_identity.is_some(), "--source-identity", "credvend_source_identity"),
     ] {
-        if given {
-            mistakes.add(format!("{flag} does not go with profiles: set {key} in the profile"));
+        if is_set {
+            errors.add(format!("{flag} cannot be used with profiles; set {key} in the profile"));
         }
     }
 }
@@ -76,85 +74,86 @@ struct Resolver<'a> {
     settings: &'a StsSettings,
     session_name_flag: Option<SessionName>,
     session_name_variable: Option<SessionName>,
-    mistakes: &'a mut Mistakes,
+    errors: &'a mut ConfigErrors,
 }
 
-/// The profiles walked so far, the vended one first.
-type Path<'a> = Vec<Profile<'a>>;
+/// The profiles visited so far, starting with the vended profile.
+type Path<'a> = Vec<FileProfile<'a>>;
 
 impl<'a> Resolver<'a> {
-    /// The chain of one vended profile; `duration` gives what flags and variables say of its last hop.
+    /// Returns the chain of a vended profile. `duration` reads the duration of its last hop from flags and variables.
     fn chain(
         &mut self,
         name: &str,
-        duration: impl FnOnce(bool, &mut Mistakes) -> Option<SessionDuration>,
-    ) -> Option<Chain> {
+        duration: impl FnOnce(bool, &mut ConfigErrors) -> Option<SessionDuration>,
+    ) -> Option<ChainPlan> {
         let vended = self.files.profile(name)?;
         let has = |key| vended.value(key).is_some();
         if !["role_arn", "web_identity_token_file", "credential_process"].into_iter().any(has) {
-            self.mistakes.add(format!("{vended} has no role_arn: credvend vends the credentials of roles"));
+            self.errors.add(format!("{vended} has no role_arn and no credential_process; set one of them"));
             return None;
         }
         let (mut base, mut hops) = self.resolve(vended, &mut Vec::new())?;
-        // A chained role is one whose caller is a role's session itself, as far as is known before any call.
+        // A role is chained if its caller is a role session, as far as the plan shows before the first call.
         let is_chained = hops.len() > usize::from(!base.is_role_session());
-        if let Some(duration) = duration(is_chained, self.mistakes) {
+        if let Some(duration) = duration(is_chained, self.errors) {
             match (hops.last_mut(), &mut base) {
                 (Some(hop), _) => hop.session.duration = Some(duration),
                 (None, Base::WebIdentity(hop)) => hop.session.duration = Some(duration),
-                (None, _) => self.mistakes.add(format!(
-                    "{vended} has no role_arn: its credential_process decides how long its credentials last, \
-                     not --duration (CREDVEND_DURATION)"
+                (None, _) => self.errors.add(format!(
+                    "{vended} has no role_arn, so its credential_process determines the lifetime of its credentials; \
+                     remove --duration (CREDVEND_DURATION)"
                 )),
             }
         }
-        let region = self.settings.for_hop(&[&vended], self.mistakes).endpoint.region;
-        Some(Chain { profile: name.to_owned(), base, hops, region })
+        let region = self.settings.for_hop(&[&vended], self.errors).endpoint.region;
+        Some(ChainPlan { profile: name.to_owned(), base, hops, region })
     }
 
-    /// The base and the hops up to `profile`, its own included.
-    fn resolve(&mut self, profile: Profile<'a>, path: &mut Path<'a>) -> Option<(Base, Vec<AssumeRoleHop>)> {
+    /// Returns the base and the hops up to and including `profile`.
+    fn resolve(&mut self, profile: FileProfile<'a>, path: &mut Path<'a>) -> Option<(Base, Vec<AssumeRoleHop>)> {
         let is_source = !path.is_empty();
-        let comes_again = path.iter().any(|earlier| earlier.name() == profile.name());
-        let keys = base::static_keys(&profile).map_err(|reason| self.refuse(&profile, path, &reason)).ok()?;
+        let is_visited = path.iter().any(|earlier| earlier.name() == profile.name());
+        let keys = base_keys::static_keys(&profile).map_err(|reason| self.reject(&profile, path, &reason)).ok()?;
         if is_source && let Some(keys) = keys {
             return Some((Base::Static(keys), Vec::new()));
         }
-        // Not sooner: what else a source says beside keys of its own, SDKs do not look at.
+        // SDKs ignore the other keys of a source profile that has static keys, so this check comes after them.
         if let Some(reason) = unsupported(&profile) {
-            self.refuse(&profile, path, reason);
+            self.reject(&profile, path, reason);
             return None;
         }
-        let process = profile.given("credential_process");
+        let process = profile.setting("credential_process");
         let is_own_source = path.last().is_some_and(|earlier| earlier.name() == profile.name());
-        if let Some(given) = process.filter(|_| is_own_source || !has_role(&profile)) {
-            let base = base::of_credential_process(&given, &profile, self.env, self.mistakes)?;
+        if let Some(setting) = process.filter(|_| is_own_source || !has_role(&profile)) {
+            let base = base_keys::from_credential_process(&setting, &profile, self.env, self.errors)?;
             return Some((base, Vec::new()));
         }
-        if comes_again {
-            self.refuse(&profile, path, "the source profiles form a loop");
+        if is_visited {
+            self.reject(&profile, path, "the source profiles form a loop; change a source_profile");
             return None;
         }
-        let credential_source = profile.given("credential_source");
-        let Some(role_arn) = profile.given("role_arn") else {
+        let credential_source = profile.setting("credential_source");
+        let Some(role_arn) = profile.setting("role_arn") else {
             let reason = match (credential_source, profile.value("web_identity_token_file")) {
-                (Some(given), None) if is_source => {
-                    return self.credential_source(&given, &profile, path).map(|base| (base, Vec::new()));
+                (Some(setting), None) if is_source => {
+                    return self.credential_source(&setting, &profile, path).map(|base| (base, Vec::new()));
                 }
-                (_, Some(_)) => "web_identity_token_file needs a role_arn",
-                _ => "it has neither a role_arn nor credentials",
+                (_, Some(_)) => "web_identity_token_file requires a role_arn; set role_arn",
+                _ => "it has neither a role_arn nor credentials; add one of them",
             };
-            self.refuse(&profile, path, reason);
+            self.reject(&profile, path, reason);
             return None;
         };
         match (profile.value("web_identity_token_file"), profile.value("source_profile"), credential_source) {
             (Some(token_file), None, None) => {
                 let session = self.session(role_arn, &profile, path, false)?;
                 for key in ["credvend_session_tags", "credvend_transitive_tags", "credvend_source_identity"] {
-                    if let Some(given) = profile.given(key) {
-                        self.mistakes.add(format!(
-                            "{} is for a chained role: a web identity session takes tags from its token alone",
-                            given.origin
+                    if let Some(setting) = profile.setting(key) {
+                        self.errors.add(format!(
+                            "{} requires a chained role, because a web identity session takes tags only from its token; \
+                             move it to a chained profile",
+                            setting.origin
                         ));
                     }
                 }
@@ -165,7 +164,11 @@ impl<'a> Resolver<'a> {
             }
             (None, Some(source), None) => {
                 let Some(source_profile) = self.files.profile(source) else {
-                    self.refuse(&profile, path, &format!("its source_profile {source} does not exist"));
+                    self.reject(
+                        &profile,
+                        path,
+                        &format!("its source_profile {source} does not exist; add the profile or correct the name"),
+                    );
                     return None;
                 };
                 path.push(profile);
@@ -173,34 +176,34 @@ impl<'a> Resolver<'a> {
                 path.pop();
                 self.chained(role_arn, &profile, path, resolved?)
             }
-            (None, None, Some(given)) => {
-                let base = self.credential_source(&given, &profile, path)?;
+            (None, None, Some(setting)) => {
+                let base = self.credential_source(&setting, &profile, path)?;
                 self.chained(role_arn, &profile, path, (base, Vec::new()))
             }
             (None, None, None) => {
-                let reason = "its role_arn needs a web_identity_token_file, a source_profile or a credential_source to \
-                              assume it with";
-                self.refuse(&profile, path, reason);
+                let reason = "its role_arn requires credentials; set web_identity_token_file, source_profile or \
+                              credential_source";
+                self.reject(&profile, path, reason);
                 None
             }
-            given => {
-                let both = [
-                    ("web_identity_token_file", given.0.is_some()),
-                    ("source_profile", given.1.is_some()),
-                    ("credential_source", given.2.is_some()),
+            sources => {
+                let keys = [
+                    ("web_identity_token_file", sources.0.is_some()),
+                    ("source_profile", sources.1.is_some()),
+                    ("credential_source", sources.2.is_some()),
                 ];
-                let both: Vec<_> = both.iter().filter(|(_, given)| *given).map(|(key, _)| *key).collect();
-                self.refuse(&profile, path, &format!("it has both {}: keep one", both.join(" and ")));
+                let keys: Vec<_> = keys.iter().filter(|(_, is_set)| *is_set).map(|(key, _)| *key).collect();
+                self.reject(&profile, path, &format!("it has both {}; keep only one", keys.join(" and ")));
                 None
             }
         }
     }
 
-    /// What came before, and the role of `profile` assumed with it.
+    /// Appends the role of `profile` to the base and the hops before it.
     fn chained(
         &mut self,
-        role_arn: Given,
-        profile: &Profile<'a>,
+        role_arn: Setting,
+        profile: &FileProfile<'a>,
         path: &Path<'a>,
         (base, mut hops): (Base, Vec<AssumeRoleHop>),
     ) -> Option<(Base, Vec<AssumeRoleHop>)> {
@@ -208,86 +211,87 @@ impl<'a> Resolver<'a> {
         let session = self.session(role_arn, profile, path, is_chained)?;
         let hop = self.hop(profile, session);
         if hop.pod_tags && !matches!(base, Base::WebIdentity(_)) {
-            self.refuse(
+            self.reject(
                 profile,
                 path,
-                "credvend_session_tags: pod takes tags from a web identity token, and here is none",
+                "credvend_session_tags: pod requires a web identity token, which this chain does not have; remove pod",
             );
         }
         hops.push(hop);
         Some((base, hops))
     }
 
-    fn credential_source(&mut self, given: &Given, profile: &Profile<'a>, path: &Path<'a>) -> Option<Base> {
+    fn credential_source(&mut self, setting: &Setting, profile: &FileProfile<'a>, path: &Path<'a>) -> Option<Base> {
         let vended = path.first().unwrap_or(profile);
-        let ca_bundle = self.settings.for_hop(&[profile, vended], self.mistakes).ca_bundle;
-        base::of_credential_source(given, profile, ca_bundle, self.env, self.mistakes)
+        let ca_bundle = self.settings.for_hop(&[profile, vended], self.errors).ca_bundle;
+        base_keys::from_credential_source(setting, profile, ca_bundle, self.env, self.errors)
     }
 
     fn session(
         &mut self,
-        role_arn: Given,
-        profile: &Profile<'a>,
+        role_arn: Setting,
+        profile: &FileProfile<'a>,
         path: &Path<'a>,
         is_chained: bool,
     ) -> Option<SessionPlan> {
-        let mistakes = &mut *self.mistakes;
+        let errors = &mut *self.errors;
         let session_name = self.session_name_flag.clone();
         let session_name = session_name
             .or_else(|| {
-                let given = profile.given("role_session_name")?;
-                mistakes.check(&given.origin, SessionName::parse(&given.text))
+                let setting = profile.setting("role_session_name")?;
+                errors.check(&setting.origin, SessionName::parse(&setting.text))
             })
             .or_else(|| self.session_name_variable.clone());
-        let duration = profile.given("duration_seconds").and_then(|given| parse_duration(&given, is_chained, mistakes));
-        let policy = profile.given("credvend_policy").and_then(|given| parameters::policy(&given, mistakes));
-        let policy_arns = parameters::policy_arns(profile.given_list("credvend_policy_arns"), mistakes);
+        let duration =
+            profile.setting("duration_seconds").and_then(|setting| parse_duration(&setting, is_chained, errors));
+        let policy = profile.setting("credvend_policy").and_then(|setting| parameters::policy(&setting, errors));
+        let policy_arns = parameters::policy_arns(profile.setting_list("credvend_policy_arns"), errors);
         let vended = path.first().unwrap_or(profile);
         let settings: [&dyn StsKeys; 2] = [profile, vended];
         let origin = role_arn.origin.clone();
-        let role_arn = parse_role_arn(&role_arn, mistakes)?;
-        let plan = session_plan(role_arn, &origin, session_name, &settings, self.settings, mistakes)?;
+        let role_arn = parse_role_arn(&role_arn, errors)?;
+        let plan = session_plan(role_arn, &origin, session_name, &settings, self.settings, errors)?;
         Some(SessionPlan { duration, policy, policy_arns, ..plan })
     }
 
-    fn hop(&mut self, profile: &Profile<'a>, session: SessionPlan) -> AssumeRoleHop {
-        let mistakes = &mut *self.mistakes;
-        let tags = parameters::tags(profile.given_list("credvend_session_tags"), mistakes);
+    fn hop(&mut self, profile: &FileProfile<'a>, session: SessionPlan) -> AssumeRoleHop {
+        let errors = &mut *self.errors;
+        let tags = parameters::tags(profile.setting_list("credvend_session_tags"), errors);
         let transitive_tag_keys =
-            parameters::transitive_tag_keys(profile.given_list("credvend_transitive_tags"), &tags, mistakes);
+            parameters::transitive_tag_keys(profile.setting_list("credvend_transitive_tags"), &tags, errors);
         AssumeRoleHop {
             session,
             external_id: profile
-                .given("external_id")
-                .and_then(|given| mistakes.check(&given.origin, ExternalId::parse(&given.text))),
+                .setting("external_id")
+                .and_then(|setting| errors.check(&setting.origin, ExternalId::parse(&setting.text))),
             tags: tags.fixed,
             pod_tags: tags.pod,
             transitive_tag_keys,
             source_identity: profile
-                .given("credvend_source_identity")
-                .and_then(|given| parameters::source_identity(&given, mistakes)),
+                .setting("credvend_source_identity")
+                .and_then(|setting| parameters::source_identity(&setting, errors)),
         }
     }
 
-    fn refuse(&mut self, profile: &Profile<'a>, path: &Path<'a>, reason: &str) {
-        let walked: Vec<&str> = path.iter().map(Profile::name).chain([profile.name()]).collect();
-        let way = if path.is_empty() { String::new() } else { format!(" (reached by {})", walked.join(" -> ")) };
-        self.mistakes.add(format!("{profile}{way}: {reason}"));
+    fn reject(&mut self, profile: &FileProfile<'a>, path: &Path<'a>, reason: &str) {
+        let names: Vec<&str> = path.iter().map(FileProfile::name).chain([profile.name()]).collect();
+        let path = if path.is_empty() { String::new() } else { format!(" (reached through {})", names.join(" -> ")) };
+        self.errors.add(format!("{profile}{path}: {reason}"));
     }
 }
 
-/// Whether a profile asks for a role, which outranks its `credential_process`.
-fn has_role(profile: &Profile<'_>) -> bool {
+/// Returns true if the profile assumes a role, which takes precedence over its `credential_process`.
+fn has_role(profile: &FileProfile<'_>) -> bool {
     ["role_arn", "web_identity_token_file"].iter().any(|key| profile.value(key).is_some())
 }
 
-/// Why a profile cannot be used by a program that asks nobody.
-fn unsupported(profile: &Profile<'_>) -> Option<&'static str> {
+/// Returns why the profile cannot be used without a person, or `None` if it can.
+fn unsupported(profile: &FileProfile<'_>) -> Option<&'static str> {
     if profile.value("mfa_serial").is_some() {
-        return Some("mfa_serial asks a person for a code at every refresh: use a role without MFA");
+        return Some("mfa_serial requires a code from a person at every refresh; use a role without MFA");
     }
     ["sso_session", "sso_start_url", "login_session"].iter().any(|key| profile.value(key).is_some()).then_some(
-        "an SSO session is a person's login, which cannot be refreshed here: use a web identity token, a \
+        "an SSO or login session requires a person to log in, so credvend cannot refresh it; use a web identity token, a \
          credential_source or keys",
     )
 }

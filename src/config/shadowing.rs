@@ -1,16 +1,18 @@
-//! Which shared files would keep an SDK from asking a container credentials endpoint: those whose default profile says where
-//! other credentials come from. An SDK that is told no profile looks there first.
+//! Finds shared files that prevent an SDK from using a container credentials endpoint.
+//!
+//! If no profile is selected, an SDK uses the default profile first. A default profile that configures credentials therefore
+//! takes precedence over the endpoint.
 
 use std::path::PathBuf;
 
-use super::{
-    env::Environment,
-    profile::{expand_home, home_file},
+use super::profile::{expand_home, home_file};
+use crate::{
+    settings::environment::Environment,
+    shared_file::{self, FileKind},
 };
-use crate::shared_file::{self, FileKind};
 
-/// Keys that give an SDK credentials.
-const CREDENTIAL_SETTINGS: [&str; 8] = [
+/// Keys that configure credentials.
+const CREDENTIAL_KEYS: [&str; 8] = [
     "aws_access_key_id",
     "credential_process",
     "credential_source",
@@ -21,8 +23,9 @@ const CREDENTIAL_SETTINGS: [&str; 8] = [
     "web_identity_token_file",
 ];
 
-/// The files, with the variable that names another in their place. What cannot be read shadows nothing.
-pub fn files_that_shadow(env: &dyn Environment) -> Vec<(&'static str, PathBuf)> {
+/// Returns the shared files that take precedence over the endpoint, each with the variable that sets its path. Skips files
+/// that cannot be read.
+pub(crate) fn shadowing_files(env: &dyn Environment) -> Vec<(&'static str, PathBuf)> {
     let files = [
         ("AWS_CONFIG_FILE", FileKind::Config, "config"),
         ("AWS_SHARED_CREDENTIALS_FILE", FileKind::Credentials, "credentials"),
@@ -34,7 +37,7 @@ pub fn files_that_shadow(env: &dyn Environment) -> Vec<(&'static str, PathBuf)> 
         };
         let file = shared_file::read(kind, &std::fs::read(&path).ok()?).ok()?;
         let default = file.profiles.named("default")?;
-        let shadows = CREDENTIAL_SETTINGS.iter().any(|key| default.value(key).is_some());
+        let shadows = CREDENTIAL_KEYS.iter().any(|key| default.value(key).is_some());
         shadows.then_some((variable, path))
     });
     found.collect()

@@ -1,18 +1,19 @@
-//! Which endpoint each hop uses: flags and variables first, then the hop's own profile, then the vended one.
+//! Determines the STS endpoint settings of each hop. Flags and variables override the hop's profile, and the hop's profile
+//! overrides the vended profile.
 //!
-//! The order of overrides is the SDKs':
+//! The precedence of endpoint settings is that of the SDKs:
 //! [service-specific endpoints](https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
 
 use std::path::PathBuf;
 
-use super::{Mistakes, env::Environment, pick};
 use crate::{
     arn::Region,
     cli::IdentityArgs,
+    settings::{environment::Environment, errors::ConfigErrors, setting::pick},
     sts::{Proxies, endpoint::EndpointSettings},
 };
 
-/// What flags and variables say about STS.
+/// STS settings from flags and variables.
 #[derive(Default)]
 pub(super) struct StsSettings {
     pub(super) region: Option<Region>,
@@ -25,43 +26,43 @@ pub(super) struct StsSettings {
     pub(super) proxies: Proxies,
 }
 
-/// What holds for one hop.
+/// STS settings of one hop.
 pub(super) struct HopSettings {
     pub(super) endpoint: EndpointSettings,
-    /// What asks for FIPS, for dual-stack, or for both.
+    /// Origins of the settings that enable FIPS and dual-stack, for error messages.
     pub(super) variant_origin: String,
     pub(super) ca_bundle: Option<PathBuf>,
 }
 
-/// What a profile says about STS, each value with its place in the file.
+/// STS settings of a profile.
 pub(super) trait StsKeys {
-    /// The value of a key and what to call it in a message.
+    /// Returns the value and the origin of a key.
     fn key(&self, name: &str) -> Option<(String, String)>;
 
-    /// The endpoint URL of the profile's `services` section, else the profile's own.
-    fn endpoint_url(&self, mistakes: &mut Mistakes) -> Option<(String, String)>;
+    /// Returns the endpoint URL and its origin from the profile's `services` section, or else from the profile.
+    fn endpoint_url(&self, errors: &mut ConfigErrors) -> Option<(String, String)>;
 }
 
 impl StsSettings {
-    pub(super) fn read(args: &IdentityArgs, env: &dyn Environment, mistakes: &mut Mistakes) -> Self {
+    pub(super) fn read(args: &IdentityArgs, env: &dyn Environment, errors: &mut ConfigErrors) -> Self {
         let region = pick(args.region.as_ref(), "--region", env, &["AWS_REGION", "AWS_DEFAULT_REGION"]);
-        let flag = |name: &str, mistakes: &mut Mistakes| env.text(name).and_then(|text| boolean(name, &text, mistakes));
-        let ignore_configured_urls = flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", mistakes).unwrap_or(false);
+        let flag = |name: &str, errors: &mut ConfigErrors| env.text(name).and_then(|text| boolean(name, &text, errors));
+        let ignore_configured_urls = flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", errors).unwrap_or(false);
         let url = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"]
             .iter()
             .filter(|_| !ignore_configured_urls)
             .find_map(|name| Some((env.text(name)?, *name)))
-            .and_then(|(text, name)| endpoint_url(name, text, mistakes));
+            .and_then(|(text, name)| endpoint_url(name, text, errors));
         let either_case = |upper: &str| env.text(upper).or_else(|| env.text(&upper.to_lowercase()));
         Self {
-            region: region.and_then(|given| mistakes.check(&given.origin, Region::parse(&given.text))),
+            region: region.and_then(|setting| errors.check(&setting.origin, Region::parse(&setting.text))),
             url,
             ignore_configured_urls,
-            fips: flag("AWS_USE_FIPS_ENDPOINT", mistakes),
-            dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT", mistakes),
+            fips: flag("AWS_USE_FIPS_ENDPOINT", errors),
+            dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT", errors),
             legacy: env
                 .text("AWS_STS_REGIONAL_ENDPOINTS")
-                .and_then(|text| legacy("AWS_STS_REGIONAL_ENDPOINTS", &text, mistakes)),
+                .and_then(|text| legacy("AWS_STS_REGIONAL_ENDPOINTS", &text, errors)),
             ca_bundle: env.text("AWS_CA_BUNDLE").map(PathBuf::from),
             proxies: Proxies {
                 https: either_case("HTTPS_PROXY"),
@@ -71,33 +72,33 @@ impl StsSettings {
         }
     }
 
-    /// The settings for a hop whose profile, and then the vended one, are `profiles`.
-    pub(super) fn for_hop(&self, profiles: &[&dyn StsKeys], mistakes: &mut Mistakes) -> HopSettings {
+    /// Returns the settings of a hop. `profiles` holds the hop's profile and then the vended profile.
+    pub(super) fn for_hop(&self, profiles: &[&dyn StsKeys], errors: &mut ConfigErrors) -> HopSettings {
         let key = |name: &str| profiles.iter().find_map(|profile| profile.key(name));
-        // What asks for it, where something does.
-        let flag = |own: Option<bool>, variable: &str, name: &str, mistakes: &mut Mistakes| match own {
-            Some(own) => own.then(|| variable.to_owned()),
+        // Returns the origin of the setting if the setting is true.
+        let flag = |value: Option<bool>, variable: &str, name: &str, errors: &mut ConfigErrors| match value {
+            Some(value) => value.then(|| variable.to_owned()),
             None => {
-                key(name).filter(|(text, place)| boolean(place, text, mistakes) == Some(true)).map(|(_, place)| place)
+                key(name).filter(|(text, origin)| boolean(origin, text, errors) == Some(true)).map(|(_, origin)| origin)
             }
         };
-        let fips = flag(self.fips, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", mistakes);
-        let dual_stack = flag(self.dual_stack, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", mistakes);
-        let ignored =
-            self.ignore_configured_urls || flag(None, "", "ignore_configured_endpoint_urls", mistakes).is_some();
+        let fips = flag(self.fips, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", errors);
+        let dual_stack = flag(self.dual_stack, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", errors);
+        let ignore_configured_urls =
+            self.ignore_configured_urls || flag(None, "", "ignore_configured_endpoint_urls", errors).is_some();
         let legacy = self
             .legacy
-            .or_else(|| key("sts_regional_endpoints").and_then(|(text, place)| legacy(&place, &text, mistakes)));
+            .or_else(|| key("sts_regional_endpoints").and_then(|(text, origin)| legacy(&origin, &text, errors)));
         let region = self
             .region
             .clone()
-            .or_else(|| key("region").and_then(|(text, place)| mistakes.check(&place, Region::parse(&text))));
-        let url = if ignored { None } else { self.url.clone() };
+            .or_else(|| key("region").and_then(|(text, origin)| errors.check(&origin, Region::parse(&text))));
+        let url = if ignore_configured_urls { None } else { self.url.clone() };
         let url = url.or_else(|| {
-            let mut configured = profiles.iter().filter(|_| !ignored);
+            let mut configured = profiles.iter().filter(|_| !ignore_configured_urls);
             configured
-                .find_map(|profile| profile.endpoint_url(mistakes))
-                .and_then(|(text, place)| endpoint_url(&place, text, mistakes))
+                .find_map(|profile| profile.endpoint_url(errors))
+                .and_then(|(text, origin)| endpoint_url(&origin, text, errors))
         });
         let ca_bundle = self.ca_bundle.clone().or_else(|| key("ca_bundle").map(|(text, _)| text.into()));
         let legacy = legacy.unwrap_or(false);
@@ -110,36 +111,36 @@ impl StsSettings {
     }
 }
 
-fn boolean(origin: &str, text: &str, mistakes: &mut Mistakes) -> Option<bool> {
+fn boolean(origin: &str, text: &str, errors: &mut ConfigErrors) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" => Some(true),
         "false" => Some(false),
         _ => {
-            mistakes.add(format!("{origin} must be true or false"));
+            errors.add(format!("{origin} must be true or false"));
             None
         }
     }
 }
 
-fn legacy(origin: &str, text: &str, mistakes: &mut Mistakes) -> Option<bool> {
+fn legacy(origin: &str, text: &str, errors: &mut ConfigErrors) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "legacy" => Some(true),
         "regional" => Some(false),
         _ => {
-            mistakes.add(format!("{origin} must be regional or legacy"));
+            errors.add(format!("{origin} must be regional or legacy"));
             None
         }
     }
 }
 
-/// Takes a URL that calls can be posted to.
-fn endpoint_url(origin: &str, text: String, mistakes: &mut Mistakes) -> Option<String> {
+/// Parses an HTTP or HTTPS URL that has a host and no query.
+fn endpoint_url(origin: &str, text: String, errors: &mut ConfigErrors) -> Option<String> {
     match reqwest::Url::parse(&text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() => {
             Some(url.into())
         }
         _ => {
-            mistakes.add(format!("{origin} must be a URL such as https://sts.example.com"));
+            errors.add(format!("{origin} must be a URL such as https://sts.example.com"));
             None
         }
     }

@@ -1,14 +1,15 @@
-//! One line of a shared file, as bytes: a file may hold anything in comments and in sections that are not ours.
+//! Splits a shared file into lines and classifies them as an SDK does.
 //!
-//! In: a file's bytes. Out: its lines, each cut into content and line ending, and what a line's content is to an SDK.
+//! Input: the bytes of a file. Output: its lines, each with content, line ending and [`Shape`]. The module works on
+//! bytes because comments and sections of other programs may contain invalid UTF-8.
 
-use super::read::Problem;
+use super::syntax_error::Problem;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// A file as lines; the mark, the contents and the endings in a row are the file again.
+/// The lines of a file. The byte order mark followed by the content and ending of each line is the original file.
 pub(super) struct Document<'a> {
-    /// The UTF-8 byte order mark that some editors put first, or nothing.
+    /// The UTF-8 byte order mark that some editors write, or empty.
     pub(super) byte_order_mark: &'a [u8],
     pub(super) lines: Vec<Line<'a>>,
 }
@@ -25,7 +26,7 @@ impl<'a> Document<'a> {
         Self { byte_order_mark, lines }
     }
 
-    /// The line ending of the file, which is that of its first line.
+    /// Returns the line ending of the first line, or `\n` if it has none.
     pub(super) fn line_ending(&self) -> &'a [u8] {
         match self.lines.first() {
             Some(line) if !line.ending.is_empty() => line.ending,
@@ -35,22 +36,22 @@ impl<'a> Document<'a> {
 }
 
 pub(super) struct Line<'a> {
-    /// From 1.
+    /// Line number, from 1.
     pub(super) number: usize,
     pub(super) content: &'a [u8],
-    /// `\n`, `\r\n`, or nothing on a last line.
+    /// `\n`, `\r\n`, or empty for an unterminated last line.
     pub(super) ending: &'a [u8],
 }
 
-/// What a line is by its look alone.
+/// The kind of a line, determined without the lines above it.
 pub(super) enum Shape<'a> {
     Blank,
     Comment,
-    /// What stands between the brackets, trimmed; nothing where the closing one is missing or something follows it.
+    /// The trimmed text between the brackets. `None` if `]` is missing or followed by anything but a comment.
     Header(Option<&'a [u8]>),
-    /// The trimmed text of a line that starts with white space: its meaning depends on the lines above.
+    /// The trimmed text of a line that starts with white space. Its meaning depends on the lines above.
     Indented(&'a [u8]),
-    /// The trimmed text of any other line, without a comment at its end.
+    /// The trimmed text of any other line, without a trailing comment.
     Property(&'a [u8]),
 }
 
@@ -65,7 +66,7 @@ impl<'a> Line<'a> {
     }
 
     pub(super) fn shape(&self) -> Shape<'a> {
-        // A file cut off between `\r` and `\n` still ends in a line ending, not in a value with a `\r`.
+        // In a file truncated between `\r` and `\n`, the `\r` is part of the line ending and not of the value.
         let content = match self.content {
             [content @ .., b'\r'] if self.ending.is_empty() => content,
             content => content,
@@ -82,19 +83,19 @@ impl<'a> Line<'a> {
 }
 
 fn header(text: &[u8]) -> Option<&[u8]> {
-    // No name holds a comment character, so the first one ends the header, touching or not.
+    // Names contain no comment characters, so the first one ends the header, even without white space before it.
     let end = text.iter().position(|&byte| is_comment_start(byte)).unwrap_or(text.len());
     let inside = trim(&text[..end]).strip_prefix(b"[")?.strip_suffix(b"]")?;
     Some(trim(inside))
 }
 
-/// Cuts off a comment, which in a value must follow white space: `a#b` is a value.
+/// Removes a trailing comment. In a value, a comment must follow white space: `a#b` is a value.
 pub(super) fn without_comment(text: &[u8]) -> &[u8] {
     let comment = text.windows(2).position(|pair| is_white_space(pair[0]) && is_comment_start(pair[1]));
     comment.map_or(text, |position| trim(&text[..position]))
 }
 
-/// The name and the value of `name = value`.
+/// Splits `name = value` into name and value.
 pub(super) fn name_and_value(text: &[u8]) -> Result<(&[u8], &[u8]), Problem> {
     let equals = text.iter().position(|&byte| byte == b'=').ok_or(Problem::MissingEquals)?;
     let name = trim(&text[..equals]);
@@ -104,7 +105,7 @@ pub(super) fn name_and_value(text: &[u8]) -> Result<(&[u8], &[u8]), Problem> {
     Ok((name, trim(&text[equals + 1..])))
 }
 
-/// What the name of a section or of a property may be.
+/// Returns true for a valid name of a section or property.
 pub(super) fn is_valid_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-/.%@:+".contains(byte))
 }

@@ -1,51 +1,19 @@
-//! Reading a shared file as an SDK does.
+//! Parses a shared file as an SDK does.
 //!
-//! In: the kind of the file and its bytes. Out: a [`SharedFile`], or the first line for which an SDK refuses the file.
-//! A section or a property that is skipped is still held to the syntax, as SDKs hold it.
-
-use thiserror::Error;
+//! Input: the kind of the file and its bytes. Output: a [`SharedFile`], or the first line for which an SDK refuses the
+//! file. The syntax of skipped sections and properties is checked too, as SDKs do.
 
 use super::line::{
     Document, Line, Shape, is_comment_start, is_valid_name, is_white_space, name_and_value, trim, without_comment,
 };
+use super::syntax_error::{Problem, SyntaxError};
 use super::{COMMENT_PREFIX, FileKind, Property, Section, SharedFile, Warning};
 
-/// The line for which a file is refused.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error("line {line}: {problem}")]
-pub struct SyntaxError {
-    /// From 1.
-    pub line: usize,
-    /// What is wrong with it.
-    pub problem: Problem,
-}
-
-/// What can be wrong with a line. The line itself is never shown: it may hold a secret key.
-#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[non_exhaustive]
-pub enum Problem {
-    /// A property above the first header.
-    #[error("a property stands before any section header")]
-    OutsideSection,
-    /// An indented line with nothing above it to belong to.
-    #[error("an indented line has no property above it that it could continue; remove the white space in front")]
-    NothingToContinue,
-    /// `[name`, or something other than a comment behind `]`.
-    #[error("a section header must end with `]`")]
-    UnclosedHeader,
-    /// A line that is not `name = value`.
-    #[error("a property is written `name = value`, and there is no `=`")]
-    MissingEquals,
-    /// `= value`.
-    #[error("there is no name before the `=`")]
-    EmptyName,
-    /// A value that cannot be text.
-    #[error("a value is not UTF-8")]
-    NotUtf8,
-}
-
-/// Reads a file as an SDK does.
-pub fn read(kind: FileKind, bytes: &[u8]) -> Result<SharedFile, SyntaxError> {
+/// Parses a file as an SDK does.
+///
+/// # Errors
+/// Returns the first line that an SDK would refuse.
+pub(crate) fn read(kind: FileKind, bytes: &[u8]) -> Result<SharedFile, SyntaxError> {
     let mut reader = Reader::new(kind);
     let mut line_above: &[u8] = b"";
     for line in Document::new(bytes).lines {
@@ -58,22 +26,22 @@ pub fn read(kind: FileKind, bytes: &[u8]) -> Result<SharedFile, SyntaxError> {
 struct Reader {
     kind: FileKind,
     file: SharedFile,
-    place: Place,
+    location: Location,
     parent: Parent,
-    /// `[profile default]` was seen, so `[default]` no longer counts.
-    default_is_prefixed: bool,
+    /// True after `[profile default]`, which replaces `[default]`.
+    has_prefixed_default: bool,
 }
 
-/// The section that the current line is in.
+/// The section that contains the current line.
 #[derive(Clone, Copy)]
-enum Place {
+enum Location {
     Outside,
     Skipped,
     Profile(usize),
     Services(usize),
 }
 
-/// The property that an indented line would belong to.
+/// The property that an indented line belongs to.
 enum Parent {
     Nothing,
     Skipped { is_empty: bool },
@@ -85,20 +53,20 @@ impl Reader {
         Self {
             kind,
             file: SharedFile::default(),
-            place: Place::Outside,
+            location: Location::Outside,
             parent: Parent::Nothing,
-            default_is_prefixed: false,
+            has_prefixed_default: false,
         }
     }
 
     fn line(&mut self, line: &Line<'_>, line_above: &[u8]) -> Result<(), Problem> {
         match line.shape() {
-            // Neither ends a property: a continuation may still follow.
+            // Neither ends a property: a continuation line may follow.
             Shape::Blank | Shape::Comment => Ok(()),
             Shape::Header(None) => Err(Problem::UnclosedHeader),
             Shape::Header(Some(header)) => {
                 self.parent = Parent::Nothing;
-                self.place = self.enter(header, line.number);
+                self.location = self.enter(header, line.number);
                 if let Some(section) = self.section() {
                     section.written_by_us |= line_above.starts_with(COMMENT_PREFIX.as_bytes());
                 }
@@ -109,74 +77,71 @@ impl Reader {
         }
     }
 
-    /// Finds the place that a header leads to.
-    fn enter(&mut self, header: &[u8], line: usize) -> Place {
+    /// Returns the section that a header starts.
+    fn enter(&mut self, header: &[u8], line: usize) -> Location {
         let space = header.iter().position(|&byte| is_white_space(byte));
         let (prefix, name) = space.map_or((None, header), |end| (Some(&header[..end]), trim(&header[end..])));
         let shown = printable(header);
         let Some(name) = std::str::from_utf8(name).ok().filter(|name| is_valid_name(name.as_bytes())) else {
             return self.skip(
                 line,
-                format!("section [{shown}] is ignored: its name may hold letters, digits and _-/.%@:+ only"),
+                format!("section [{shown}] is ignored: its name may contain only letters, digits and _-/.%@:+"),
             );
         };
         match (self.kind, prefix) {
             (FileKind::Config, None) if name == "default" => {
-                if self.default_is_prefixed {
-                    return self.skip(
-                        line,
-                        "section [default] is ignored: there is a [profile default], which displaces it".to_owned(),
-                    );
+                if self.has_prefixed_default {
+                    return self.skip(line, "section [default] is ignored: [profile default] replaces it".to_owned());
                 }
                 self.profile(name, line)
             }
-            (FileKind::Config, Some(b"profile")) if name == "default" && !self.default_is_prefixed => {
-                self.default_is_prefixed = true;
-                self.displace_default(line);
+            (FileKind::Config, Some(b"profile")) if name == "default" && !self.has_prefixed_default => {
+                self.has_prefixed_default = true;
+                self.replace_default(line);
                 self.profile(name, line)
             }
             (FileKind::Config, Some(b"profile")) | (FileKind::Credentials, None) => self.profile(name, line),
             (FileKind::Config, Some(b"services")) => {
-                Place::Services(self.file.services.position(name, self.kind, line))
+                Location::Services(self.file.services.position_or_add(name, self.kind, line))
             }
-            // A valid section that holds nothing for us.
-            (FileKind::Config, Some(b"sso-session")) => Place::Skipped,
+            // A valid section that credvend does not use.
+            (FileKind::Config, Some(b"sso-session")) => Location::Skipped,
             (FileKind::Config, None) => self.skip(
                 line,
-                format!("section [{shown}] is ignored: in a config file a profile's section is [profile {name}]"),
+                format!("section [{shown}] is ignored: in a config file the section of a profile is [profile {name}]"),
             ),
             (FileKind::Config, Some(_)) => {
-                self.skip(line, format!("section [{shown}] is ignored: it is of no known kind"))
+                self.skip(line, format!("section [{shown}] is ignored: its kind is unknown"))
             }
             (FileKind::Credentials, Some(b"profile")) => self.skip(
                 line,
-                format!("section [{shown}] is ignored: in a credentials file a profile's section is [{name}]"),
+                format!("section [{shown}] is ignored: in a credentials file the section of a profile is [{name}]"),
             ),
             (FileKind::Credentials, Some(_)) => {
-                self.skip(line, format!("section [{shown}] is ignored: a credentials file holds profiles only"))
+                self.skip(line, format!("section [{shown}] is ignored: a credentials file may contain only profiles"))
             }
         }
     }
 
-    fn profile(&mut self, name: &str, line: usize) -> Place {
-        Place::Profile(self.file.profiles.position(name, self.kind, line))
+    fn profile(&mut self, name: &str, line: usize) -> Location {
+        Location::Profile(self.file.profiles.position_or_add(name, self.kind, line))
     }
 
-    /// Empties a `[default]` that came before `[profile default]`.
-    fn displace_default(&mut self, line: usize) {
+    /// Empties a `[default]` section above `[profile default]`.
+    fn replace_default(&mut self, line: usize) {
         if let Some(&position) = self.file.profiles.positions.get("default") {
-            let displaced = &mut self.file.profiles.sections[position];
-            let displaced_line = displaced.line;
-            *displaced = Section::new("default", self.kind, line);
+            let replaced = &mut self.file.profiles.sections[position];
+            let replaced_line = replaced.line;
+            *replaced = Section::new("default", self.kind, line);
             self.warn(
-                displaced_line,
-                format!("section [default] is ignored: the [profile default] of line {line} displaces it"),
+                replaced_line,
+                format!("section [default] is ignored: [profile default] in line {line} replaces it"),
             );
         }
     }
 
     fn property(&mut self, text: &[u8], line: usize) -> Result<(), Problem> {
-        if let Place::Outside = self.place {
+        if let Location::Outside = self.location {
             return Err(Problem::OutsideSection);
         }
         let (name, value) = name_and_value(text)?;
@@ -187,12 +152,12 @@ impl Reader {
             return Ok(());
         };
         if !is_valid_name(name) {
-            // Not shown: a key that is followed by its value but no `=` looks like this too.
-            self.warn(line, "a property is ignored: its name may hold letters, digits and _-/.%@:+ only".to_owned());
+            // Do not show the name: it may be a key and its value without a `=` between them.
+            self.warn(line, "a property is ignored: its name may contain only letters, digits and _-/.%@:+".to_owned());
             return Ok(());
         }
         let key = lower_case(name);
-        let value = text_of(value)?.to_owned();
+        let value = utf8_text(value)?.to_owned();
         section.properties.insert(key.clone(), Property { file, line, value, nested: Default::default() });
         self.parent = Parent::Property { key, is_empty };
         Ok(())
@@ -204,7 +169,7 @@ impl Reader {
         if !continues_value && is_comment_start(text[0]) {
             self.warn(
                 line,
-                "an indented comment is ignored: some SDKs refuse a file for it, so start it in the first column"
+                "an indented comment is ignored; start it in the first column, because some SDKs refuse the file"
                     .to_owned(),
             );
             return Ok(());
@@ -221,11 +186,11 @@ impl Reader {
                 if let Some(property) = self.section().and_then(|section| section.properties.get_mut(key)) {
                     if *is_empty {
                         let (name, value) = name_and_value(without_comment(text))?;
-                        property.nested.insert(lower_case(name), text_of(value)?.to_owned());
+                        property.nested.insert(lower_case(name), utf8_text(value)?.to_owned());
                     } else {
                         // A comment character in a continuation is part of the value.
                         property.value.push('\n');
-                        property.value.push_str(text_of(text)?);
+                        property.value.push_str(utf8_text(text)?);
                     }
                 }
             }
@@ -235,16 +200,16 @@ impl Reader {
     }
 
     fn section(&mut self) -> Option<&mut Section> {
-        match self.place {
-            Place::Outside | Place::Skipped => None,
-            Place::Profile(position) => self.file.profiles.sections.get_mut(position),
-            Place::Services(position) => self.file.services.sections.get_mut(position),
+        match self.location {
+            Location::Outside | Location::Skipped => None,
+            Location::Profile(position) => self.file.profiles.sections.get_mut(position),
+            Location::Services(position) => self.file.services.sections.get_mut(position),
         }
     }
 
-    fn skip(&mut self, line: usize, text: String) -> Place {
+    fn skip(&mut self, line: usize, text: String) -> Location {
         self.warn(line, text);
-        Place::Skipped
+        Location::Skipped
     }
 
     fn warn(&mut self, line: usize, text: String) {
@@ -252,7 +217,7 @@ impl Reader {
     }
 }
 
-fn text_of(bytes: &[u8]) -> Result<&str, Problem> {
+fn utf8_text(bytes: &[u8]) -> Result<&str, Problem> {
     std::str::from_utf8(bytes).map_err(|_| Problem::NotUtf8)
 }
 
@@ -260,7 +225,7 @@ fn lower_case(name: &[u8]) -> String {
     String::from_utf8_lossy(name).to_ascii_lowercase()
 }
 
-/// A header as it may stand in a log: on one line, and not for ever.
+/// Escapes a header for log messages and truncates it to 64 characters.
 fn printable(header: &[u8]) -> String {
     let text = String::from_utf8_lossy(header);
     let mut shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();

@@ -4,7 +4,7 @@ mod properties;
 mod reading;
 mod splicing;
 
-/// An update whose three values say what they are.
+/// Returns an update with recognizable values.
 fn update<'a>(profile: &'a str) -> SectionUpdate<'a> {
     SectionUpdate::new(profile, "ASIANEW", "secret/NEW+1=", "token/NEW==", "2026-11-21T10:00:00Z")
         .expect("a valid update")

@@ -1,7 +1,7 @@
-//! What is to be written to a credentials file, checked before the file is touched.
+//! Validates the credentials to write to a credentials file before the file is changed.
 //!
-//! In: a profile's name, its credentials and their expiry. Out: a [`SectionUpdate`], whose values every SDK reads back
-//! as they are; or an [`UpdateError`], which names the property and never shows the value.
+//! Input: the name of a profile, its credentials and their expiry. Output: a [`SectionUpdate`], whose values every SDK
+//! reads back unchanged, or an [`UpdateError`], which names the property and never shows the value.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ use thiserror::Error;
 use super::CREDENTIAL_KEYS;
 use super::line::is_valid_name;
 
-/// The credentials of one profile, in a form that the file can carry.
+/// The validated credentials of one profile.
 #[derive(Clone, Copy)]
-pub struct SectionUpdate<'a> {
+pub(crate) struct SectionUpdate<'a> {
     pub(super) profile: &'a str,
     /// In the order of [`CREDENTIAL_KEYS`].
     pub(super) values: [&'a str; CREDENTIAL_KEYS.len()],
@@ -20,8 +20,11 @@ pub struct SectionUpdate<'a> {
 }
 
 impl<'a> SectionUpdate<'a> {
-    /// Refuses a profile name or a value that SDKs would not read back as it is.
-    pub fn new(
+    /// Validates a profile name and its values.
+    ///
+    /// # Errors
+    /// Returns an error if SDKs would not read the name or a value back unchanged.
+    pub(crate) fn new(
         profile: &'a str,
         access_key_id: &'a str,
         secret_access_key: &'a str,
@@ -48,42 +51,43 @@ impl fmt::Debug for SectionUpdate<'_> {
     }
 }
 
-/// Why something cannot be written to a credentials file.
+/// Why a profile cannot be written to a credentials file.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
-pub enum UpdateError {
-    /// A profile that needs another name.
+pub(crate) enum UpdateError {
     #[error(
-        "profile name {name:?} cannot stand in an AWS credentials file: it may hold letters, digits and _-/.%@:+ only"
+        "profile name {name:?} is not valid in an AWS credentials file: it may contain only letters, digits and _-/.%@:+"
     )]
-    ProfileName {
-        /// As given.
-        name: String,
-    },
-    /// The one section that is no profile to everybody.
+    ProfileName { name: String },
+    /// Python's parser treats the section `DEFAULT` as defaults for all sections.
     #[error(
-        "a section DEFAULT cannot be written to an AWS credentials file: Python's parser, and so botocore and the AWS CLI, \
-         would take its keys for every profile's; name another, such as default"
+        "section DEFAULT cannot be written to an AWS credentials file: Python's parser, which botocore and the AWS CLI use, \
+         would apply its keys to every profile; use another name, such as default"
     )]
     DefaultSection,
-    /// A value that SDKs would misread; it is not shown.
-    #[error("the {key} cannot stand in an AWS credentials file: it {problem}")]
+    /// A value that SDKs would misread. The message does not show it.
+    #[error("the {key} is not valid in an AWS credentials file: it {problem}")]
     Value {
-        /// The property it is for.
         key: &'static str,
-        /// What is wrong with it.
+        /// A clause about the value, without a subject.
         problem: &'static str,
     },
 }
 
-/// Whether a section that we write may have that name. One that is called so by somebody else is read all the same.
-pub fn check_section_name(name: &str) -> Result<(), UpdateError> {
+/// Checks the name of a section to write. Reading also accepts a section named `DEFAULT`.
+///
+/// # Errors
+/// Returns an error if SDKs would refuse the name, or if it is `DEFAULT`.
+pub(crate) fn check_section_name(name: &str) -> Result<(), UpdateError> {
     check_profile_name(name)?;
     if name == "DEFAULT" { Err(UpdateError::DefaultSection) } else { Ok(()) }
 }
 
-/// Whether a profile can have that name.
-pub fn check_profile_name(name: &str) -> Result<(), UpdateError> {
+/// Checks the name of a profile.
+///
+/// # Errors
+/// Returns an error if SDKs would refuse the name.
+pub(crate) fn check_profile_name(name: &str) -> Result<(), UpdateError> {
     if is_valid_name(name.as_bytes()) { Ok(()) } else { Err(UpdateError::ProfileName { name: name.to_owned() }) }
 }
 
@@ -91,14 +95,14 @@ fn check_value(key: &'static str, value: &str) -> Result<(), UpdateError> {
     let problem = if value.is_empty() {
         "is empty"
     } else if value.chars().any(char::is_control) {
-        "holds a control character"
+        "contains a control character"
     } else if value.trim() != value {
         "starts or ends with white space"
     } else if value.contains(['#', ';']) {
-        // Most SDKs need white space before a comment, but the Go SDK cuts at any of the two.
-        "holds `#` or `;`, which some SDKs take for a comment"
+        // Most SDKs require white space before a comment, but the Go SDK does not.
+        "contains `#` or `;`, which starts a comment in some SDKs"
     } else if value.starts_with(['"', '\'']) {
-        "starts with a quote, which some SDKs drop"
+        "starts with a quotation mark, which some SDKs remove"
     } else {
         return Ok(());
     };

@@ -1,120 +1,177 @@
-//! An AWS config file whose profiles ask this process for credentials, through `credential_process`.
+//! An AWS config file whose profiles get their credentials from the endpoint by `credential_process`: `--config-file`.
 //!
-//! For long-lived applications that read files alone: most SDKs read keys in a file once and never again, but run a
-//! `credential_process` anew whenever what it gave expires. The file names no secret and changes only with the profiles. It is
-//! ours as a whole: one that somebody else wrote is never replaced.
+//! For long-lived applications whose SDK reads files only: most SDKs read keys from a file once, but run a `credential_process`
+//! again when its credentials expire. The file holds no secret and changes only with the profiles. It belongs to credvend as a
+//! whole: a file that credvend did not write is never replaced.
 //! [Process credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ini::{Ini, LineSeparator, WriteOption};
 
-use super::{
-    file::replace::{ReplaceError, replace},
-    off_thread,
+use super::{Output, Sink, SinkContext, SinkError, SinkFuture, SinkSettings, SinkTask, endpoint::CREDENTIALS_PATH};
+use crate::{
+    arn::Region,
+    atomic_file::{ReplaceError, replace},
+    http::{authorization::TokenLocation, loopback},
+    process::blocking::spawn_blocking,
+    settings::{environment::Environment, errors::ConfigErrors, setting::pick},
 };
-use crate::arn::Region;
 
-/// The first line of every file of ours.
+/// The first line of every file that credvend writes.
 const MARK: &str = "# Written by credvend run, which replaces it as a whole.";
 
-/// What readers wait for an endpoint that is not there: less than any SDK gives a `credential_process` (a minute in Go), so that
-/// its reason is heard.
+/// Timeout of the written command: shorter than that of any SDK (a minute in Go), so that its error message is reported.
 const TIMEOUT: &str = "20s";
 
-/// A config file that is kept up to date.
-#[derive(Clone, Debug)]
-pub struct ConfigFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its mode.
-    pub mode: u32,
-    /// The binary as its readers find it.
-    pub binary: PathBuf,
-    /// The URL of the endpoint, up to the profile's name.
-    pub url: String,
-    /// Where readers find the authorization token, where one is required.
-    pub token: Option<Token>,
+#[derive(Debug, Default, clap::Args)]
+#[group(skip)]
+#[command(next_help_heading = "Sinks")]
+pub(crate) struct Args {
+    /// AWS config file to write, whose profiles get their credentials from this process by credential_process [env: CREDVEND_CONFIG_FILE]
+    #[arg(long, value_name = "FILE")]
+    config_file: Option<String>,
+
+    /// Path of the credvend binary for the readers of the config file [env: CREDVEND_CONFIG_FILE_BINARY] [default: this binary]
+    #[arg(long, value_name = "FILE")]
+    config_file_binary: Option<String>,
 }
 
-/// An authorization token's place.
+/// Writes a config file whenever the profiles change.
 #[derive(Clone, Debug)]
-pub enum Token {
-    /// One file for every profile.
-    File(PathBuf),
-    /// A file named like the profile in this directory.
-    Directory(PathBuf),
+struct ConfigFile {
+    path: PathBuf,
+    mode: u32,
+    /// Path of the binary for the readers; if `None`, that of this process.
+    binary: Option<PathBuf>,
+    /// Address of the endpoint, if the endpoint is not open (`run --once`).
+    endpoint: std::net::SocketAddr,
+    /// Location of the authorization tokens for the readers.
+    tokens: TokenLocation,
 }
 
-/// Why the file is not written.
+/// The file could not be written.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigFileError {
-    /// It cannot be replaced.
+enum ConfigFileError {
     #[error("config file not written: {0}")]
     Replace(#[from] ReplaceError),
-    /// It is somebody else's.
     #[error("config file {0}: it exists and credvend did not write it; name another file with --config-file")]
-    NotOurs(String),
-    /// SDKs split the line by different rules, which agree only where there is nothing to quote.
-    #[error("config file {0}: {1} holds a character that needs quoting in credential_process; choose a plainer path")]
-    NotPlain(String, String),
+    Foreign(String),
+    /// SDKs split the command by different rules, which agree only if no character needs quoting.
+    #[error(
+        "config file {0}: {1} contains a character that needs quoting in credential_process; choose a plainer path"
+    )]
+    NeedsQuoting(String, String),
+    #[error("path of this binary: {0}; name it with --config-file-binary")]
+    Binary(std::io::ErrorKind),
+}
+
+/// Returns the sink if a file is configured.
+pub(super) fn configure(
+    args: &Args,
+    settings: &SinkSettings<'_>,
+    env: &dyn Environment,
+    errors: &mut ConfigErrors,
+) -> Option<impl Sink + use<>> {
+    let path = pick(args.config_file.as_ref(), "--config-file", env, &["CREDVEND_CONFIG_FILE"])?;
+    let binary = pick(args.config_file_binary.as_ref(), "--config-file-binary", env, &["CREDVEND_CONFIG_FILE_BINARY"]);
+    let Some(endpoint) = settings.listeners.credentials.first() else {
+        errors.add("--config-file refers its readers to the endpoint: give --listen an address");
+        return None;
+    };
+    Some(ConfigFile {
+        path: path.text.into(),
+        mode: settings.file_mode,
+        binary: binary.map(|binary| binary.text.into()),
+        endpoint: *endpoint,
+        tokens: settings.tokens.clone(),
+    })
+}
+
+impl Sink for ConfigFile {
+    fn output(&self) -> Output {
+        Output::Reference
+    }
+
+    fn open<'a>(&'a self, context: &'a SinkContext) -> SinkFuture<'a, Result<SinkTask, SinkError>> {
+        Box::pin(async move {
+            // Before the first credentials, so that a reader that waits for them finds the file.
+            self.write_file(context).await.map_err(SinkError::new)?;
+            let task: SinkTask = Box::pin(std::future::ready(()));
+            Ok(task)
+        })
+    }
+
+    fn reload<'a>(&'a self, context: &'a SinkContext) -> SinkFuture<'a, Result<(), SinkError>> {
+        Box::pin(async move { self.write_file(context).await.map_err(SinkError::new) })
+    }
 }
 
 impl ConfigFile {
-    /// Writes a section for each of these profiles: its name, and the region that applications are told.
-    ///
-    /// # Errors
-    /// Where that is not possible.
-    pub async fn write<'a>(
-        &self,
-        profiles: impl Iterator<Item = (&'a str, Option<&'a Region>)>,
-    ) -> Result<(), ConfigFileError> {
-        let shown = || self.path.display().to_string();
-        let mut text = format!("{MARK}\n").into_bytes();
+    /// Writes a section for each profile in the store: its command, and its region if known.
+    async fn write_file(&self, context: &SinkContext) -> Result<(), ConfigFileError> {
+        let endpoint = loopback::reachable(context.endpoint.get().copied().unwrap_or(self.endpoint));
         let mut file = Ini::new();
-        for (name, region) in profiles {
-            let mut words = vec![self.binary.display().to_string(), "process".into(), "--from-endpoint".into()];
-            words.push(format!("{}/{}", self.url, percent_encode(name)));
-            words.extend(["--timeout".into(), TIMEOUT.into()]);
-            match &self.token {
-                None => {}
-                Some(Token::File(path)) => words.extend(["--auth-token-file".into(), path.display().to_string()]),
-                Some(Token::Directory(path)) => {
-                    words.extend(["--auth-token-file".into(), path.join(name).display().to_string()]);
-                }
-            }
-            if let Some(word) = words.iter().find(|word| !word.bytes().all(is_plain)) {
-                return Err(ConfigFileError::NotPlain(shown(), word.clone()));
-            }
+        for profile in context.store.profiles().iter() {
+            let name = profile.name();
+            let command = self.command(&format!("http://{endpoint}{CREDENTIALS_PATH}"), name)?;
             let section = match name {
                 "default" => "default".to_owned(),
                 name => format!("profile {name}"),
             };
             let mut section = file.with_section(Some(section));
-            let mut section = section.set("credential_process", words.join(" "));
-            if let Some(region) = region {
-                section = section.set("region", region.as_str());
+            section.set("credential_process", command);
+            if let Some(region) = profile.region().map(Region::as_str) {
+                section.set("region", region);
             }
-            let _ = section;
         }
         let options = WriteOption { line_separator: LineSeparator::CR, kv_separator: " = ", ..WriteOption::default() };
+        let mut text = format!("{MARK}\n").into_bytes();
         // Writing to memory cannot fail.
         let _ = file.write_to_opt(&mut text, options);
 
-        let file = self.clone();
-        off_thread(move || {
-            replace(&file.path, file.mode, |existing| {
-                let is_ours = existing.is_empty() || existing.starts_with(MARK.as_bytes());
-                is_ours.then_some(text).ok_or_else(|| ConfigFileError::NotOurs(file.path.display().to_string()))
+        let Self { path, mode, .. } = self.clone();
+        spawn_blocking(move || {
+            replace(&path, mode, |existing| {
+                let is_own = existing.is_empty() || existing.starts_with(MARK.as_bytes());
+                is_own.then_some(text).ok_or_else(|| ConfigFileError::Foreign(path.display().to_string()))
             })
         })
         .await?;
         Ok(())
     }
+
+    /// Returns the command of a profile.
+    fn command(&self, url: &str, profile: &str) -> Result<String, ConfigFileError> {
+        let binary = match &self.binary {
+            Some(binary) => absolute(binary),
+            None => std::env::current_exe().map_err(|error| ConfigFileError::Binary(error.kind()))?,
+        };
+        let mut words = vec![binary.display().to_string(), "process".into(), "--from-endpoint".into()];
+        words.push(format!("{url}/{}", percent_encode(profile)));
+        words.extend(["--timeout".into(), TIMEOUT.into()]);
+        let token = match &self.tokens {
+            TokenLocation::Open | TokenLocation::Memory => None,
+            TokenLocation::File(path) => Some(absolute(path)),
+            TokenLocation::Directory(path) => Some(absolute(path).join(profile)),
+        };
+        if let Some(token) = token {
+            words.extend(["--auth-token-file".into(), token.display().to_string()]);
+        }
+        match words.iter().find(|word| !word.bytes().all(needs_no_quoting)) {
+            Some(word) => Err(ConfigFileError::NeedsQuoting(self.path.display().to_string(), word.clone())),
+            None => Ok(words.join(" ")),
+        }
+    }
 }
 
-/// What neither a shell nor Python's shlex, nor a splitter at blanks, takes for anything but itself.
-fn is_plain(byte: u8) -> bool {
+/// Readers of the file run in other directories.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Returns true for bytes that a shell, Python's shlex and a splitter at blanks all read as themselves.
+fn needs_no_quoting(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"/._-:@%+=,[]".contains(&byte)
 }
 

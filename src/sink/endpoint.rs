@@ -1,187 +1,85 @@
-//! The container credentials endpoint: what ECS offers SDKs, answered from memory.
+//! The container credentials endpoint, as ECS and EKS Pod Identity offer it to SDKs: `--listen`.
 //!
-//! A request is guarded first (is it for this endpoint, from this machine, from someone who knows the token?) and then answered
-//! with the profile's rendered document. Nothing here waits for STS, except that before the very first exchange a request waits
-//! for up to 0.8 s: some SDKs give up after one second and then go without credentials.
 //! [Container credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
 
-pub mod authorization;
-mod document;
-pub(crate) mod guards;
+mod documents;
+mod handler;
 
-use std::{borrow::Cow, net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{
-    Request, Response, StatusCode,
-    body::Incoming,
-    header::{self, HeaderValue},
-};
+use tokio::task::JoinSet;
 
-use self::{authorization::Authorization, document::Documents};
+pub(crate) use self::handler::CredentialsEndpoint;
+use super::{Output, Sink, SinkContext, SinkError, SinkFuture, SinkSettings, SinkTask};
 use crate::{
-    clock::Clock,
-    health,
-    metrics::Metrics,
-    server::{Handler, json},
-    status::Status,
-    store::{Profile, Store},
+    http::{
+        authorization::TokenLocation,
+        listeners::{bind, stays_in_pod},
+        server,
+    },
+    settings::{environment::Environment, errors::ConfigErrors},
 };
 
-/// Where the credentials of the first profile are; those of others stand under it.
-pub const CREDENTIALS_PATH: &str = "/v1/credentials";
+/// Path of the first profile's credentials; `/NAME` after it selects another profile.
+pub(crate) const CREDENTIALS_PATH: &str = "/v1/credentials";
 
-/// Where the profiles' state is.
-pub(crate) const STATUS_PATH: &str = "/v1/status";
-
-/// What answers on `--listen`.
-pub struct Endpoint {
-    store: Arc<Store>,
-    authorization: Arc<Authorization>,
-    metrics: Arc<Metrics>,
-    documents: Documents,
-    clock: Arc<dyn Clock>,
-    /// The address that was bound, which can be all of the machine's.
-    bound: SocketAddr,
+/// The flags besides `--listen`, which `health` and `status` take too ([`ListenArgs`](crate::cli::ListenArgs)).
+#[derive(Debug, Default, clap::Args)]
+#[group(skip)]
+#[command(next_help_heading = "Sinks")]
+pub(crate) struct Args {
+    /// Allow --listen on an address that other machines can reach; requires an authorization token
+    #[arg(long)]
+    allow_remote: bool,
 }
 
-/// An answer other than credentials.
-pub(crate) struct Rejection {
-    pub(crate) status: StatusCode,
-    pub(crate) message: Cow<'static, str>,
+/// Serves the endpoint on every configured address.
+struct EndpointSink {
+    addresses: Vec<SocketAddr>,
 }
 
-impl Rejection {
-    pub(crate) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, message: message.into() }
+/// Returns the sink, unless `--listen none` turns it off.
+pub(super) fn configure(
+    args: &Args,
+    settings: &SinkSettings<'_>,
+    _env: &dyn Environment,
+    errors: &mut ConfigErrors,
+) -> Option<impl Sink + use<>> {
+    let addresses = settings.listeners.credentials.clone();
+    let has_token = !matches!(settings.tokens, TokenLocation::Open);
+    for address in addresses.iter().filter(|address| !stays_in_pod(address.ip())) {
+        if !(args.allow_remote && has_token) {
+            errors.add(format!(
+                "--listen {address} can be reached from other machines: listen on 127.0.0.1, or give --allow-remote \
+                 together with --auth-token-file"
+            ));
+        }
     }
+    (!settings.once && !addresses.is_empty()).then_some(EndpointSink { addresses })
 }
 
-impl Endpoint {
-    /// An endpoint for what `store` holds, bound to `bound`.
-    pub fn new(
-        store: &Arc<Store>,
-        authorization: &Arc<Authorization>,
-        metrics: &Arc<Metrics>,
-        clock: &Arc<dyn Clock>,
-        bound: SocketAddr,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            store: Arc::clone(store),
-            authorization: Arc::clone(authorization),
-            metrics: Arc::clone(metrics),
-            documents: Documents::default(),
-            clock: Arc::clone(clock),
-            bound,
+impl Sink for EndpointSink {
+    fn output(&self) -> Output {
+        Output::Listener
+    }
+
+    fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        self.addresses.iter().map(|address| ("--listen", *address)).collect()
+    }
+
+    fn open<'a>(&'a self, context: &'a SinkContext) -> SinkFuture<'a, Result<SinkTask, SinkError>> {
+        Box::pin(async move {
+            let mut servers = JoinSet::new();
+            for address in &self.addresses {
+                let (listener, bound) = bind(*address, "--listen").await.map_err(SinkError::new)?;
+                context.endpoint.get_or_init(|| bound);
+                tracing::info!(url = %format_args!("http://{bound}{CREDENTIALS_PATH}"), "listening");
+                let SinkContext { store, authorization, metrics, clock, stopping, .. } = context.clone();
+                let endpoint = CredentialsEndpoint::new(&store, &authorization, &metrics, &clock, bound);
+                servers.spawn(server::serve(listener, endpoint, clock, stopping));
+            }
+            let task: SinkTask = Box::pin(async move { while servers.join_next().await.is_some() {} });
+            Ok(task)
         })
     }
-
-    async fn respond(
-        &self,
-        request: &Request<Incoming>,
-        local: SocketAddr,
-    ) -> Result<Response<Full<Bytes>>, Rejection> {
-        guards::check(request, self.bound, local)?;
-        let path = request.uri().path();
-        if let Some(response) = health::respond(request.uri(), &self.store) {
-            return Ok(response);
-        }
-        if path == STATUS_PATH {
-            return status(request, &self.store, &self.authorization);
-        }
-        let Some(rest) = path.strip_prefix(CREDENTIALS_PATH) else {
-            return Err(Rejection::new(StatusCode::NOT_FOUND, "no such path; credentials are at /v1/credentials"));
-        };
-        let profiles = self.store.profiles();
-        let profile = match rest.strip_prefix('/') {
-            None if rest.is_empty() => profiles.first().cloned(),
-            None => None,
-            Some(name) => {
-                let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-                profiles.iter().find(|profile| profile.name() == name).cloned()
-            }
-        };
-        // Who may not know hears nothing of which profiles there are.
-        let offered = request.headers().get_all(header::AUTHORIZATION).iter();
-        if !self.authorization.allows(offered, profile.as_deref().map(Profile::name), self.clock.now()) {
-            return Err(unauthorized());
-        }
-        let profile = profile.ok_or_else(|| Rejection::new(StatusCode::NOT_FOUND, "no such profile is vended here"))?;
-        self.credentials(&profile).await
-    }
-
-    async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
-        let Some((lease, generation)) = profile.servable_soon(&*self.clock).await else {
-            return Err(Rejection::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("no valid credentials for profile {}; the log of credvend says why", profile.name()),
-            ));
-        };
-        let document = self.documents.of(profile.name(), generation, &lease.credentials, &self.store.profiles());
-        Ok(json(StatusCode::OK, document))
-    }
-}
-
-impl Handler for Endpoint {
-    async fn answer(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
-        let response = match self.respond(&request, local).await {
-            Ok(response) => response,
-            Err(rejection) => {
-                tracing::debug!(status = rejection.status.as_u16(), path = request.uri().path(), "request rejected");
-                reject(&rejection)
-            }
-        };
-        self.metrics.answered(response.status().as_u16());
-        response
-    }
-}
-
-/// The state of the profiles that the request's token opens.
-pub(crate) fn status(
-    request: &Request<Incoming>,
-    store: &Store,
-    authorization: &Authorization,
-) -> Result<Response<Full<Bytes>>, Rejection> {
-    let opened = |profile: Option<&str>| {
-        authorization.allows(request.headers().get_all(header::AUTHORIZATION).iter(), profile, store.now())
-    };
-    if !opened(None) {
-        return Err(unauthorized());
-    }
-    let status = Status::of(store, |profile| opened(Some(profile.name())));
-    // Strings and numbers always serialize.
-    Ok(json(StatusCode::OK, serde_json::to_vec(&status).unwrap_or_default().into()))
-}
-
-fn unauthorized() -> Rejection {
-    Rejection::new(
-        StatusCode::UNAUTHORIZED,
-        "the authorization token is missing or wrong; set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    )
-}
-
-/// An error document. Some SDKs read one spelling of its keys, some the other.
-pub(crate) fn reject(rejection: &Rejection) -> Response<Full<Bytes>> {
-    let Rejection { status, message } = rejection;
-    let code = match *status {
-        StatusCode::BAD_REQUEST => "BadRequest",
-        StatusCode::UNAUTHORIZED => "Unauthorized",
-        StatusCode::FORBIDDEN => "Forbidden",
-        StatusCode::NOT_FOUND => "NotFound",
-        StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowed",
-        _ => "CredentialsUnavailable",
-    };
-    let body = serde_json::json!({ "code": code, "message": message, "Code": code, "Message": message });
-    let mut response = json(*status, body.to_string().into());
-    match *status {
-        StatusCode::METHOD_NOT_ALLOWED => {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
-        }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        _ => {}
-    }
-    response
 }

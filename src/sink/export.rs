@@ -1,72 +1,70 @@
-//! Credentials for one-shot use, in the syntax of whoever reads them.
+//! The formats of `credvend export`.
 //!
-//! A value that a syntax cannot carry is refused, never mangled: what a reader ends up with is exactly what STS gave.
+//! A format that cannot represent a value rejects it, so that a reader always gets exactly the values that STS issued.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::process;
 use crate::{
     arn::Region,
     credentials::Credentials,
     shared_file::{SectionUpdate, UpdateError, splice},
+    sink::credential_process,
 };
 
-/// A syntax.
+/// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// `export NAME='…'` lines, for a POSIX shell to evaluate; before them `unset NAME` for what is inherited and stale.
+pub(crate) enum Format {
+    /// `export NAME='…'` lines, for a POSIX shell to evaluate, after `unset NAME` lines for stale inherited variables.
     Env,
-    /// `NAME='…'` lines: the env files of Kubernetes from 1.35 on
+    /// `NAME='…'` lines, for the env files of Kubernetes 1.35 and later
     /// ([KEP-3721](https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/3721-support-for-env-files)).
     Dotenv,
-    /// Bare `NAME=…` lines, for `docker run --env-file` and the env files of Kubernetes 1.34.
+    /// Unquoted `NAME=…` lines, for `docker run --env-file` and the env files of Kubernetes 1.34.
     Docker,
-    /// `set -gx NAME '…'` lines, for fish to source; before them `set -e NAME` for what would be stale.
+    /// `set -gx NAME '…'` lines, for fish to source, after `set -e NAME` lines for stale variables.
     Fish,
-    /// `$Env:NAME = '…'` lines, for PowerShell to evaluate; before them `Remove-Item` for what would be stale.
+    /// `$Env:NAME = '…'` lines, for PowerShell to evaluate, after `Remove-Item` lines for stale variables.
     Powershell,
-    /// The `credential_process` document.
+    /// The JSON document of a `credential_process`.
     Json,
     /// A section of the shared credentials file.
     Credentials,
 }
 
-/// Why a syntax cannot carry these credentials. Names the value, never shows it.
+/// A format cannot represent the credentials. The message names the field and never shows its value.
 #[derive(Debug, thiserror::Error)]
-#[error("the format {format} cannot carry {what}; use --format json")]
-pub struct NotCarried {
-    what: String,
+#[error("the format {format} cannot represent {field}; use --format json")]
+pub(crate) struct NotRepresentable {
+    field: String,
     format: Format,
 }
 
-impl NotCarried {
-    fn a_character_of(what: &str, format: Format) -> Self {
-        Self { what: format!("a character of {what}"), format }
+impl NotRepresentable {
+    fn character(field: &str, format: Format) -> Self {
+        Self { field: format!("a character of {field}"), format }
     }
 }
 
-/// What is exported.
+/// Credentials to export.
 #[derive(Clone, Copy)]
-pub struct Exported<'a> {
-    /// The credentials.
-    pub credentials: &'a Credentials,
-    /// The region that applications are told.
-    pub region: Option<&'a Region>,
-    /// The profile's name.
-    pub profile: &'a str,
-    /// Whether the environment that the credentials are exported in holds this variable.
-    pub inherits: &'a dyn Fn(&str) -> bool,
+pub(crate) struct Exported<'a> {
+    pub(crate) credentials: &'a Credentials,
+    /// Region to pass to applications, if known.
+    pub(crate) region: Option<&'a Region>,
+    pub(crate) profile: &'a str,
+    /// Returns true if the reader inherits the given environment variable.
+    pub(crate) inherits: &'a dyn Fn(&str) -> bool,
 }
 
 impl Format {
-    /// Every format.
-    pub const ALL: [Self; 7] =
+    /// All formats.
+    pub(crate) const ALL: [Self; 7] =
         [Self::Env, Self::Dotenv, Self::Docker, Self::Fish, Self::Powershell, Self::Json, Self::Credentials];
 
-    /// The format of this name.
-    pub fn named(name: &str) -> Option<Self> {
+    /// Returns the format with this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
@@ -82,13 +80,13 @@ impl Format {
         }
     }
 
-    /// Writes the credentials.
+    /// Renders the credentials.
     ///
     /// # Errors
-    /// Where a value holds what the format cannot carry.
-    pub fn render(self, exported: Exported<'_>) -> Result<Zeroizing<String>, NotCarried> {
+    /// Returns an error if the format cannot represent a value.
+    pub(crate) fn render(self, exported: Exported<'_>) -> Result<Zeroizing<String>, NotRepresentable> {
         match self {
-            Self::Json => Ok(process::document(exported.credentials)),
+            Self::Json => Ok(credential_process::document(exported.credentials)),
             Self::Credentials => section(exported),
             _ => {
                 let mut text = Zeroizing::new(String::with_capacity(4096));
@@ -97,7 +95,7 @@ impl Format {
                     text.push('\n');
                 }
                 for (name, value) in variables(exported) {
-                    let line = self.line(name, &value).ok_or_else(|| NotCarried::a_character_of(name, self))?;
+                    let line = self.line(name, &value).ok_or_else(|| NotRepresentable::character(name, self))?;
                     text.push_str(&line);
                     text.push('\n');
                 }
@@ -106,10 +104,10 @@ impl Format {
         }
     }
 
-    /// The line that unsets a variable; `None` where the syntax has none, or where there is nothing to unset.
+    /// Returns the line that unsets a variable, or `None` if the format has no such line or there is nothing to unset.
     fn unset_line(self, name: &str, inherits: &dyn Fn(&str) -> bool) -> Option<String> {
         match self {
-            // Whoever reads these lines without a shell finds no line of another kind in a clean environment.
+            // Only where needed: some readers parse these lines without a shell and expect nothing but assignments.
             Self::Env => inherits(name).then(|| format!("unset {name}")),
             Self::Fish => Some(format!("set -e {name}")),
             Self::Powershell => Some(format!("Remove-Item Env:{name} -ErrorAction Ignore")),
@@ -117,7 +115,7 @@ impl Format {
         }
     }
 
-    /// One variable's line; `None` where the value does not fit in.
+    /// Returns the line that sets a variable, or `None` if the format cannot represent the value.
     fn line(self, name: &str, value: &str) -> Option<Zeroizing<String>> {
         if value.chars().any(char::is_control) {
             return None;
@@ -125,10 +123,10 @@ impl Format {
         let line = match self {
             Self::Env => format!("export {name}='{}'", value.replace('\'', r"'\''")),
             Self::Fish => format!("set -gx {name} '{}'", value.replace('\\', r"\\").replace('\'', r"\'")),
-            // Its quotes end at typographic ones too.
+            // PowerShell treats typographic quotes as quotes.
             Self::Powershell if value.is_ascii() => format!("$Env:{name} = '{}'", value.replace('\'', "''")),
-            // There is no escape in these two: a quote ends the one, and of the other blanks at the ends are cut and a
-            // backslash at the end joins lines.
+            // Neither format has an escape character. A quote would end a dotenv value; Docker trims blanks and joins a line that
+            // ends with a backslash to the next one.
             Self::Dotenv if !value.contains('\'') => format!("{name}='{value}'"),
             Self::Docker if value.trim() == value && !value.ends_with('\\') => format!("{name}={value}"),
             _ => return None,
@@ -143,8 +141,8 @@ impl fmt::Display for Format {
     }
 }
 
-/// Variables of other credentials that SDKs would go on reading beside these: botocore looks for the old
-/// `AWS_SECURITY_TOKEN` before `AWS_SESSION_TOKEN`.
+/// Returns the variables of other credentials that SDKs would combine with these. botocore reads the old `AWS_SECURITY_TOKEN`
+/// before `AWS_SESSION_TOKEN`.
 fn stale(exported: Exported<'_>) -> impl Iterator<Item = &'static str> {
     let credentials = exported.credentials;
     [
@@ -156,7 +154,7 @@ fn stale(exported: Exported<'_>) -> impl Iterator<Item = &'static str> {
     .filter_map(|(name, is_stale)| is_stale.then_some(name))
 }
 
-/// The variables that SDKs read, without empty ones: Kubernetes takes an empty one for missing.
+/// Returns the variables that SDKs read. Empty ones are omitted, since Kubernetes treats an empty value as missing.
 fn variables(exported: Exported<'_>) -> impl Iterator<Item = (&'static str, Zeroizing<String>)> {
     let Exported { credentials, region, .. } = exported;
     let region = region.map_or("", Region::as_str);
@@ -166,7 +164,7 @@ fn variables(exported: Exported<'_>) -> impl Iterator<Item = (&'static str, Zero
         ("AWS_SECRET_ACCESS_KEY", credentials.expose_secret_access_key()),
         ("AWS_SESSION_TOKEN", credentials.expose_session_token()),
         ("AWS_CREDENTIAL_EXPIRATION", &expiry),
-        // botocore reads the one, most other SDKs the other.
+        // botocore reads AWS_DEFAULT_REGION, most other SDKs read AWS_REGION.
         ("AWS_REGION", region),
         ("AWS_DEFAULT_REGION", region),
     ]
@@ -175,8 +173,9 @@ fn variables(exported: Exported<'_>) -> impl Iterator<Item = (&'static str, Zero
     .filter(|(_, value)| !value.is_empty())
 }
 
-fn section(exported: Exported<'_>) -> Result<Zeroizing<String>, NotCarried> {
-    let not_carried = || NotCarried::a_character_of("the profile's name or its credentials", Format::Credentials);
+fn section(exported: Exported<'_>) -> Result<Zeroizing<String>, NotRepresentable> {
+    let not_representable =
+        || NotRepresentable::character("the profile's name or its credentials", Format::Credentials);
     let Exported { credentials, profile, .. } = exported;
     let expiry = credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default();
     let update = SectionUpdate::new(
@@ -187,14 +186,14 @@ fn section(exported: Exported<'_>) -> Result<Zeroizing<String>, NotCarried> {
         &expiry,
     );
     let update = update.map_err(|error| match error {
-        UpdateError::DefaultSection => NotCarried {
-            what: "a section DEFAULT, which is every profile's to botocore".into(),
+        UpdateError::DefaultSection => NotRepresentable {
+            field: "a section DEFAULT, whose keys botocore applies to every profile".into(),
             format: Format::Credentials,
         },
-        _ => not_carried(),
+        _ => not_representable(),
     })?;
     let bytes = splice(b"", &[update]);
-    String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| not_carried())
+    String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| not_representable())
 }
 
 #[cfg(test)]
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn each_syntax_carries_a_plain_key() {
+    fn each_format_represents_a_plain_key() {
         for (format, line) in [
             (Format::Env, "export AWS_SECRET_ACCESS_KEY='a/b+c'\n"),
             (Format::Dotenv, "AWS_SECRET_ACCESS_KEY='a/b+c'\n"),
@@ -220,21 +219,21 @@ mod tests {
             (Format::Json, "\"SecretAccessKey\":\"a/b+c\""),
             (Format::Credentials, "aws_secret_access_key = a/b+c\n"),
         ] {
-            let text = render(format, "a/b+c").expect("carried");
+            let text = render(format, "a/b+c").expect("represented");
             assert!(text.contains(line), "{text}");
-            assert!(!text.contains("REGION"), "an unknown region is left out");
+            assert!(!text.contains("REGION"), "an unknown region is omitted");
         }
     }
 
     #[test]
-    fn what_would_be_stale_is_unset_first() {
+    fn stale_variables_are_unset_first() {
         use Format::{Docker, Dotenv, Env, Fish, Powershell};
         let temporary = |expiry: &str| {
             Credentials::of_source("AKIA".into(), "secret".into(), Some("token".into()), Expiry::parse(expiry), None)
         };
         let unset = |format: Format, expiry: &str, inherits: &dyn Fn(&str) -> bool| {
             let exported = Exported { credentials: &temporary(expiry), region: None, profile: "default", inherits };
-            let text = format.render(exported).expect("carried").to_string();
+            let text = format.render(exported).expect("represented").to_string();
             let before = text.lines().take_while(|line| !line.contains("AWS_ACCESS_KEY_ID"));
             before.map(str::to_owned).collect::<Vec<_>>()
         };
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_syntax_cannot_carry_it_refuses_without_showing_it() {
+    fn a_value_that_a_format_cannot_represent_is_rejected_and_not_shown() {
         use Format::{Credentials, Docker, Dotenv, Env, Fish, Json, Powershell};
         for (secret, refusing) in [
             ("hid'den", &[Dotenv][..]),
@@ -275,9 +274,9 @@ mod tests {
                 assert!(!rendered.is_err_and(|error| error.contains("hid")));
             }
         }
-        assert!(render(Json, "hidden\n").expect("carried").contains("hidden\\n"));
-        assert!(render(Env, "a'b").expect("carried").contains(r"'a'\''b'"));
-        assert!(render(Powershell, "a'b").expect("carried").contains("'a''b'"));
-        assert!(render(Fish, r"a'\b").expect("carried").contains(r"'a\'\\b'"));
+        assert!(render(Json, "hidden\n").expect("represented").contains("hidden\\n"));
+        assert!(render(Env, "a'b").expect("represented").contains(r"'a'\''b'"));
+        assert!(render(Powershell, "a'b").expect("represented").contains("'a''b'"));
+        assert!(render(Fish, r"a'\b").expect("represented").contains(r"'a\'\\b'"));
     }
 }

@@ -1,121 +1,177 @@
-//! The shared credentials file: our sections in it, every other byte kept, replaced in one step.
+//! The shared credentials file: `--credentials-file`.
 //!
-//! For CLIs and for SDKs that read the file anew; most read it once a process, so long-lived applications do better with
-//! the endpoint. [Shared files](https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html).
-
-pub mod replace;
+//! Each profile has a section; every other byte of the file stays as it is, and the file is replaced atomically. Suited to CLIs and
+//! to SDKs that read the file again. Most SDKs read it once per process, so long-lived applications should use the endpoint.
+//! [Shared files](https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html).
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use self::replace::{ReplaceError, Replaced};
+use super::{Output, Sink, SinkContext, SinkError, SinkFuture, SinkSettings, SinkTask};
 use crate::{
-    clock::Clock,
-    metrics::Metrics,
-    shared_file::{SectionUpdate, UpdateError, splice},
-    sink::off_thread,
+    atomic_file::{self, ReplaceError, Replaced},
+    process::blocking::spawn_blocking,
+    settings::{environment::Environment, errors::ConfigErrors, setting::pick},
+    shared_file::{SectionUpdate, UpdateError, check_section_name, splice},
     store::{Profile, Store},
 };
 
-/// How long after a failure the file is tried again.
+/// Delay before the next attempt after a failed write.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A credentials file that is kept up to date.
-#[derive(Clone)]
-pub struct CredentialsFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its mode.
-    pub mode: u32,
-    /// The section, where it is not the profile's name.
-    pub section: Option<String>,
+#[derive(Debug, Default, clap::Args)]
+#[group(skip)]
+#[command(next_help_heading = "Sinks")]
+pub(crate) struct Args {
+    /// Shared credentials file to keep up to date [env: CREDVEND_CREDENTIALS_FILE]
+    #[arg(long, value_name = "FILE")]
+    credentials_file: Option<String>,
+
+    /// Section name in the credentials file [env: CREDVEND_CREDENTIALS_PROFILE] [default: default, or each profile's own name]
+    #[arg(long, value_name = "NAME")]
+    credentials_profile: Option<String>,
 }
 
-/// Why the file does not hold the credentials.
+/// Keeps a credentials file up to date.
+#[derive(Clone)]
+struct CredentialsFile {
+    path: PathBuf,
+    mode: u32,
+    /// Section name; if `None`, the name of each profile.
+    section: Option<String>,
+}
+
+/// The file could not be written.
 #[derive(Debug, thiserror::Error)]
-pub enum FileSinkError {
-    /// It cannot be replaced.
+enum FileSinkError {
     #[error("credentials file not written: {0}")]
     Replace(#[from] ReplaceError),
-    /// It cannot carry the credentials.
+    /// The file format cannot represent the credentials.
     #[error("credentials file {path}: {error}")]
-    NotCarried {
-        /// Where it is.
-        path: String,
-        /// Why not.
-        error: UpdateError,
-    },
+    NotRepresentable { path: String, error: UpdateError },
+}
+
+/// Returns the sink if a file is configured.
+pub(super) fn configure(
+    args: &Args,
+    settings: &SinkSettings<'_>,
+    env: &dyn Environment,
+    errors: &mut ConfigErrors,
+) -> Option<impl Sink + use<>> {
+    let path = pick(args.credentials_file.as_ref(), "--credentials-file", env, &["CREDVEND_CREDENTIALS_FILE"]);
+    let section =
+        pick(args.credentials_profile.as_ref(), "--credentials-profile", env, &["CREDVEND_CREDENTIALS_PROFILE"]);
+    if let Some(section) = &section {
+        if settings.chains.len() > 1 {
+            let profiles = settings.chains.len();
+            errors.add(format!("{} names one section, but {profiles} profiles are selected: omit it", section.origin));
+        }
+        if let Err(error) = check_section_name(&section.text) {
+            errors.add(format!("{}: {error}", section.origin));
+        }
+    } else if path.is_some() {
+        for chain in settings.chains {
+            if let Err(error) = check_section_name(&chain.profile) {
+                errors.add(format!("profile {}: {error} with --credentials-profile", chain.profile));
+            }
+        }
+    }
+    path.map(|path| CredentialsFile {
+        path: path.text.into(),
+        mode: settings.file_mode,
+        section: section.map(|section| section.text),
+    })
+}
+
+impl Sink for CredentialsFile {
+    fn output(&self) -> Output {
+        Output::File
+    }
+
+    fn open<'a>(&'a self, context: &'a SinkContext) -> SinkFuture<'a, Result<SinkTask, SinkError>> {
+        Box::pin(async move {
+            let Self { path, mode, .. } = self.clone();
+            let probed = spawn_blocking(move || atomic_file::probe(&path, mode)).await;
+            probed.map_err(|error| SinkError::new(FileSinkError::from(error)))?;
+            context.store.require_first_write();
+            let task: SinkTask = Box::pin(self.clone().keep_written(context.clone()));
+            Ok(task)
+        })
+    }
+
+    fn write<'a>(&'a self, context: &'a SinkContext) -> SinkFuture<'a, Result<(), SinkError>> {
+        Box::pin(async move {
+            let replaced = self.write_file(&context.store).await.map_err(SinkError::new)?;
+            self.log(replaced);
+            Ok(())
+        })
+    }
 }
 
 impl CredentialsFile {
-    /// Shows that the file can be replaced, before there is anything to write.
-    ///
-    /// # Errors
-    /// Where it cannot.
-    pub async fn probe(&self) -> Result<(), FileSinkError> {
-        let Self { path, mode, .. } = self.clone();
-        Ok(off_thread(move || replace::probe(&path, mode)).await?)
+    /// Writes the file after every change in the store, and again after a failure, until the process stops.
+    async fn keep_written(self, mut context: SinkContext) {
+        let mut stopping = context.stopping.clone();
+        tokio::select! {
+            () = self.write_changes(&mut context) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
     }
 
-    /// Writes the store's credentials, but for those that have expired.
-    ///
-    /// # Errors
-    /// Where they cannot be written.
-    pub async fn write(&self, store: &Arc<Store>) -> Result<Replaced, FileSinkError> {
-        let (file, store) = (self.clone(), Arc::clone(store));
-        off_thread(move || file.write_blocking(&store)).await
-    }
-
-    /// Writes after every change, and again after a failure, until the task is dropped. Profiles are told once they are in it.
-    pub async fn keep_written(self, store: Arc<Store>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) {
-        let mut changes = store.changes();
+    async fn write_changes(&self, context: &mut SinkContext) {
+        let mut changes = context.store.changes();
         let mut written = Vec::new();
         loop {
             changes.mark_unchanged();
-            let profiles = store.profiles();
+            let profiles = context.store.profiles();
             let current: Vec<u64> = profiles.iter().map(|profile| profile.state().generation).collect();
             let mut failed = false;
             if current != written && current.iter().any(|generation| *generation > 0) {
-                match self.write(&store).await {
+                match self.write_file(&context.store).await {
                     Ok(replaced) => {
                         for (profile, _) in profiles.iter().zip(&current).filter(|(_, generation)| **generation > 0) {
                             profile.mark_written();
                         }
                         written = current;
-                        // Last, so that who waits for this line finds the rest done.
+                        // Last, so that the profiles are ready when this line appears.
                         self.log(replaced);
                     }
                     Err(error) => {
                         failed = true;
-                        metrics.sink_failed("credentials_file");
+                        context.metrics.sink_failed("credentials_file");
                         tracing::error!(%error, retry_after = ?RETRY_AFTER, "credentials file not written");
                     }
                 }
             }
             if failed {
-                clock.sleep(RETRY_AFTER).await;
+                context.clock.sleep(RETRY_AFTER).await;
             } else if changes.changed().await.is_err() {
                 return;
             }
         }
     }
 
-    /// Says so where the file changed.
-    pub fn log(&self, replaced: Replaced) {
+    fn log(&self, replaced: Replaced) {
         if matches!(replaced, Replaced::Written) {
             tracing::info!(path = %self.path.display(), "credentials file written");
         }
     }
 
+    /// Writes the store's credentials that have not expired.
+    async fn write_file(&self, store: &Arc<Store>) -> Result<Replaced, FileSinkError> {
+        let (file, store) = (self.clone(), Arc::clone(store));
+        spawn_blocking(move || file.write_blocking(&store)).await
+    }
+
     fn write_blocking(&self, store: &Store) -> Result<Replaced, FileSinkError> {
         let mut refused = None;
-        // What is written is looked up under the lock: a writer that waited must not put back what it held before.
-        let replaced = replace::replace(&self.path, self.mode, |existing| {
+        // Read the store under the lock: a writer that waited for the lock must not write credentials that are outdated by now.
+        let replaced = atomic_file::replace(&self.path, self.mode, |existing| {
             let now = store.now();
             let profiles = store.profiles();
             let leases: Vec<_> = profiles
                 .iter()
                 .filter_map(|profile| {
-                    // A reader that comes at once can still use what is about to expire.
+                    // Unlike the endpoint, write credentials up to their expiry: a program that starts now can still use them.
                     let lease = profile.state().lease.filter(|lease| !lease.window.remaining(now).is_zero())?;
                     let expiry = lease.credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default();
                     Some((self.section_of(profile).to_owned(), lease, expiry))
@@ -138,7 +194,7 @@ impl CredentialsFile {
             Ok::<_, ReplaceError>(splice(existing, &updates))
         })?;
         if let Some(error) = refused {
-            return Err(FileSinkError::NotCarried { path: self.path.display().to_string(), error });
+            return Err(FileSinkError::NotRepresentable { path: self.path.display().to_string(), error });
         }
         Ok(replaced)
     }

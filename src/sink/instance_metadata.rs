@@ -1,215 +1,86 @@
-//! The instance metadata service, version 2, for clients that know no other source.
+//! An EC2 instance metadata service, version 2, for clients that support no other source: `--imds-listen`.
 //!
-//! Of EC2's tree only what credentials and region need: a session token by PUT, the role's name, its credentials, the region.
-//! Version 1, without a session token, is refused; so is whatever was forwarded, and packets live for one hop.
 //! [IMDSv2](https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html).
 
-use std::{
-    collections::VecDeque,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod service;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{
-    Method, Request, Response, StatusCode,
-    body::Incoming,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue},
-};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::Serialize;
-use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
+use std::net::SocketAddr;
 
-use super::endpoint::{Rejection, authorization::random_token, guards, reject};
+use rustix::net::sockopt;
+
+use self::service::InstanceMetadataService;
+use super::{Output, Sink, SinkContext, SinkError, SinkFuture, SinkSettings, SinkTask};
 use crate::{
-    arn::RoleArn,
-    clock::{Clock, Moment},
-    credentials::{Credentials, Expiry},
-    metrics::Metrics,
-    server::{Handler, json},
-    store::{Profile, Store},
+    arn::NotValid,
+    http::{
+        listeners::{bind, is_loopback_or, parse_address},
+        server,
+    },
+    settings::{environment::Environment, errors::ConfigErrors, setting::pick},
 };
 
-const TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
-const TOKEN_TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
+const FLAG: &str = "--imds-listen";
 
-/// EC2's longest session, six hours.
-const LONGEST_SESSION: u64 = 21_600;
-/// How many sessions there can be; the oldest makes room.
-const MOST_SESSIONS: usize = 256;
+/// The addresses of EC2's own service.
+const EC2_ADDRESSES: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
 
-/// What answers on `--imds-listen`.
-pub struct InstanceMetadata {
-    store: Arc<Store>,
-    metrics: Arc<Metrics>,
-    clock: Arc<dyn Clock>,
-    bound: SocketAddr,
-    sessions: Mutex<VecDeque<Session>>,
+#[derive(Debug, Default, clap::Args)]
+#[group(skip)]
+#[command(next_help_heading = "Sinks")]
+pub(crate) struct Args {
+    /// Address of an instance metadata service (IMDSv2 only) with the credentials of the first profile [env: CREDVEND_IMDS_LISTEN]
+    #[arg(long, value_name = "ADDR:PORT")]
+    imds_listen: Option<String>,
 }
 
-struct Session {
-    token: SecretString,
-    begun: Moment,
-    length: Duration,
+/// Serves the first profile.
+struct InstanceMetadataSink {
+    address: SocketAddr,
 }
 
-/// The document of a role.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Wire<'a> {
-    code: &'static str,
-    #[serde(rename = "Type")]
-    kind: &'static str,
-    last_updated: String,
-    access_key_id: &'a str,
-    secret_access_key: &'a str,
-    token: &'a str,
-    expiration: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account_id: Option<&'a str>,
+/// Returns the sink if an address is configured.
+pub(super) fn configure(
+    args: &Args,
+    settings: &SinkSettings<'_>,
+    env: &dyn Environment,
+    errors: &mut ConfigErrors,
+) -> Option<impl Sink + use<>> {
+    let setting = pick(args.imds_listen.as_ref(), FLAG, env, &["CREDVEND_IMDS_LISTEN"])?;
+    let address = errors.check(&setting.origin, parse_address(&setting.text).and_then(require_pod_local))?;
+    (!settings.once).then_some(InstanceMetadataSink { address })
 }
 
-impl InstanceMetadata {
-    /// The first profile of `store`, on the listener bound to `bound`.
-    pub fn new(store: &Arc<Store>, metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>, bound: SocketAddr) -> Arc<Self> {
-        Arc::new(Self {
-            store: Arc::clone(store),
-            metrics: Arc::clone(metrics),
-            clock: Arc::clone(clock),
-            bound,
-            sessions: Mutex::default(),
+/// Refuses addresses that other pods can reach.
+fn require_pod_local(address: SocketAddr) -> Result<SocketAddr, NotValid> {
+    if is_loopback_or(&EC2_ADDRESSES, address.ip()) {
+        return Ok(address);
+    }
+    Err(NotValid::new("must be on loopback, 169.254.169.254 or fd00:ec2::254: IMDS has no authorization"))
+}
+
+impl Sink for InstanceMetadataSink {
+    fn output(&self) -> Output {
+        Output::Listener
+    }
+
+    fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        vec![(FLAG, self.address)]
+    }
+
+    fn open<'a>(&'a self, context: &'a SinkContext) -> SinkFuture<'a, Result<SinkTask, SinkError>> {
+        Box::pin(async move {
+            let (listener, bound) = bind(self.address, FLAG).await.map_err(SinkError::new)?;
+            // Like EC2's service, so that a response never passes a router and leaves the pod.
+            let hop_limit = match bound {
+                SocketAddr::V4(_) => sockopt::set_ip_ttl(&listener, 1),
+                SocketAddr::V6(_) => sockopt::set_ipv6_unicast_hops(&listener, Some(1)),
+            };
+            hop_limit.map_err(|error| SinkError::new(format_args!("{FLAG} {bound}: hop limit: {error}")))?;
+            tracing::info!(url = %format_args!("http://{bound}"), "listening as instance metadata service");
+            let SinkContext { store, metrics, clock, stopping, .. } = context.clone();
+            let service = InstanceMetadataService::new(&store, &metrics, &clock, bound);
+            let task: SinkTask = Box::pin(server::serve(listener, service, clock, stopping));
+            Ok(task)
         })
-    }
-
-    async fn respond(
-        &self,
-        request: &Request<Incoming>,
-        local: SocketAddr,
-    ) -> Result<Response<Full<Bytes>>, Rejection> {
-        guards::check_origin(request, self.bound, local)?;
-        let path = request.uri().path();
-        if path == "/latest/api/token" {
-            return self.session(request);
-        }
-        if request.method() != Method::GET {
-            return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "GET is the only method here"));
-        }
-        if !self.holds_session(request) {
-            let message = "a session token of PUT /latest/api/token is needed: version 1 is not served";
-            return Err(Rejection::new(StatusCode::UNAUTHORIZED, message));
-        }
-        let not_found = || Rejection::new(StatusCode::NOT_FOUND, "no such metadata here");
-        let profiles = self.store.profiles();
-        let profile = profiles.first().ok_or_else(not_found)?;
-        let region = || profile.region().map(|region| region.as_str().to_owned()).ok_or_else(not_found);
-        let name = role_name(profile);
-        match path {
-            "/latest/meta-data/iam/security-credentials" | "/latest/meta-data/iam/security-credentials/" => {
-                Ok(text(name.to_owned()))
-            }
-            "/latest/meta-data/placement/region" => Ok(text(region()?)),
-            // SDKs that ask for the zone take its last letter off.
-            "/latest/meta-data/placement/availability-zone" => Ok(text(format!("{}a", region()?))),
-            "/latest/dynamic/instance-identity/document" => {
-                Ok(json(StatusCode::OK, serde_json::json!({ "region": region()? }).to_string().into()))
-            }
-            path if path.strip_prefix("/latest/meta-data/iam/security-credentials/") == Some(name) => {
-                self.credentials(profile).await
-            }
-            _ => Err(not_found()),
-        }
-    }
-
-    fn session(&self, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Rejection> {
-        if request.method() != Method::PUT {
-            return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "PUT is the only method here"));
-        }
-        let seconds = request.headers().get(TOKEN_TTL).and_then(|value| value.to_str().ok()?.parse().ok());
-        let Some(seconds @ 1..=LONGEST_SESSION) = seconds else {
-            let message = "X-aws-ec2-metadata-token-ttl-seconds must be 1 to 21600";
-            return Err(Rejection::new(StatusCode::BAD_REQUEST, message));
-        };
-        let token = random_token();
-        let mut response = text(token.expose_secret().to_owned());
-        response.headers_mut().insert(TOKEN_TTL, HeaderValue::from(seconds));
-        let now = self.clock.now();
-        let mut sessions = self.lock();
-        sessions.retain(|session| now.since(session.begun) < session.length);
-        if sessions.len() == MOST_SESSIONS {
-            sessions.pop_front();
-        }
-        sessions.push_back(Session { token, begun: now, length: Duration::from_secs(seconds) });
-        Ok(response)
-    }
-
-    fn holds_session(&self, request: &Request<Incoming>) -> bool {
-        let Some(offered) = request.headers().get(TOKEN) else { return false };
-        let now = self.clock.now();
-        self.lock().iter().filter(|session| now.since(session.begun) < session.length).fold(false, |found, session| {
-            found | bool::from(session.token.expose_secret().as_bytes().ct_eq(offered.as_bytes()))
-        })
-    }
-
-    async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
-        let Some((lease, _)) = profile.servable_soon(&*self.clock).await else {
-            let message = "no valid credentials; the log of credvend says why";
-            return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, message));
-        };
-        Ok(json(StatusCode::OK, document(&lease.credentials, self.clock.now())))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Session>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Handler for InstanceMetadata {
-    async fn answer(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
-        let response = self.respond(&request, local).await.unwrap_or_else(|rejection| reject(&rejection));
-        self.metrics.answered(response.status().as_u16());
-        response
-    }
-}
-
-/// The role's name, which is what EC2 would show; the profile's where there is no role.
-fn role_name(profile: &Profile) -> &str {
-    profile.role_arn().map_or(profile.name(), RoleArn::name)
-}
-
-fn document(credentials: &Credentials, now: Moment) -> Bytes {
-    let wire = Wire {
-        code: "Success",
-        kind: "AWS-HMAC",
-        last_updated: Expiry::from(now.wall).to_string(),
-        access_key_id: credentials.access_key_id(),
-        secret_access_key: credentials.expose_secret_access_key(),
-        token: credentials.expose_session_token(),
-        expiration: credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default(),
-        account_id: credentials.account_id(),
-    };
-    // Strings always serialize.
-    Bytes::from_owner(Zeroizing::new(serde_json::to_vec(&wire).unwrap_or_default()))
-}
-
-fn text(body: String) -> Response<Full<Bytes>> {
-    let mut response = json(StatusCode::OK, body.into());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_of_no_role_name_their_account_too() {
-        let credentials =
-            Credentials::of_source("ASIA".into(), "s".into(), Some("t".into()), None, Some("111111111111".into()));
-        let now = crate::clock::SystemClock::new().now();
-        let document: serde_json::Value = serde_json::from_slice(&document(&credentials, now)).expect("a document");
-        assert_eq!(document["AccountId"], "111111111111");
     }
 }

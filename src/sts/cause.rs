@@ -1,105 +1,116 @@
-//! What a refusal means: its code, and where that has several meanings its text, sorted by who mends what.
+//! Determines the cause of an STS error response from its code and, if the code is ambiguous, from its message.
 //!
-//! Codes are matched under both names in use, the wire's (`InvalidIdentityToken`) and the documentation's
-//! (`InvalidIdentityTokenException`); texts only where the code alone does not tell. AWS may word them anew, so an unknown
-//! text falls back to the code's commonest meaning. STS throttles with status 400, so the status counts last.
+//! A code matches with and without the suffix `Exception`: responses contain `InvalidIdentityToken`, the documentation
+//! lists `InvalidIdentityTokenException`. AWS may change its messages, so an unknown message maps to the most common
+//! cause of its code. STS throttles with status 400, so the status is considered last.
+//!
 //! [Errors of AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors),
 //! [errors common to all actions](https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html).
 
-use super::{Action, Refusal};
+use super::{Action, refusal::Refusal};
 
-/// What is wrong.
+/// The cause of an STS error response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// The role's account has no identity provider for the token's issuer.
+pub(crate) enum Cause {
+    /// The role's account has no IAM identity provider for the token's issuer.
     ProviderMissing,
-    /// The identity provider does not list the token's audience.
+    /// The token's audience is not a client ID of the identity provider.
     AudienceNotListed,
-    /// The token names no audience.
+    /// The token has no audience.
     AudienceMissing,
-    /// The issuer's keys could not be fetched.
+    /// STS could not fetch the issuer's verification keys.
     KeysNotFetched,
-    /// The issuer's certificate is not the one whose thumbprint was registered.
+    /// The issuer's certificate does not match the thumbprint of the identity provider.
     Thumbprint,
-    /// The token is none, or not one of a cluster.
+    /// STS does not accept the token as a valid JWT.
     NotAToken,
-    /// The token had expired.
+    /// The web identity token has expired.
     TokenExpired,
-    /// The token was issued too long ago.
+    /// The web identity token was issued too long ago.
     TokenTooOld,
     /// The identity provider rejected the token's claims.
     ClaimRejected,
-    /// STS could not talk to the identity provider.
+    /// STS could not reach the identity provider.
     ProviderNotReached,
-    /// The trust policy does not let the token in, or there is no such role.
+    /// The role's trust policy does not allow the token, or the role does not exist.
     TokenNotTrusted,
-    /// The caller may not assume the role, or the role does not trust it, or there is no such role.
+    /// The caller is not allowed to assume the role, the role does not trust the caller, or the role does not exist.
     CallerNotTrusted,
-    /// Session tags may not be passed.
+    /// The caller is not allowed to pass session tags.
     TagsNotAllowed,
-    /// A source identity may not be set.
+    /// The caller is not allowed to set a source identity.
     SourceIdentityNotAllowed,
-    /// Something else is not allowed.
+    /// Access is denied, and the message names none of the above actions.
     Denied,
-    /// The session policy is no policy.
+    /// The session policy is not a valid policy document.
     PolicyMalformed,
-    /// Session policy and tags are too large together.
+    /// The session policies and tags exceed the packed size limit.
     PolicyTooLarge,
-    /// The account has not activated STS in the region.
+    /// STS is not activated in the region for the account.
     RegionDisabled,
-    /// The role allows no sessions of that length.
+    /// The requested duration exceeds the role's maximum session duration.
     LongerThanRoleAllows,
-    /// A chained session lasts an hour at most.
+    /// The requested duration exceeds one hour, the limit for role chaining.
     LongerThanChainAllows,
-    /// The role's ARN is none.
+    /// The role ARN is invalid.
     ArnInvalid,
-    /// Some other parameter is refused.
+    /// Another parameter is invalid.
     ParameterInvalid,
-    /// The time of the signature is too far from STS's.
+    /// The time of the signature differs too much from STS's clock.
     ClockWrong,
-    /// The signature is not the one that the key makes.
+    /// The signature does not match the one that STS calculated.
     SignatureWrong,
-    /// The key that signed is not known.
+    /// STS does not know the access key that signed the request.
     KeyUnknown,
-    /// The credentials that signed had expired.
+    /// The credentials that signed the request have expired.
     SessionExpired,
-    /// The account makes too many calls.
+    /// STS throttles the request.
     Throttled,
-    /// STS itself failed.
-    OutOfOrder,
-    /// None of these.
+    /// STS failed or is unavailable.
+    ServerError,
+    /// Any other cause.
     Other,
 }
 
 impl Refusal {
-    /// What it means.
-    pub fn cause(&self) -> Cause {
-        let says = |words: &str| self.message.contains(words);
+    /// Returns the cause. `Cause::Denied` becomes `TokenNotTrusted` or `CallerNotTrusted`, depending on the action.
+    pub(crate) fn specific_cause(&self) -> Cause {
+        match self.cause() {
+            Cause::Denied if self.action == Action::AssumeRoleWithWebIdentity => Cause::TokenNotTrusted,
+            Cause::Denied => Cause::CallerNotTrusted,
+            cause => cause,
+        }
+    }
+
+    /// Returns the cause that the code and message name.
+    pub(super) fn cause(&self) -> Cause {
+        let message_contains = |fragment: &str| self.message.contains(fragment);
         match self.code.strip_suffix("Exception").unwrap_or(&self.code) {
-            "InvalidIdentityToken" if says("No OpenIDConnect provider") => Cause::ProviderMissing,
-            "InvalidIdentityToken" if says("required claim: aud") => Cause::AudienceMissing,
-            "InvalidIdentityToken" if says("audience") => Cause::AudienceNotListed,
-            "InvalidIdentityToken" if says("verification key") => Cause::KeysNotFetched,
-            "InvalidIdentityToken" if says("thumbprint") => Cause::Thumbprint,
+            "InvalidIdentityToken" if message_contains("No OpenIDConnect provider") => Cause::ProviderMissing,
+            "InvalidIdentityToken" if message_contains("required claim: aud") => Cause::AudienceMissing,
+            "InvalidIdentityToken" if message_contains("audience") => Cause::AudienceNotListed,
+            "InvalidIdentityToken" if message_contains("verification key") => Cause::KeysNotFetched,
+            "InvalidIdentityToken" if message_contains("thumbprint") => Cause::Thumbprint,
             "InvalidIdentityToken" => Cause::NotAToken,
-            // AWS tells the web identity's expired token from the session's by a suffix. What was asked is surer, for
-            // whoever else speaks STS too: a call with a token has no signer, and one with a signer no token.
+            // AWS returns `ExpiredTokenException` for a web identity token and `ExpiredToken` for a session token. Other
+            // STS implementations may not. The action is more reliable: a request has either a web identity token or a
+            // signer.
             "ExpiredToken" if self.action != Action::AssumeRoleWithWebIdentity => Cause::SessionExpired,
-            "ExpiredToken" if says("too old") => Cause::TokenTooOld,
+            "ExpiredToken" if message_contains("too old") => Cause::TokenTooOld,
             "ExpiredToken" => Cause::TokenExpired,
             "IDPRejectedClaim" => Cause::ClaimRejected,
             "IDPCommunicationError" => Cause::ProviderNotReached,
-            "AccessDenied" if says("sts:AssumeRoleWithWebIdentity") => Cause::TokenNotTrusted,
-            "AccessDenied" if says("sts:TagSession") => Cause::TagsNotAllowed,
-            "AccessDenied" if says("sts:SetSourceIdentity") => Cause::SourceIdentityNotAllowed,
-            "AccessDenied" if says("sts:AssumeRole") => Cause::CallerNotTrusted,
+            "AccessDenied" if message_contains("sts:AssumeRoleWithWebIdentity") => Cause::TokenNotTrusted,
+            "AccessDenied" if message_contains("sts:TagSession") => Cause::TagsNotAllowed,
+            "AccessDenied" if message_contains("sts:SetSourceIdentity") => Cause::SourceIdentityNotAllowed,
+            "AccessDenied" if message_contains("sts:AssumeRole") => Cause::CallerNotTrusted,
             "AccessDenied" => Cause::Denied,
             "MalformedPolicyDocument" => Cause::PolicyMalformed,
             "PackedPolicyTooLarge" => Cause::PolicyTooLarge,
             "RegionDisabled" => Cause::RegionDisabled,
-            "Validation" | "ValidationError" if says("role chaining") => Cause::LongerThanChainAllows,
-            "Validation" | "ValidationError" if says("DurationSeconds") => Cause::LongerThanRoleAllows,
-            "Validation" | "ValidationError" if says("ARN is invalid") => Cause::ArnInvalid,
+            "Validation" | "ValidationError" if message_contains("role chaining") => Cause::LongerThanChainAllows,
+            "Validation" | "ValidationError" if message_contains("DurationSeconds") => Cause::LongerThanRoleAllows,
+            "Validation" | "ValidationError" if message_contains("ARN is invalid") => Cause::ArnInvalid,
             "Validation" | "ValidationError" | "InvalidParameterValue" => Cause::ParameterInvalid,
             "SignatureDoesNotMatch" | "RequestExpired"
                 if self.message.starts_with("Signature expired")
@@ -124,10 +135,10 @@ impl Refusal {
             | "EC2Throttled"
             | "ProvisionedThroughputExceeded" => Cause::Throttled,
             "RequestTimeout" | "InternalFailure" | "InternalError" | "ServiceUnavailable" | "ServiceFailure" => {
-                Cause::OutOfOrder
+                Cause::ServerError
             }
             _ if self.status == 429 => Cause::Throttled,
-            _ if self.status >= 500 => Cause::OutOfOrder,
+            _ if self.status >= 500 => Cause::ServerError,
             _ => Cause::Other,
         }
     }
@@ -138,34 +149,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_row_of_the_table_has_its_own_cause() {
+    fn each_error_response_has_a_distinct_cause() {
         let mut seen = Vec::new();
-        let by_token = Action::AssumeRoleWithWebIdentity;
+        let web_identity = Action::AssumeRoleWithWebIdentity;
         for (action, code, message) in [
-            (by_token, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://issuer"),
-            (by_token, "InvalidIdentityToken", "Missing a required claim: aud"),
-            (by_token, "InvalidIdentityTokenException", "Incorrect token audience"),
             (
-                by_token,
+                web_identity,
+                "InvalidIdentityToken",
+                "No OpenIDConnect provider found in your account for https://issuer",
+            ),
+            (web_identity, "InvalidIdentityToken", "Missing a required claim: aud"),
+            (web_identity, "InvalidIdentityTokenException", "Incorrect token audience"),
+            (
+                web_identity,
                 "InvalidIdentityToken",
                 "Couldn't retrieve verification key from your identity provider,  please",
             ),
             (
-                by_token,
+                web_identity,
                 "InvalidIdentityToken",
                 "OpenIDConnect provider's HTTPS certificate doesn't match configured thumbprint",
             ),
-            (by_token, "InvalidIdentityToken", "The ID Token provided is not a valid JWT."),
+            (web_identity, "InvalidIdentityToken", "The ID Token provided is not a valid JWT."),
             (
-                by_token,
+                web_identity,
                 "ExpiredTokenException",
                 "Token expired: current date/time 2 must be before the expiration date/time 1",
             ),
-            (by_token, "ExpiredTokenException", "Token too old"),
+            (web_identity, "ExpiredTokenException", "Token too old"),
             (Action::AssumeRole, "ExpiredToken", "The security token included in the request is expired"),
-            (by_token, "IDPRejectedClaim", ""),
-            (by_token, "IDPCommunicationErrorException", ""),
-            (by_token, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
+            (web_identity, "IDPRejectedClaim", ""),
+            (web_identity, "IDPCommunicationErrorException", ""),
+            (web_identity, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
             (Action::AssumeRole, "AccessDenied", "User: x is not authorized to perform: sts:AssumeRole on resource: y"),
             (Action::AssumeRole, "AccessDenied", "User: x is not authorized to perform: sts:TagSession on resource: y"),
             (

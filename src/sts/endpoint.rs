@@ -1,19 +1,19 @@
-//! Where STS answers: the host and the signing region for a region, a partition and the variants.
+//! Resolves the STS endpoint for a region, a role's partition and the endpoint variants.
 //!
-//! Pure: region, FIPS, dual-stack, legacy and override in; URL and signing region out. The table is that of the
-//! [service endpoints](https://docs.aws.amazon.com/general/latest/gr/sts.html) and of the SDKs' partition metadata; a region
-//! nobody has heard of yet follows the pattern of its prefix, else the commercial partition's.
+//! Pure. Input: region, FIPS, dual-stack, legacy mode and URL override. Output: URL and signing region. The table
+//! follows the [service endpoints](https://docs.aws.amazon.com/general/latest/gr/sts.html) and the SDKs' partition
+//! metadata. An unknown region belongs to the partition that its prefix matches, otherwise to the commercial partition.
 
 use crate::arn::{NotValid, Region, RoleArn};
 
-/// An AWS partition: a set of regions with names and hosts of its own.
+/// An AWS partition: a group of regions with its own ARNs and DNS suffixes.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Partition {
-    /// Its ID, the second part of every ARN in it.
-    pub id: &'static str,
+struct Partition {
+    /// The second part of every ARN in the partition.
+    id: &'static str,
     dns_suffix: &'static str,
     dual_stack_dns_suffix: &'static str,
-    /// The region that signs where none is known.
+    /// The signing region if no region is configured.
     implicit_region: &'static str,
     region_prefixes: &'static [&'static str],
 }
@@ -26,7 +26,7 @@ const AWS: Partition = Partition {
     region_prefixes: &["us-", "eu-", "ap-", "sa-", "ca-", "me-", "af-", "il-", "mx-"],
 };
 
-/// The partitions, those with the longer prefix first.
+/// All partitions. The first matching prefix wins, so longer prefixes come first.
 static PARTITIONS: [Partition; 8] = [
     Partition {
         id: "aws-us-gov",
@@ -80,7 +80,7 @@ static PARTITIONS: [Partition; 8] = [
     AWS,
 ];
 
-/// The regions whose calls the legacy setting sends to the global endpoint.
+/// The regions that use the global endpoint in legacy mode.
 const LEGACY_GLOBAL_REGIONS: [&str; 16] = [
     "ap-northeast-1",
     "ap-south-1",
@@ -113,33 +113,31 @@ impl Partition {
     }
 }
 
-/// What picks an endpoint.
+/// The settings that determine an endpoint.
 #[derive(Clone, Debug, Default)]
-pub struct EndpointSettings {
-    /// The region, where one is known.
-    pub region: Option<Region>,
+pub(crate) struct EndpointSettings {
+    pub(crate) region: Option<Region>,
     /// `AWS_USE_FIPS_ENDPOINT`.
-    pub fips: bool,
+    pub(crate) fips: bool,
     /// `AWS_USE_DUALSTACK_ENDPOINT`.
-    pub dual_stack: bool,
+    pub(crate) dual_stack: bool,
     /// `AWS_STS_REGIONAL_ENDPOINTS=legacy`.
-    pub legacy: bool,
-    /// A URL that replaces the table's.
-    pub url: Option<String>,
+    pub(crate) legacy: bool,
+    /// A URL that overrides the table.
+    pub(crate) url: Option<String>,
 }
 
-/// Where one call goes and for which region it is signed.
+/// The URL that requests are sent to and the region that they are signed for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Endpoint {
-    /// The URL that is posted to.
-    pub url: String,
-    /// The region in the signature's scope.
-    pub signing_region: String,
+pub(crate) struct Endpoint {
+    pub(crate) url: String,
+    /// The region in the credential scope of the signature.
+    pub(crate) signing_region: String,
 }
 
 impl Endpoint {
-    /// The URL for people: without a slash at its end, and without a user's name and password that it may hold.
-    pub fn url_without_secrets(&self) -> String {
+    /// Returns the URL for messages: without trailing slashes, user name and password.
+    pub(crate) fn url_without_secrets(&self) -> String {
         match self.url.split_once("://") {
             Some((scheme, rest)) => {
                 let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -152,28 +150,28 @@ impl Endpoint {
 }
 
 impl EndpointSettings {
-    /// Whether FIPS and dual-stack, where they are asked for, go with the rest.
+    /// Checks that FIPS and dual-stack, if enabled, are compatible with the other settings.
     ///
     /// # Errors
-    /// Where they do not. One clause to go on from the names of one or both of the two settings.
-    pub fn check_variant(&self) -> Result<(), NotValid> {
+    /// Returns a clause to append to the names of the FIPS and dual-stack settings.
+    pub(crate) fn check_variant(&self) -> Result<(), NotValid> {
         if !(self.fips || self.dual_stack) {
             return Ok(());
         }
         if self.url.is_some() {
-            return Err(NotValid::new("cannot go with an endpoint URL: choose one"));
+            return Err(NotValid::new("cannot be combined with an endpoint URL; remove one of them"));
         }
         if self.region.is_none() {
-            return Err(NotValid::new("cannot do without a region: set AWS_REGION"));
+            return Err(NotValid::new("cannot be used without a region; set AWS_REGION"));
         }
         Ok(())
     }
 
-    /// The endpoint for calls about `role_arn`.
+    /// Returns the endpoint for requests about `role_arn`.
     ///
     /// # Errors
-    /// Where the settings contradict each other or the role's partition. One clause that says what to change.
-    pub fn resolve(&self, role_arn: &RoleArn) -> Result<Endpoint, NotValid> {
+    /// Returns an error if the settings contradict each other or the role's partition.
+    pub(crate) fn resolve(&self, role_arn: &RoleArn) -> Result<Endpoint, NotValid> {
         self.check_variant()?;
         let region = self.region.as_ref().map(Region::as_str);
         let signing_region = |partition: &Partition| match region {
@@ -194,7 +192,7 @@ impl EndpointSettings {
         let partition = Partition::of_region(region);
         if partition.id != role_arn.partition() {
             return Err(NotValid(format!(
-                "names a role in the partition {} but a region of {}: set AWS_REGION to one of the role's partition",
+                "names a role in the partition {} but the region is in the partition {}; set AWS_REGION to a region of the role's partition",
                 role_arn.partition(),
                 partition.id
             )));
@@ -206,14 +204,15 @@ impl EndpointSettings {
         }
         let region = if global { AWS.implicit_region } else { region };
         let suffix = if self.dual_stack { partition.dual_stack_dns_suffix } else { partition.dns_suffix };
-        // GovCloud's regional endpoints are FIPS endpoints; only the dual-stack ones have a name of their own.
+        // GovCloud's regional endpoints are FIPS endpoints; only its dual-stack endpoints have a separate FIPS name.
         let plain_name_is_fips = partition.id == "aws-us-gov" && !self.dual_stack;
         let host = if self.fips && !plain_name_is_fips { "sts-fips" } else { "sts" };
         Ok(Endpoint { url: format!("https://{host}.{region}.{suffix}/"), signing_region: region.to_owned() })
     }
 }
 
-/// The endpoint without a region: the global one in the commercial partition, the implicit region's elsewhere.
+/// Returns the default endpoint of a partition: the global endpoint in the commercial partition, otherwise the endpoint
+/// of the implicit region.
 fn implicit(partition: &'static Partition) -> Endpoint {
     let signing_region = partition.implicit_region.to_owned();
     let host = if *partition == AWS { String::new() } else { format!(".{signing_region}") };
@@ -224,9 +223,9 @@ fn implicit(partition: &'static Partition) -> Endpoint {
 mod tests {
     use super::*;
 
-    /// `REGION fips? dual? legacy?` → URL and signing region, for a role of the region's partition.
+    /// Settings (`REGION`, optionally `fips`, `dual` and `legacy`) and the role's partition → URL and signing region.
     #[test]
-    fn every_partition_and_variant() {
+    fn endpoints_follow_partition_and_variant() {
         for (settings, partition, url, signing_region) in [
             ("", "aws", "https://sts.amazonaws.com/", "us-east-1"),
             ("", "aws-cn", "https://sts.cn-northwest-1.amazonaws.com.cn/", "cn-northwest-1"),
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_contradict_each_other_are_refused() {
+    fn contradictory_settings_are_refused() {
         let region = |name| Region::parse(name).ok();
         let url = Some("http://127.0.0.1:1".to_owned());
         for settings in [
@@ -277,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_url_is_kept_and_signed_for_the_region() {
+    fn an_endpoint_url_is_signed_for_the_configured_region() {
         let settings = EndpointSettings {
             region: Region::parse("eu-west-3").ok(),
             url: Some("http://127.0.0.1:4566".into()),

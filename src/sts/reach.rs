@@ -1,7 +1,8 @@
-//! Reaching STS step by step, for people: name, connection, TLS. Nothing is asked of it.
+//! Tests the connection to STS for `credvend check`: name resolution, TCP connection and TLS handshake. Sends no
+//! request.
 //!
-//! Calls go through reqwest, which says only that it failed. Where a proxy stands before an endpoint, reaching the proxy is
-//! all that can be seen from here. Proxies are matched by the code that reqwest matches them with.
+//! STS calls use reqwest, whose errors do not name the failed step. For an endpoint behind a proxy, only the connection
+//! to the proxy is tested. The proxy is selected with the same code that reqwest uses.
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
@@ -11,99 +12,100 @@ use tokio::net::TcpStream;
 
 use super::{Endpoint, Proxies};
 
-/// How far it went.
+/// A successful connection.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Reached {
-    /// Host and port that were connected to.
-    pub host: String,
-    /// Its address.
-    pub address: SocketAddr,
-    /// Whether it is a proxy.
-    pub is_proxy: bool,
-    /// The TLS version, where it came to TLS.
-    pub tls: Option<&'static str>,
+pub(crate) struct Reached {
+    /// Host and port of the endpoint or its proxy.
+    pub(crate) host: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) is_proxy: bool,
+    /// The TLS version; `None` for a proxy or a plain HTTP endpoint.
+    pub(crate) tls: Option<&'static str>,
 }
 
-/// The step that failed.
+/// The step of a connection that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The endpoint's URL, or the proxy's, is none.
+pub(crate) enum ReachStep {
+    /// The URL of the endpoint or of the proxy is invalid.
     Url,
-    /// Its name does not resolve.
+    /// The host name does not resolve.
     Name,
-    /// Nobody answers at its addresses.
+    /// No address of the host accepts a connection.
     Connection,
-    /// Its certificate is not trusted, or there is no TLS.
+    /// The TLS handshake failed, for example because the certificate is not trusted.
     Tls,
 }
 
-/// Why it was not reached.
+/// Why the connection failed.
 #[derive(Debug)]
-pub struct NotReached {
-    /// The step that failed.
-    pub step: Step,
-    /// Host, and where it came to one the port, that was tried.
-    pub host: String,
-    why: String,
+pub(crate) struct NotReached {
+    pub(crate) step: ReachStep,
+    /// The host, and the port if the host name resolved.
+    pub(crate) host: String,
+    reason: String,
 }
 
 impl fmt::Display for NotReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { step, host, why } = self;
+        let Self { step, host, reason } = self;
         match step {
-            Step::Url => write!(f, "{host}: {why}"),
-            Step::Name => write!(f, "the name {host} does not resolve: {why}"),
-            Step::Connection => write!(f, "no connection to {host}: {why}"),
-            Step::Tls => write!(f, "no TLS with {host}: {why}"),
+            ReachStep::Url => write!(f, "{host}: {reason}"),
+            ReachStep::Name => write!(f, "the name {host} does not resolve: {reason}"),
+            ReachStep::Connection => write!(f, "no connection to {host}: {reason}"),
+            ReachStep::Tls => write!(f, "no TLS with {host}: {reason}"),
         }
     }
 }
 
-/// Resolves, connects, and where the endpoint is `https` and no proxy's, shakes hands.
+/// Resolves the host name, connects, and performs a TLS handshake if the endpoint uses `https` without a proxy.
 ///
 /// # Errors
-/// The step that failed.
-pub async fn reach(
+/// Returns the step that failed.
+pub(crate) async fn reach(
     endpoint: &Endpoint,
     proxies: &Proxies,
     tls: Arc<rustls::ClientConfig>,
 ) -> Result<Reached, NotReached> {
-    let url: http::Uri = endpoint.url.parse().map_err(|_| not_reached(Step::Url, "STS", "its URL is none"))?;
+    let url: http::Uri = endpoint.url.parse().map_err(|_| not_reached(ReachStep::Url, "STS", "its URL is invalid"))?;
     let proxy = matcher(proxies).intercept(&url);
     let is_proxy = proxy.is_some();
     let target = proxy.map_or_else(|| url.clone(), |proxy| proxy.uri().clone());
     let Some(name) = target.host().map(str::to_owned) else {
-        return Err(not_reached(Step::Url, "STS", "its URL names no host"));
+        return Err(not_reached(ReachStep::Url, "STS", "its URL has no host"));
     };
     let is_https = target.scheme_str() == Some("https");
     let port = target.port_u16().unwrap_or(if is_https { 443 } else { 80 });
     let host = format!("{name}:{port}");
 
-    let bare = name.trim_matches(['[', ']']);
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((bare, port))
+    let host_name = name.trim_matches(['[', ']']);
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host_name, port))
         .await
-        .map_err(|error| not_reached(Step::Name, bare, resolver_says(&error)))?
+        .map_err(|error| not_reached(ReachStep::Name, host_name, resolver_message(&error)))?
         .collect();
-    let mut last = not_reached(Step::Name, bare, "it has no address");
+    let mut last_error = not_reached(ReachStep::Name, host_name, "it has no addresses");
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 let tls = match is_https && !is_proxy {
-                    true => {
-                        Some(shake_hands(stream, bare, tls).await.map_err(|why| not_reached(Step::Tls, &host, why))?)
-                    }
+                    true => Some(
+                        handshake(stream, host_name, tls)
+                            .await
+                            .map_err(|reason| not_reached(ReachStep::Tls, &host, reason))?,
+                    ),
                     false => None,
                 };
                 return Ok(Reached { host, address, is_proxy, tls });
             }
-            Err(error) => last = not_reached(Step::Connection, &host, format!("{address}: {}", error.kind())),
+            Err(error) => {
+                last_error = not_reached(ReachStep::Connection, &host, format!("{address}: {}", error.kind()))
+            }
         }
     }
-    Err(last)
+    Err(last_error)
 }
 
-async fn shake_hands(stream: TcpStream, name: &str, tls: Arc<rustls::ClientConfig>) -> Result<&'static str, String> {
-    let name = ServerName::try_from(name.to_owned()).map_err(|_| "its name is none that a certificate can hold")?;
+async fn handshake(stream: TcpStream, name: &str, tls: Arc<rustls::ClientConfig>) -> Result<&'static str, String> {
+    let name = ServerName::try_from(name.to_owned()).map_err(|_| "its name is not valid in a certificate")?;
     let stream =
         tokio_rustls::TlsConnector::from(tls).connect(name, stream).await.map_err(|error| error.to_string())?;
     Ok(match stream.get_ref().1.protocol_version() {
@@ -118,12 +120,12 @@ fn matcher(proxies: &Proxies) -> Matcher {
     Matcher::builder().https(text(&proxies.https)).http(text(&proxies.http)).no(text(&proxies.no_proxy)).build()
 }
 
-/// `failed to lookup address information: Name or service not known`, without the first half.
-fn resolver_says(error: &std::io::Error) -> String {
+/// Returns `Name or service not known` from `failed to lookup address information: Name or service not known`.
+fn resolver_message(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.rsplit(": ").next().unwrap_or_default().to_owned()
 }
 
-fn not_reached(step: Step, host: &str, why: impl Into<String>) -> NotReached {
-    NotReached { step, host: host.to_owned(), why: why.into() }
+fn not_reached(step: ReachStep, host: &str, reason: impl Into<String>) -> NotReached {
+    NotReached { step, host: host.to_owned(), reason: reason.into() }
 }

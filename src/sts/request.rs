@@ -1,4 +1,4 @@
-//! What is asked of STS, as the form that carries it.
+//! The requests to STS and their encoding as form bodies.
 
 use zeroize::Zeroizing;
 
@@ -7,55 +7,50 @@ use crate::{
     token::WebIdentityToken,
 };
 
-/// What both actions take.
+/// The parameters that AssumeRoleWithWebIdentity and AssumeRole share.
 #[derive(Clone, Copy, Debug)]
-pub struct SessionParameters<'a> {
-    /// The role to assume.
-    pub role_arn: &'a RoleArn,
-    /// What CloudTrail shows.
-    pub session_name: &'a SessionName,
-    /// How long the session lasts; STS's own hour where none is given.
-    pub duration: Option<SessionDuration>,
-    /// A session policy, JSON, that narrows what the session may do.
-    pub policy: Option<&'a str>,
-    /// ARNs of managed policies that narrow it likewise.
-    pub policy_arns: &'a [String],
+pub(crate) struct SessionParameters<'a> {
+    pub(crate) role_arn: &'a RoleArn,
+    /// The role session name, shown in CloudTrail.
+    pub(crate) session_name: &'a SessionName,
+    /// The session duration. `None` means the default of STS, one hour.
+    pub(crate) duration: Option<SessionDuration>,
+    /// An inline session policy in JSON, which limits the session's permissions.
+    pub(crate) policy: Option<&'a str>,
+    /// ARNs of managed policies that limit the session's permissions.
+    pub(crate) policy_arns: &'a [String],
 }
 
-/// AssumeRoleWithWebIdentity's parameters.
+/// The parameters of AssumeRoleWithWebIdentity.
 #[derive(Debug)]
-pub struct AssumeRoleWithWebIdentity<'a> {
-    /// Role, name, duration and policies.
-    pub session: SessionParameters<'a>,
-    /// The proof.
-    pub token: &'a WebIdentityToken,
+pub(crate) struct AssumeRoleWithWebIdentity<'a> {
+    pub(crate) session: SessionParameters<'a>,
+    pub(crate) token: &'a WebIdentityToken,
 }
 
-/// AssumeRole's parameters.
+/// The parameters of AssumeRole.
 #[derive(Debug)]
-pub struct AssumeRole<'a> {
-    /// Role, name, duration and policies.
-    pub session: SessionParameters<'a>,
-    /// The word that the role's owner demands.
-    pub external_id: Option<&'a ExternalId>,
-    /// Session tags.
-    pub tags: &'a [Tag],
-    /// Keys of the tags that go on to further hops.
-    pub transitive_tag_keys: &'a [String],
-    /// Who is behind the session; stays for the whole chain.
-    pub source_identity: Option<&'a str>,
+pub(crate) struct AssumeRole<'a> {
+    pub(crate) session: SessionParameters<'a>,
+    /// The external ID that the role's trust policy may require.
+    pub(crate) external_id: Option<&'a ExternalId>,
+    pub(crate) tags: &'a [Tag],
+    /// Keys of the tags that pass to subsequent sessions of the chain.
+    pub(crate) transitive_tag_keys: &'a [String],
+    /// The source identity, which persists through the whole chain.
+    pub(crate) source_identity: Option<&'a str>,
 }
 
 /// A [session tag](https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Tag {
+pub(crate) struct Tag {
     /// 1 to 128 characters.
-    pub key: String,
+    pub(crate) key: String,
     /// Up to 256 characters.
-    pub value: String,
+    pub(crate) value: String,
 }
 
-/// A form body; wiped when it is dropped, since it can hold a token.
+/// A form body. It is wiped when dropped because it may contain a token.
 pub(super) struct Form(Zeroizing<Vec<u8>>);
 
 impl Form {
@@ -63,7 +58,7 @@ impl Form {
         &self.0
     }
 
-    /// The body to send; shares the memory that is wiped.
+    /// Returns the request body, which shares the memory that is wiped when dropped.
     pub(super) fn into_body(self) -> bytes::Bytes {
         bytes::Bytes::from_owner(self.0)
     }
@@ -99,17 +94,17 @@ impl AssumeRole<'_> {
     }
 }
 
-/// GetCallerIdentity's form: it takes no parameters.
+/// Returns the form for GetCallerIdentity, which has no parameters.
 pub(super) fn caller_identity() -> Form {
     FormWriter::new("GetCallerIdentity", 0).finish()
 }
 
-/// Writes a form into memory that is large enough from the start: a buffer that grew would leave its content behind.
+/// Encodes a form into a buffer that is allocated large enough, because growing it would leave unwiped copies behind.
 struct FormWriter(Zeroizing<Vec<u8>>);
 
 impl FormWriter {
-    fn new(action: &str, secret_length: usize) -> Self {
-        let mut form = Self(Zeroizing::new(Vec::with_capacity(2048 + 3 * secret_length)));
+    fn new(action: &str, token_length: usize) -> Self {
+        let mut form = Self(Zeroizing::new(Vec::with_capacity(2048 + 3 * token_length)));
         form.field("Action", action);
         form.field("Version", "2011-06-15");
         form
@@ -145,7 +140,7 @@ impl FormWriter {
     }
 }
 
-/// What a form value escapes: everything but the unreserved characters of RFC 3986.
+/// The characters to escape in a form value: all except the unreserved characters of RFC 3986.
 const FORM_VALUE: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -154,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_numbered_and_values_escaped() {
+    fn list_members_are_numbered_and_values_are_escaped() {
         let role_arn = RoleArn::parse("arn:aws:iam::222222222222:role/b").expect("valid");
         let session_name = SessionName::parse("shop-checkout").expect("valid");
         let external_id = ExternalId::parse("a=b").ok();

@@ -1,7 +1,7 @@
-//! What STS answers: credentials, an identity or an error document, in XML.
+//! Parses the XML responses of STS: credentials, a caller identity or an error.
 //!
-//! An answer is believed only where it is one to the question: the right root element, every field of the credentials, an
-//! expiry that lies ahead.
+//! A response is accepted only if it matches the request: it must have the action's root element, all fields of the
+//! credentials and an expiry in the future.
 
 use std::time::SystemTime;
 
@@ -9,47 +9,43 @@ use quick_xml::{de::from_str, events::Event};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Action, Endpoint, StsError, error::Refusal, transport::Received};
+use super::{Action, Endpoint, StsError, refusal::Refusal, transport::Received};
 use crate::{
     arn::RoleArn,
     credentials::{Credentials, Expiry},
     scrubber::Scrubber,
 };
 
-/// What an exchange gave.
+/// The result of an exchange.
 #[derive(Debug)]
-pub struct Issued {
-    /// The credentials.
-    pub credentials: Credentials,
-    /// When they expire.
-    pub expiry: Expiry,
-    /// STS's time when it answered, as far as it is known.
-    pub issued_at: SystemTime,
-    /// STS's name for the call.
-    pub request_id: Option<String>,
-    /// How much of the space for policies and tags was used, in per cent.
-    pub packed_policy_size: Option<u32>,
+pub(crate) struct Issued {
+    pub(crate) credentials: Credentials,
+    pub(crate) expiry: Expiry,
+    /// STS's time at the exchange, as estimated by `StsClock`.
+    pub(crate) issued_at: SystemTime,
+    pub(crate) request_id: Option<String>,
+    /// Percentage of the packed size limit that the session policies and tags use.
+    pub(crate) packed_policy_size: Option<u32>,
 }
 
-/// Whom STS takes a caller for.
+/// The identity that STS returns for a caller.
 #[derive(Debug, PartialEq, Eq)]
-pub struct CallerIdentity {
-    /// The ARN of a user or of a role's session.
-    pub arn: String,
-    /// STS's name for the call.
-    pub request_id: Option<String>,
+pub(crate) struct CallerIdentity {
+    /// ARN of a user or of an assumed-role session.
+    pub(crate) arn: String,
+    pub(crate) request_id: Option<String>,
 }
 
-/// A success document, not yet taken apart.
-pub(super) struct Answer {
+/// A success response whose body is not parsed yet.
+pub(super) struct StsResponse {
     pub(super) date: Option<SystemTime>,
     request_id: Option<String>,
     body: zeroize::Zeroizing<Vec<u8>>,
 }
 
-impl Answer {
-    /// Tells success from error documents, and both from what is neither.
-    pub(super) fn of(
+impl StsResponse {
+    /// Classifies an HTTP response as a success response, an STS error response or neither.
+    pub(super) fn from_http(
         received: Received,
         endpoint: &Endpoint,
         action: Action,
@@ -57,15 +53,15 @@ impl Answer {
     ) -> Result<Self, StsError> {
         let text = String::from_utf8_lossy(&received.body);
         if received.status == 200 {
-            // A proxy's page has a date, too, but not STS's.
+            // The `Date` of a page that a proxy returned is not STS's time.
             let date = received.date.filter(|_| root_element(&text).is_some_and(|root| root.ends_with("Response")));
             return Ok(Self { date, request_id: received.request_id, body: received.body });
         }
         let document = (root_element(&text) == Some("ErrorResponse")).then(|| from_str::<ErrorResponse>(&text).ok());
         let Some(document) = document.flatten() else {
-            return Err(StsError::not_an_answer(
+            return Err(StsError::invalid_response(
                 endpoint,
-                format!("HTTP {} without an STS error document; is it STS, or a proxy before it?", received.status),
+                format!("HTTP {} without an STS error document, possibly from a proxy", received.status),
             ));
         };
         Err(StsError::Refused(Refusal {
@@ -78,18 +74,18 @@ impl Answer {
         }))
     }
 
-    /// The credentials in an answer to `action`, which was asked for `role_arn`.
+    /// Parses the credentials for `role_arn` from a response to `action`.
     pub(super) fn issued(self, action: Action, role_arn: &RoleArn, now: SystemTime) -> Result<Issued, String> {
         let expected = format!("{}Response", action.as_str());
         let document: ActionResponse = self.document(&expected)?;
         let result = document.result;
-        let Wire { access_key_id, secret_access_key, session_token, expiration } = result.credentials;
+        let CredentialsElement { access_key_id, secret_access_key, session_token, expiration } = result.credentials;
         if access_key_id.is_empty() {
             return Err(format!("its {expected} has no AccessKeyId"));
         }
-        let expiry = Expiry::parse(&expiration).ok_or("its Expiration is no date")?;
+        let expiry = Expiry::parse(&expiration).ok_or("its Expiration is not a date")?;
         if expiry.as_time() <= now {
-            return Err(format!("its credentials had expired at {expiry} when they came"));
+            return Err(format!("its credentials already expired at {expiry}"));
         }
         let secret = |value: String, name| match value.as_str() {
             "" => Err(format!("its {expected} has no {name}")),
@@ -110,12 +106,12 @@ impl Answer {
         })
     }
 
-    /// The identity in an answer to GetCallerIdentity.
+    /// Parses the identity from a response to GetCallerIdentity.
     pub(super) fn caller_identity(self) -> Result<CallerIdentity, String> {
         let document: IdentityResponse = self.document("GetCallerIdentityResponse")?;
         let arn = document.result.arn;
         if !arn.starts_with("arn:") || arn.contains(char::is_control) {
-            return Err("its Arn is none".into());
+            return Err("its Arn is not an ARN".into());
         }
         Ok(CallerIdentity {
             arn,
@@ -124,23 +120,23 @@ impl Answer {
     }
 
     fn document<T: serde::de::DeserializeOwned>(&self, expected: &str) -> Result<T, String> {
-        let text = std::str::from_utf8(&self.body).map_err(|_| "a body that is not UTF-8")?;
+        let text = std::str::from_utf8(&self.body).map_err(|_| "its body is not UTF-8")?;
         if root_element(text) != Some(expected) {
-            return Err(format!("its document is no {expected}"));
+            return Err(format!("its root element is not {expected}"));
         }
-        // The parser's own error could repeat what it read.
+        // The parser's error is dropped because it may contain parts of the document.
         from_str(text).map_err(|_| format!("its {expected} is incomplete"))
     }
 }
 
-/// The local name of a document's first element.
+/// Returns the local name of the document's root element.
 fn root_element(text: &str) -> Option<&str> {
     let mut reader = quick_xml::Reader::from_str(text);
     loop {
         match reader.read_event() {
             Ok(Event::Start(start)) => {
                 let name = start.local_name();
-                // Found again in the text, which outlives the event.
+                // Borrow the name from the text, which outlives the event.
                 let at = text.find(name.as_ref())?;
                 return text.get(at..at + name.as_ref().len());
             }
@@ -161,14 +157,14 @@ struct ActionResponse {
 #[derive(Deserialize)]
 struct ActionResult {
     #[serde(rename = "Credentials")]
-    credentials: Wire,
+    credentials: CredentialsElement,
     #[serde(rename = "PackedPolicySize")]
     packed_policy_size: Option<u32>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Wire {
+struct CredentialsElement {
     access_key_id: String,
     secret_access_key: String,
     session_token: String,
@@ -226,7 +222,7 @@ mod tests {
     fn issued(body: &str) -> Result<Issued, String> {
         let role = RoleArn::parse("arn:aws:iam::222222222222:role/b").expect("valid");
         let now = Expiry::parse("2026-11-21T09:00:00Z").expect("valid").as_time();
-        Answer { date: None, request_id: None, body: body.as_bytes().to_vec().into() }.issued(
+        StsResponse { date: None, request_id: None, body: body.as_bytes().to_vec().into() }.issued(
             Action::AssumeRole,
             &role,
             now,
@@ -234,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_read_by_name_with_entities_decoded() {
+    fn credentials_are_parsed_by_name_with_entities_decoded() {
         let issued = issued(GOOD).expect("good");
         assert_eq!(issued.credentials.expose_secret_access_key(), "a&b");
         assert_eq!((issued.request_id.as_deref(), issued.packed_policy_size), (Some("r-1"), Some(6)));
@@ -242,9 +238,9 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_is_read_by_name() {
+    fn an_identity_is_parsed_by_name() {
         let identity = |body: &str| {
-            Answer { date: None, request_id: None, body: body.as_bytes().to_vec().into() }.caller_identity()
+            StsResponse { date: None, request_id: None, body: body.as_bytes().to_vec().into() }.caller_identity()
         };
         let arn = "arn:aws:sts::222222222222:assumed-role/b/shop-checkout";
         let good = format!(
@@ -259,21 +255,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_gives_no_credentials() {
-        for (from, to, why) in [
-            ("AssumeRoleRes", "AssumeRoleWithWebIdentityRes", "is no AssumeRoleResponse"),
+    fn an_invalid_response_is_an_error() {
+        for (from, to, reason) in [
+            ("AssumeRoleRes", "AssumeRoleWithWebIdentityRes", "is not AssumeRoleResponse"),
             ("<Expiration>2026-11-21T10:00:00Z</Expiration>", "", "incomplete"),
             ("2026-11-21T10", "2026-11-21T09", "expired"),
-            ("2026-11-21T10:00:00Z", "soon", "no date"),
+            ("2026-11-21T10:00:00Z", "soon", "not a date"),
             ("ASIA1", "", "no AccessKeyId"),
             ("a&amp;b", "", "no SecretAccessKey"),
             ("<SessionToken>t", "<SessionToken>", "no SessionToken"),
             ("</AssumeRoleResponse>", "", "incomplete"),
-            (GOOD, "<html>welcome</html>", "is no AssumeRoleResponse"),
-            (GOOD, "", "is no AssumeRoleResponse"),
+            (GOOD, "<html>welcome</html>", "is not AssumeRoleResponse"),
+            (GOOD, "", "is not AssumeRoleResponse"),
         ] {
-            let error = issued(&GOOD.replace(from, to)).expect_err(why);
-            assert!(error.contains(why), "{error:?} should say {why:?}");
+            let error = issued(&GOOD.replace(from, to)).expect_err(reason);
+            assert!(error.contains(reason), "{error:?} should contain {reason:?}");
         }
     }
 }

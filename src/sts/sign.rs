@@ -1,5 +1,5 @@
-//! SigV4 of a form, by the AWS SDK's own signer.
-//! [How it signs](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html).
+//! Signs a form with Signature Version 4, using the signer of the AWS SDK for Rust.
+//! [Signature Version 4](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html).
 
 use std::time::SystemTime;
 
@@ -11,7 +11,7 @@ use aws_sigv4::{
 use super::{Endpoint, request::Form, transport::FORM_CONTENT_TYPE};
 use crate::credentials::Credentials;
 
-/// The headers that sign `form` for `endpoint` at `time`, by STS's clock.
+/// Returns the headers that sign `form` for `endpoint`. `time` is the time by STS's clock.
 pub(super) fn headers(
     endpoint: &Endpoint,
     form: &Form,
@@ -45,7 +45,7 @@ pub(super) fn headers(
             .ok(),
         )
         .and_then(|(parameters, request)| sign(request, &parameters.into()).ok());
-    // An unsigned request gets STS's own error, which names what is missing; the signer refuses none of our URLs.
+    // The signer accepts all valid URLs. If it failed, STS would reject the unsigned request with a specific error.
     let Some(signed) = signed else { return Vec::new() };
     let (instructions, _signature) = signed.into_parts();
     instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

@@ -1,4 +1,4 @@
-//! One POST, bounded in time and size, over reqwest and rustls.
+//! Sends POST requests through reqwest and rustls, bounded in time and response size.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,27 +7,27 @@ use reqwest::{NoProxy, Proxy, header};
 use super::{Endpoint, StsError, request::Form};
 use crate::{
     arn::NotValid,
-    http_client::{Bounds, Broken},
+    http::client::{BodyError, CallLimits},
 };
 
 pub(super) const FORM_CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 
-/// STS's answers have some 3 KiB.
-const BOUNDS: Bounds =
-    Bounds { connect: Duration::from_secs(2), attempt: Duration::from_secs(10), largest_answer: 256 * 1024 };
+/// Responses of STS have about 3 KiB.
+const LIMITS: CallLimits =
+    CallLimits { connect: Duration::from_secs(2), attempt: Duration::from_secs(10), max_body: 256 * 1024 };
 
-/// The proxies that calls go through, as `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name them.
+/// The proxies to use, from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Proxies {
-    /// For `https` endpoints.
-    pub https: Option<String>,
-    /// For `http` endpoints.
-    pub http: Option<String>,
-    /// Hosts, domains and networks that are reached directly.
-    pub no_proxy: Option<String>,
+pub(crate) struct Proxies {
+    /// URL of the proxy for `https` endpoints.
+    pub(crate) https: Option<String>,
+    /// URL of the proxy for `http` endpoints.
+    pub(crate) http: Option<String>,
+    /// Hosts, domains and networks to connect to directly, separated by commas.
+    pub(crate) no_proxy: Option<String>,
 }
 
-/// What came back.
+/// A complete HTTP response.
 pub(super) struct Received {
     pub(super) status: u16,
     pub(super) request_id: Option<String>,
@@ -39,9 +39,10 @@ pub(super) struct Transport(reqwest::Client);
 
 impl Transport {
     pub(super) fn new(tls: rustls::ClientConfig, proxies: &Proxies) -> Result<Self, NotValid> {
-        let mut builder = BOUNDS
+        let mut builder = LIMITS
             .client(tls)
-            // Serves the hops of one chain; the next refresh is half an hour away.
+            // Long enough for the hops of one chain; too short for the next refresh, which is typically half an hour
+            // away.
             .pool_idle_timeout(Duration::from_secs(5))
             .pool_max_idle_per_host(1);
         let direct = proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
@@ -50,7 +51,7 @@ impl Transport {
             (&proxies.http, Proxy::http, "HTTP_PROXY"),
         ] {
             if let Some(url) = url {
-                let proxy = proxy(url.clone()).map_err(|_| NotValid::new(format!("{variable} is no proxy's URL")))?;
+                let proxy = proxy(url.clone()).map_err(|_| NotValid::new(format!("{variable} is not a proxy URL")))?;
                 builder = builder.proxy(proxy.no_proxy(direct.clone()));
             }
         }
@@ -72,14 +73,16 @@ impl Transport {
             .body(form.into_body())
             .send()
             .await
-            .map_err(|error| StsError::not_reached(endpoint, BOUNDS.describe(&error)))?;
+            .map_err(|error| StsError::not_reached(endpoint, LIMITS.describe(&error)))?;
 
-        let text = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
-        let request_id = text("x-amzn-requestid");
-        let date = text("date").and_then(|date| httpdate::parse_http_date(&date).ok());
-        let body = BOUNDS.read(&mut response).await.map_err(|broken| match broken {
-            Broken::Cut(why) => StsError::not_reached(endpoint, why),
-            Broken::TooLarge(most) => StsError::not_an_answer(endpoint, format!("its answer exceeds {most} bytes")),
+        let header_text = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let request_id = header_text("x-amzn-requestid");
+        let date = header_text("date").and_then(|date| httpdate::parse_http_date(&date).ok());
+        let body = LIMITS.read(&mut response).await.map_err(|error| match error {
+            BodyError::Cut(reason) => StsError::not_reached(endpoint, reason),
+            BodyError::TooLarge(limit) => {
+                StsError::invalid_response(endpoint, format!("its response exceeds {limit} bytes"))
+            }
         })?;
         Ok(Received { status: response.status().as_u16(), request_id, date, body })
     }

@@ -1,6 +1,6 @@
-//! What a token says of itself: decoded for people, for the session's name and for session tags, and never trusted.
+//! The claims of a token, decoded for messages, the role session name and session tags. They are never trusted.
 //!
-//! [RFC 7519](https://www.rfc-editor.org/rfc/rfc7519#section-4.1)'s claims, and Kubernetes's own:
+//! Registered claims: [RFC 7519](https://www.rfc-editor.org/rfc/rfc7519#section-4.1). Kubernetes claims:
 //! [service account tokens](https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens).
 
 use std::time::{Duration, SystemTime};
@@ -11,29 +11,28 @@ use crate::arn::SessionName;
 
 /// The claims that credvend reads.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Claims {
-    /// Who issued it: the cluster's OIDC issuer URL.
+pub(crate) struct Claims {
+    /// The issuer: for Kubernetes, the cluster's OIDC issuer URL.
     #[serde(rename = "iss", default)]
-    pub issuer: String,
-    /// Whom it names: `system:serviceaccount:NAMESPACE:NAME`.
+    pub(crate) issuer: String,
+    /// The subject: for Kubernetes, `system:serviceaccount:NAMESPACE:NAME`.
     #[serde(rename = "sub", default)]
-    pub subject: String,
-    /// For whom it is meant.
+    pub(crate) subject: String,
     #[serde(rename = "aud", default)]
-    pub audience: Audience,
+    pub(crate) audience: Audience,
     #[serde(rename = "exp")]
     expiry: Option<f64>,
     #[serde(rename = "iat")]
     issued_at: Option<f64>,
-    /// Where in the cluster it is used.
+    /// The private claim of Kubernetes service account tokens.
     #[serde(rename = "kubernetes.io")]
-    pub kubernetes: Option<Kubernetes>,
+    pub(crate) kubernetes: Option<Kubernetes>,
 }
 
 /// One audience or several.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
-pub enum Audience {
+pub(crate) enum Audience {
     /// `"aud": "…"`
     One(String),
     /// `"aud": ["…"]`
@@ -47,8 +46,7 @@ impl Default for Audience {
 }
 
 impl Audience {
-    /// The audiences as a list.
-    pub fn as_slice(&self) -> &[String] {
+    pub(crate) fn as_slice(&self) -> &[String] {
         match self {
             Self::One(one) => std::slice::from_ref(one),
             Self::Several(several) => several,
@@ -58,45 +56,40 @@ impl Audience {
 
 /// The claim `kubernetes.io` of a bound service account token.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Kubernetes {
-    /// The pod's namespace.
-    pub namespace: Option<String>,
+pub(crate) struct Kubernetes {
+    pub(crate) namespace: Option<String>,
     /// The pod that the token is bound to.
-    pub pod: Option<Bound>,
-    /// The service account that it names.
+    pub(crate) pod: Option<Bound>,
     #[serde(rename = "serviceaccount")]
-    pub service_account: Option<Bound>,
-    /// The node that the pod runs on.
-    pub node: Option<Bound>,
+    pub(crate) service_account: Option<Bound>,
 }
 
-/// An object that a token is bound to.
+/// A reference to a Kubernetes object.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Bound {
-    /// Its name.
-    pub name: String,
-    /// Its UID.
-    pub uid: Option<String>,
+pub(crate) struct Bound {
+    pub(crate) name: String,
+    pub(crate) uid: Option<String>,
 }
 
 impl Claims {
-    /// When the token expires.
-    pub fn expiry(&self) -> Option<SystemTime> {
-        time_of(self.expiry)
+    /// Returns the expiry, or `None` if the claim is missing or out of range.
+    pub(crate) fn expiry(&self) -> Option<SystemTime> {
+        time_from(self.expiry)
     }
 
-    /// When it was issued.
-    pub fn issued_at(&self) -> Option<SystemTime> {
-        time_of(self.issued_at)
+    /// Returns the time of issue, or `None` if the claim is missing or out of range.
+    pub(crate) fn issued_at(&self) -> Option<SystemTime> {
+        time_from(self.issued_at)
     }
 
-    /// The namespace and name of the service account that the subject names.
-    pub fn service_account(&self) -> Option<(&str, &str)> {
+    /// Returns the namespace and name of the service account from the subject.
+    pub(crate) fn service_account(&self) -> Option<(&str, &str)> {
         self.subject.strip_prefix("system:serviceaccount:")?.split_once(':')
     }
 
-    /// The session name that fits: `<namespace>-<pod>`, else the subject, mapped to STS's alphabet.
-    pub fn session_name(&self) -> SessionName {
+    /// Returns the default role session name: `<namespace>-<pod>`, or the subject if the token is not bound to a pod.
+    /// Characters that STS does not allow are replaced.
+    pub(crate) fn session_name(&self) -> SessionName {
         let kubernetes = self.kubernetes.as_ref();
         let namespace = kubernetes.and_then(|claim| claim.namespace.as_deref());
         let pod = kubernetes.and_then(|claim| claim.pod.as_ref());
@@ -107,9 +100,9 @@ impl Claims {
     }
 }
 
-fn time_of(seconds: Option<f64>) -> Option<SystemTime> {
-    let length = Duration::try_from_secs_f64(seconds?).ok()?;
-    SystemTime::UNIX_EPOCH.checked_add(length)
+fn time_from(seconds: Option<f64>) -> Option<SystemTime> {
+    let since_epoch = Duration::try_from_secs_f64(seconds?).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(since_epoch)
 }
 
 #[cfg(test)]
@@ -117,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_session_name_is_namespace_and_pod() {
+    fn the_session_name_is_built_from_namespace_and_pod() {
         let name = |claims: &str| serde_json::from_str::<Claims>(claims).expect("claims").session_name();
         let pod = r#"{"kubernetes.io":{"namespace":"shop","pod":{"name":"checkout-5d","uid":"1"}}}"#;
         assert_eq!(name(pod).as_str(), "shop-checkout-5d");

@@ -1,8 +1,8 @@
-// Runs the policies of k8s/admission against a table of pods, by the code of the Kubernetes API server.
+// Runs the policies of k8s/admission against a table of pods with the code of the Kubernetes API server.
 //
-// A row is a folder in pods/: before.yaml is what somebody creates, after.yaml what is stored then (`go test -update`
-// writes it), or refused.txt what the refusal must say. Its cluster.yaml, where it has one, replaces parameters or
-// namespaces, document by document.
+// A row is a folder in pods/. before.yaml is the pod that a client creates. after.yaml is the pod that the API server stores
+// (`go test -update` writes it), or refused.txt is part of the message with which it refuses the pod. The documents of an
+// optional cluster.yaml replace parameters or namespaces of the cluster.
 package admission
 
 import (
@@ -29,25 +29,25 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-var update = flag.Bool("update", false, "write after.yaml of each row")
+var update = flag.Bool("update", false, "write the after.yaml of each row")
 
 func TestPods(t *testing.T) {
 	rows, err := filepath.Glob("pods/*/before.yaml")
 	if err != nil || len(rows) == 0 {
 		t.Fatalf("no rows: %v", err)
 	}
-	shared := startCluster(t, applied(t, "")...)
+	shared := startCluster(t, readObjects(t, "")...)
 	for _, before := range rows {
 		row := filepath.Dir(before)
 		t.Run(filepath.Base(row), func(t *testing.T) {
 			t.Parallel()
 			cluster := shared
-			if own := existing(t, filepath.Join(row, "cluster.yaml")); own != "" {
-				cluster = startCluster(t, applied(t, own)...)
+			if own := pathIfExists(t, filepath.Join(row, "cluster.yaml")); own != "" {
+				cluster = startCluster(t, readObjects(t, own)...)
 			}
 			pod := readPod(t, before)
 			stored, err := cluster.create(t.Context(), pod)
-			if refused := existing(t, filepath.Join(row, "refused.txt")); refused != "" {
+			if refused := pathIfExists(t, filepath.Join(row, "refused.txt")); refused != "" {
 				expectRefusal(t, err, strings.TrimSpace(string(readFile(t, refused))))
 				return
 			}
@@ -56,10 +56,10 @@ func TestPods(t *testing.T) {
 			}
 			expectGolden(t, filepath.Join(row, "after.yaml"), stored)
 			expectIdempotence(t, cluster, stored)
-			expectOwnersWillKept(t, pod, stored)
+			expectOwnFieldsUnchanged(t, pod, stored)
 			expectProfileKept(t, pod, stored)
 			if before, after := qos.ComputePodQOS(pod), qos.ComputePodQOS(stored); before == corev1.PodQOSGuaranteed && after != before {
-				t.Errorf("the pod was %s and is now %s", before, after)
+				t.Errorf("injection changed the QoS class from %s to %s", before, after)
 			}
 		})
 	}
@@ -68,10 +68,10 @@ func TestPods(t *testing.T) {
 func expectRefusal(t *testing.T, err error, message string) {
 	t.Helper()
 	if err == nil {
-		t.Fatalf("accepted, which should have been refused with: %s", message)
+		t.Fatalf("the pod was accepted; expected a refusal with: %s", message)
 	}
 	if !strings.Contains(err.Error(), message) {
-		t.Fatalf("refused with\n%s\nand not with\n%s", err, message)
+		t.Fatalf("the pod was refused with\n%s\nexpected\n%s", err, message)
 	}
 }
 
@@ -85,11 +85,11 @@ func expectGolden(t *testing.T, file string, stored *corev1.Pod) {
 	}
 	want := toYAML(t, readPod(t, file))
 	if !bytes.Equal(got, want) {
-		t.Errorf("stored is not what %s says, but:\n%s", file, got)
+		t.Errorf("the stored pod differs from %s:\n%s", file, got)
 	}
 }
 
-// A second pass changes nothing, byte by byte.
+// expectIdempotence checks that a second pass changes no byte of the pod.
 func expectIdempotence(t *testing.T, cluster *cluster, stored *corev1.Pod) {
 	t.Helper()
 	again, err := cluster.create(t.Context(), stored)
@@ -97,42 +97,43 @@ func expectIdempotence(t *testing.T, cluster *cluster, stored *corev1.Pod) {
 		t.Fatalf("second pass: %v", err)
 	}
 	if got, want := toYAML(t, again), toYAML(t, stored); !bytes.Equal(got, want) {
-		t.Errorf("a second pass changes the pod to:\n%s", got)
+		t.Errorf("a second pass changed the pod to:\n%s", got)
 	}
 }
 
-// Whatever the golden files say: what the owner wrote stays, in its order; variables come behind, containers before.
-func expectOwnersWillKept(t *testing.T, before, after *corev1.Pod) {
+// expectOwnFieldsUnchanged checks, independently of the golden files, that the fields of the original pod keep their values and
+// order: injected variables and volumes come after the pod's own, and the injected container comes before them.
+func expectOwnFieldsUnchanged(t *testing.T, before, after *corev1.Pod) {
 	t.Helper()
-	kept := func(what string, before, after []corev1.Container) {
+	expectUnchanged := func(kind string, before, after []corev1.Container) {
 		for i, owned := range before {
 			injected := after[i].DeepCopy()
 			if len(injected.Env) < len(owned.Env) || !equality.Semantic.DeepEqual(owned.Env, injected.Env[:len(owned.Env)]) {
-				t.Errorf("%s %s: its variables were changed", what, owned.Name)
+				t.Errorf("%s %s: its own variables changed", kind, owned.Name)
 			}
 			injected.Env = owned.Env
 			if !equality.Semantic.DeepEqual(&owned, injected) {
-				t.Errorf("%s %s: more than variables were changed", what, owned.Name)
+				t.Errorf("%s %s: fields other than env changed", kind, owned.Name)
 			}
 		}
 	}
-	kept("container", before.Spec.Containers, after.Spec.Containers)
+	expectUnchanged("container", before.Spec.Containers, after.Spec.Containers)
 	added := len(after.Spec.InitContainers) - len(before.Spec.InitContainers)
 	if added < 0 || added > 1 {
-		t.Fatalf("%d init containers were added", added)
+		t.Fatalf("%d init containers were added; expected 0 or 1", added)
 	}
-	kept("init container", before.Spec.InitContainers, after.Spec.InitContainers[added:])
+	expectUnchanged("init container", before.Spec.InitContainers, after.Spec.InitContainers[added:])
 	if volumes := len(before.Spec.Volumes); !equality.Semantic.DeepEqual(before.Spec.Volumes, after.Spec.Volumes[:volumes]) {
-		t.Error("its volumes were changed")
+		t.Error("the pod's own volumes changed")
 	}
 	for name, value := range before.Annotations {
 		if !strings.HasPrefix(after.Annotations[name], value) {
-			t.Errorf("annotation %s is now %q", name, after.Annotations[name])
+			t.Errorf("annotation %s changed from %q to %q", name, value, after.Annotations[name])
 		}
 	}
 }
 
-// A pod that keeps to a Pod Security profile does so afterwards.
+// expectProfileKept checks that injection does not break the Pod Security profile that the pod satisfies.
 func expectProfileKept(t *testing.T, before, after *corev1.Pod) {
 	t.Helper()
 	latest := api.LatestVersion()
@@ -143,20 +144,20 @@ func expectProfileKept(t *testing.T, before, after *corev1.Pod) {
 	for _, level := range []api.Level{api.LevelBaseline, api.LevelRestricted} {
 		at := api.LevelVersion{Level: level, Version: latest}
 		if !policy.AggregateCheckResults(evaluator.EvaluatePod(at, &before.ObjectMeta, &before.Spec)).Allowed {
-			t.Logf("not %s before", level)
+			t.Logf("the pod did not satisfy %s before injection", level)
 			continue
 		}
 		result := policy.AggregateCheckResults(evaluator.EvaluatePod(at, &after.ObjectMeta, &after.Spec))
 		if !result.Allowed {
-			t.Errorf("no longer %s: %s", level, result.ForbiddenDetail())
+			t.Errorf("the pod no longer satisfies %s: %s", level, result.ForbiddenDetail())
 		}
 	}
 }
 
-// Thirty containers with a hundred variables each, and names and values of their full length: within the API server's
-// budget for expressions, which it keeps to while it runs them.
-func TestLargePod(t *testing.T) {
-	cluster := startCluster(t, applied(t, "")...)
+// The API server limits the cost of CEL expressions at run time. Thirty containers with a hundred variables each and long
+// names and values stay within that budget.
+func TestLargePodStaysWithinExpressionBudget(t *testing.T) {
+	cluster := startCluster(t, readObjects(t, "")...)
 	pod := readPod(t, "pods/plain/before.yaml")
 	pod.Annotations["credvend.dev/region"] = "eu-central-1"
 	container := pod.Spec.Containers[0]
@@ -179,16 +180,15 @@ func TestLargePod(t *testing.T) {
 	}
 	for _, container := range slices.Concat(stored.Spec.Containers, stored.Spec.InitContainers[1:]) {
 		if size := len(container.Env); size != 103 {
-			t.Fatalf("container %s has %d variables", container.Name, size)
+			t.Fatalf("container %s has %d variables; expected 103", container.Name, size)
 		}
 	}
 	expectIdempotence(t, cluster, stored)
-	expectOwnersWillKept(t, pod, stored)
+	expectOwnFieldsUnchanged(t, pod, stored)
 }
 
-// Without its parameters a pod that wants credentials is refused, and others are not.
-func TestWithoutParameters(t *testing.T) {
-	objects := slices.DeleteFunc(applied(t, ""), func(object runtime.Object) bool {
+func TestWithoutParametersOnlyLabelledPodsAreRefused(t *testing.T) {
+	objects := slices.DeleteFunc(readObjects(t, ""), func(object runtime.Object) bool {
 		_, ok := object.(*corev1.ConfigMap)
 		return ok
 	})
@@ -200,10 +200,10 @@ func TestWithoutParameters(t *testing.T) {
 	}
 }
 
-// What the API server asks of policies and bindings when they are created.
-func TestManifests(t *testing.T) {
+// Runs the validation with which the API server accepts policies and bindings.
+func TestPoliciesAndBindingsAreValid(t *testing.T) {
 	checked := 0
-	for _, object := range applied(t, "") {
+	for _, object := range readObjects(t, "") {
 		var wrong field.ErrorList
 		switch object.(type) {
 		case *v1.MutatingAdmissionPolicy:
@@ -231,7 +231,7 @@ func TestManifests(t *testing.T) {
 		}
 	}
 	if checked != 8 {
-		t.Errorf("checked %d policies and bindings, not 8", checked)
+		t.Errorf("validated %d policies and bindings; expected 8", checked)
 	}
 }
 

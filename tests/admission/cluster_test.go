@@ -46,23 +46,23 @@ import (
 	_ "k8s.io/kubernetes/pkg/apis/core/install"
 )
 
-// The manifests that a user applies.
+// The shipped manifests.
 const manifests = "../../k8s/admission"
 
-// Refuses fields that the API does not know, as `kubectl apply` does.
+// Rejects fields that the API does not know, like `kubectl apply`.
 var strict = serializer.NewCodecFactory(legacyscheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
 
-// cluster is what the API server does with a new pod between authentication and etcd: its own admission plugins, reading
-// policies, bindings, parameters and namespaces through informers, and its own validation. Only the storage is a fake.
+// cluster runs the steps of the API server between authentication and storage: its admission plugins, which read policies,
+// bindings, parameters and namespaces through informers, and its validation. Only the storage is a fake.
 type cluster struct {
 	chain   admission.Interface
 	objects admission.ObjectInterfaces
 }
 
-// startCluster applies the given objects and waits until the plugins have read them.
-func startCluster(t *testing.T, applied ...runtime.Object) *cluster {
+// startCluster stores the given objects and waits until the plugins have read them.
+func startCluster(t *testing.T, stored ...runtime.Object) *cluster {
 	t.Helper()
-	client := fakeClient{fake.NewClientset(applied...)}
+	client := fakeClient{fake.NewClientset(stored...)}
 	factory := informers.NewSharedInformerFactory(client, 0)
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("ConfigMap"), meta.RESTScopeNamespace)
@@ -90,7 +90,7 @@ func startCluster(t *testing.T, applied ...runtime.Object) *cluster {
 	started := &cluster{chain, admission.NewObjectInterfacesFromScheme(legacyscheme.Scheme)}
 	deadline := time.Now().Add(time.Minute)
 	for {
-		// The pods' schema and the parameters arrive in the background too; until then the answer is 503, or says so.
+		// The plugins also load the schema and the parameters in the background. Until then they answer 503 or "not yet synced".
 		_, err := started.create(t.Context(), readPod(t, "pods/plain/before.yaml"))
 		if !apierrors.IsServiceUnavailable(err) && (err == nil || !strings.Contains(err.Error(), "not yet synced")) {
 			return started
@@ -102,7 +102,7 @@ func startCluster(t *testing.T, applied ...runtime.Object) *cluster {
 	}
 }
 
-// create is what `kubectl create` of a pod comes to: the pod as it would be stored, or the refusal.
+// create returns the pod as the API server would store it, or the error with which it refuses the pod.
 func (c *cluster) create(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, error) {
 	created := new(core.Pod)
 	if err := legacyscheme.Scheme.Convert(pod.DeepCopy(), created, nil); err != nil {
@@ -130,7 +130,7 @@ func (c *cluster) create(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, err
 	return stored, nil
 }
 
-// validate has the validating policies look at an object of any kind that somebody creates.
+// validate runs the validating policies on the creation of an object of any kind.
 func (c *cluster) validate(ctx context.Context, t *testing.T, object runtime.Object) {
 	t.Helper()
 	internal, err := legacyscheme.Scheme.UnsafeConvertToVersion(object.DeepCopyObject(), runtime.InternalGroupVersioner)
@@ -144,14 +144,13 @@ func (c *cluster) validate(ctx context.Context, t *testing.T, object runtime.Obj
 	kind := object.GetObjectKind().GroupVersionKind()
 	resource, _ := meta.UnsafeGuessKindToResource(kind)
 	attributes := admission.NewAttributesRecord(internal, nil, kind, accessor.GetNamespace(), accessor.GetName(), resource, "",
-		admission.Create, &metav1.CreateOptions{}, false, &user.DefaultInfo{Name: "somebody"})
+		admission.Create, &metav1.CreateOptions{}, false, &user.DefaultInfo{Name: "developer"})
 	if err := c.chain.(admission.ValidationInterface).Validate(ctx, attributes, c.objects); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// webhook stands for one that is called after the policies and adds a container, as service meshes do: the one that the
-// annotation names.
+// webhook stands in for a service mesh: it runs after the policies and adds the container that an annotation of the pod names.
 type webhook struct{ *admission.Handler }
 
 func (webhook) Admit(_ context.Context, attributes admission.Attributes, _ admission.ObjectInterfaces) error {
@@ -171,7 +170,7 @@ func (webhook) Admit(_ context.Context, attributes admission.Attributes, _ admis
 	return nil
 }
 
-// fakeClient has the pods' published schema, which the fake discovery lacks.
+// fakeClient adds the published OpenAPI schema, which the fake discovery lacks.
 type fakeClient struct{ *fake.Clientset }
 
 type fakeDiscovery struct{ discovery.DiscoveryInterface }
@@ -186,9 +185,9 @@ type noConfiguration struct{}
 
 func (noConfiguration) ConfigFor(string) (io.Reader, error) { return nil, nil }
 
-// applied reads the shipped manifests and a namespace for the pods. Documents of a row's own cluster.yaml replace those
-// of the same kind and name.
-func applied(t *testing.T, own string) []runtime.Object {
+// readObjects reads the shipped manifests and the namespaces and service accounts of the pods. Documents in the file `own`, if
+// one is given, replace the documents of the same kind and name.
+func readObjects(t *testing.T, own string) []runtime.Object {
 	t.Helper()
 	var listed struct{ Resources []string }
 	if err := yaml.Unmarshal(readFile(t, filepath.Join(manifests, "kustomization.yaml")), &listed); err != nil {
@@ -218,7 +217,7 @@ func applied(t *testing.T, own string) []runtime.Object {
 	return objects
 }
 
-// decode reads one document, strictly, with the API's defaults.
+// decode parses one document strictly and applies the API's defaults.
 func decode(t *testing.T, file, document string) runtime.Object {
 	t.Helper()
 	object, _, err := strict.Decode([]byte(document), nil, nil)
@@ -233,7 +232,7 @@ func readPod(t *testing.T, file string) *corev1.Pod {
 	t.Helper()
 	pod, ok := decode(t, file, string(readFile(t, file))).(*corev1.Pod)
 	if !ok {
-		t.Fatalf("%s: not a pod", file)
+		t.Fatalf("%s does not contain a pod", file)
 	}
 	return pod
 }
@@ -247,8 +246,8 @@ func readFile(t *testing.T, file string) []byte {
 	return content
 }
 
-// existing is the file's path, or nothing where there is no such file.
-func existing(t *testing.T, file string) string {
+// pathIfExists returns the path of the file, or "" if there is no such file.
+func pathIfExists(t *testing.T, file string) string {
 	t.Helper()
 	if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
 		return ""
@@ -266,5 +265,5 @@ func prefixed(directory string, names []string) []string {
 	return paths
 }
 
-// The API server's own chatter is of no help here.
+// Silences the log of the API server's packages.
 func init() { klog.SetLogger(logr.Discard()) }

@@ -1,4 +1,4 @@
-// The admission policies against the code of the Kubernetes API server, without a cluster.
+// Tests of the admission policies with the code of the Kubernetes API server, without a cluster.
 module credvend.dev/tests/admission
 
 go 1.26.0
@@ -95,7 +95,7 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.3 // indirect
 )
 
-// What k8s.io/kubernetes finds in its own tree, from where it is published.
+// k8s.io/kubernetes refers to these modules in its own tree; take the published versions.
 replace (
 	k8s.io/api => k8s.io/api v0.36.3
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.36.3

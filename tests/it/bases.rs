@@ -1,64 +1,65 @@
-/// `credential_source = EcsContainer`: another credvend, and servers that answer what they are told.
+/// `credential_source = EcsContainer`: another credvend, and servers with prepared responses.
 mod container;
 /// `credential_source = Environment`.
 mod environment;
 /// `credential_source = Ec2InstanceMetadata`.
 mod instance_metadata;
-/// `credential_process`: credvend itself, and scripts that do it wrong.
+/// `credential_process`: credvend itself, and scripts with invalid output.
 mod process;
 
 use std::time::{Duration, SystemTime};
 
 use crate::support::{Ended, ROLE_B, Stage};
 
-/// A role in the other account, assumed with what `credential_source` names.
-fn role_b_of(source: &str) -> String {
+/// Returns a config whose default profile assumes role B with credentials from `source`.
+fn role_b_from(source: &str) -> String {
     format!("[default]\nrole_arn = {ROLE_B}\ncredential_source = {source}\n")
 }
 
-/// Role A's credentials as a `credential_process` document.
-fn role_a(stage: &Stage) -> serde_json::Value {
+/// Returns role A's credentials as a `credential_process` document.
+fn role_a_document(stage: &Stage) -> serde_json::Value {
     let ended = stage.credvend(&["process"]).end().succeeded();
-    serde_json::from_str(&ended.stdout).expect("JSON")
+    serde_json::from_str(&ended.stdout).expect("parse JSON")
 }
 
 fn text<'a>(document: &'a serde_json::Value, key: &str) -> &'a str {
-    document[key].as_str().unwrap_or_else(|| panic!("no {key}"))
+    document[key].as_str().unwrap_or_else(|| panic!("{key} is missing"))
 }
 
-/// Asserts that role B was assumed, with a call that `role A` signed.
+/// Asserts that the last call assumed role B with the default session name, and that stderr holds no secret.
 #[track_caller]
 fn assert_chained(stage: &Stage, ended: &Ended) {
     stage.refuse_leaks(&ended.stderr);
-    let last = stage.sts.requests().pop().expect("a call");
+    let last = stage.sts.requests().pop().expect("at least one call");
     assert_eq!((last.action.as_deref(), last.parameters["RoleArn"].as_str()), (Some("AssumeRole"), ROLE_B));
     assert_eq!(last.parameters["RoleSessionName"], "credvend");
 }
 
-/// Now and this much later, as AWS writes it.
-fn date(ahead: Duration) -> String {
-    credvend::credentials::Expiry::from(SystemTime::now() + ahead).to_string()
+/// Returns the time `ahead` from now in the RFC 3339 form that AWS uses.
+fn date_in(ahead: Duration) -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now() + ahead).to_string()
 }
 
 #[test]
-fn check_names_each_base_and_what_it_lacks() {
+fn check_reports_the_kind_of_each_base_and_why_it_fails() {
     let stage = Stage::new();
-    let absent = "http://127.0.0.1:1/";
+    let unreachable = "http://127.0.0.1:1/";
     let check = |config: &str, arguments: &[&str]| {
         let run = stage.with_config(&["check", "--timeout", "5s"], config).env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE");
-        let run = run.env("AWS_SECRET_ACCESS_KEY", "secret").env("AWS_CONTAINER_CREDENTIALS_FULL_URI", absent);
-        arguments.iter().fold(run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", absent), |run, argument| run.arg(argument))
+        let run = run.env("AWS_SECRET_ACCESS_KEY", "secret").env("AWS_CONTAINER_CREDENTIALS_FULL_URI", unreachable);
+        let run = run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", unreachable);
+        arguments.iter().fold(run, |run, argument| run.arg(argument))
     };
     let process =
         format!("[default]\nrole_arn = {ROLE_B}\nsource_profile = b\n[profile b]\ncredential_process = /absent/x\n");
     for (kind, config) in [
-        ("environment", role_b_of("Environment")),
-        ("container", role_b_of("EcsContainer")),
-        ("imds", role_b_of("Ec2InstanceMetadata")),
+        ("environment", role_b_from("Environment")),
+        ("container", role_b_from("EcsContainer")),
+        ("imds", role_b_from("Ec2InstanceMetadata")),
         ("process", process.clone()),
     ] {
         let ended = check(&config, &["--offline", "--format", "json"]).end().succeeded();
-        let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("parse JSON");
         let hops = &report["profiles"][0]["hops"];
         assert_eq!((&hops[0], &hops[1]["kind"]), (&serde_json::json!({ "kind": kind }), &"assume_role".into()));
     }
@@ -68,5 +69,5 @@ fn check_names_each_base_and_what_it_lacks() {
     for word in ["credential_process of profile b cannot be started", "-> name an executable", "skip  hop 2"] {
         assert!(ended.stdout.contains(word), "{word:?} is missing in {}", ended.stdout);
     }
-    assert_eq!(check(&role_b_of("EcsContainer"), &[]).end().code, Some(5));
+    assert_eq!(check(&role_b_from("EcsContainer"), &[]).end().code, Some(5));
 }

@@ -8,7 +8,7 @@ use ini::Ini;
 use crate::support::{Credvend, ROLE_A, ROLE_B, Signal, Stage};
 
 #[test]
-fn each_profile_asks_the_endpoint() {
+fn each_profile_gets_a_credential_process_for_the_endpoint() {
     let stage = Stage::new();
     let path = stage.path("shared-config");
     let run = stage
@@ -20,12 +20,12 @@ fn each_profile_asks_the_endpoint() {
         .env("CREDVEND_AUTH_TOKEN_FILE", stage.path("authorization"))
         .start();
     let address = run.address();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     let text = stage.read("shared-config");
-    let ini = Ini::load_from_str(&text).expect("INI");
+    let ini = Ini::load_from_str(&text).expect("parse INI");
     let token = stage.path("authorization");
     for name in ["account_a_role", "account_b_role"] {
-        let section = ini.section(Some(format!("profile {name}"))).expect("a section");
+        let section = ini.section(Some(format!("profile {name}"))).expect("a section for the profile");
         let expected = format!(
             "/shared/credvend process --from-endpoint http://{address}/v1/credentials/{} --timeout 20s --auth-token-file {}",
             name,
@@ -35,39 +35,39 @@ fn each_profile_asks_the_endpoint() {
         assert_eq!(section.get("region"), Some("eu-central-1"));
     }
     stage.refuse_leaks(&text);
-    // The line works, from an application that was told to use the profile which holds it.
-    let line = ini.get_from(Some("profile account_b_role"), "credential_process").expect("a line");
-    let words: Vec<_> = line.split(' ').skip(1).collect();
-    let ended = Credvend::new(&words).env("AWS_PROFILE", "account_b_role").env("AWS_CONFIG_FILE", &path).end();
+    // The command works in an application whose AWS_PROFILE is the profile that contains it.
+    let command = ini.get_from(Some("profile account_b_role"), "credential_process").expect("a credential_process");
+    let arguments: Vec<_> = command.split(' ').skip(1).collect();
+    let ended = Credvend::new(&arguments).env("AWS_PROFILE", "account_b_role").env("AWS_CONFIG_FILE", &path).end();
     assert!(ended.succeeded().stdout.contains("\"AccountId\":\"222222222222\""));
 
-    // It follows the profiles.
+    // After a reload the file holds the new profiles.
     let token = stage.tokens.token_file();
     stage.write("config", &format!("[default]\nrole_arn={ROLE_A}\nweb_identity_token_file={}\n[profile x]\nrole_arn={ROLE_B}\nsource_profile=default\n", token.display()));
     run.signal(Signal::HUP);
-    run.line(&["configuration read again"]);
-    run.line(&["exchanged", "profile=x"]);
-    let ini = Ini::load_from_str(&stage.read("shared-config")).expect("INI");
+    run.line(&["configuration reloaded"]);
+    run.line(&["credentials obtained", "profile=x"]);
+    let ini = Ini::load_from_str(&stage.read("shared-config")).expect("parse INI");
     let names: Vec<_> = ini.sections().flatten().collect();
     assert_eq!(names, ["default", "profile x"]);
 }
 
 #[test]
-fn somebody_else_s_file_is_never_replaced() {
+fn file_that_credvend_did_not_write_is_never_replaced() {
     let stage = Stage::new();
     let path = stage.write("shared-config", "[default]\nregion = eu-west-1\n");
-    // Neither its content nor its mode, which is not ours.
-    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("a mode");
-    let before = std::fs::metadata(&path).expect("metadata");
+    // Neither the content nor the mode may change. The mode differs from credvend's default.
+    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("set mode");
+    let before = std::fs::metadata(&path).expect("read metadata");
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--config-file"]).arg(&path);
     run.end().failed(6, &["shared-config", "did not write it"]);
     assert_eq!(stage.read("shared-config"), "[default]\nregion = eu-west-1\n");
-    let after = std::fs::metadata(&path).expect("metadata");
+    let after = std::fs::metadata(&path).expect("read metadata");
     assert_eq!((after.ino(), after.mode()), (before.ino(), before.mode()));
 }
 
 #[test]
-fn what_would_need_quoting_is_refused() {
+fn path_that_needs_quoting_and_missing_listener_are_refused() {
     let stage = Stage::new();
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--config-file-binary", "/my files/credvend"]);
     run.env("CREDVEND_CONFIG_FILE", stage.path("shared-config")).end().failed(6, &["quoting"]);

@@ -1,78 +1,76 @@
-use std::{
-    os::unix::fs::{PermissionsExt as _, symlink},
-    time::Instant,
-};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use ini::Ini;
 
-use crate::support::{DEADLINE, ROLE_B, Signal, Stage};
+use crate::support::{Ended, ROLE_B, Signal, Stage};
 
-fn once(stage: &Stage, arguments: &[&str]) -> crate::support::Ended {
+/// Runs `run --once`, which writes `aws/credentials`.
+fn run_once(stage: &Stage, arguments: &[&str]) -> Ended {
     let path = stage.path("aws/credentials");
     stage.credvend(&[&["run", "--once"], arguments].concat()).env("CREDVEND_CREDENTIALS_FILE", path).end()
 }
 
 #[test]
-fn the_section_holds_what_sdks_know_and_the_expiry_above_it() {
+fn section_holds_only_sdk_keys_below_the_expiry_comment() {
     let stage = Stage::new();
-    std::fs::create_dir(stage.path("aws")).expect("made");
-    once(&stage, &["--chain-role-arn", ROLE_B]).succeeded();
+    std::fs::create_dir(stage.path("aws")).expect("create directory");
+    run_once(&stage, &["--chain-role-arn", ROLE_B]).succeeded();
     let text = stage.read("aws/credentials");
     let lines: Vec<_> = text.lines().map(|line| line.split_once(" = ").map_or(line, |(key, _)| key)).collect();
     assert!(lines[0].starts_with("# credvend: these credentials expire at 20") && lines[0].ends_with('Z'));
     assert_eq!(lines[1..], ["[default]", "aws_access_key_id", "aws_secret_access_key", "aws_session_token"]);
-    // Another reader finds the same.
-    let ini = Ini::load_from_str_noescape(&text).expect("INI");
-    let token = ini.get_from(Some("default"), "aws_session_token").expect("a token");
+    // An independent INI parser finds the session token.
+    let ini = Ini::load_from_str_noescape(&text).expect("parse INI");
+    let token = ini.get_from(Some("default"), "aws_session_token").expect("a session token");
     assert!(stage.sts.issued_secrets().iter().any(|issued| issued == token));
-    let mode = std::fs::metadata(stage.path("aws/credentials")).expect("there").permissions().mode();
+    let mode = std::fs::metadata(stage.path("aws/credentials")).expect("read metadata").permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
 }
 
 #[test]
-fn every_other_byte_stays() {
+fn all_other_bytes_are_kept() {
     let stage = Stage::new();
-    let mine = "; mine\r\n[other]\r\naws_access_key_id = KEEP\r\n\r\n[app]\r\nregion=eu-west-1\r\naws_session_token=old\r\ns3 =\r\n  aws_access_key_id = nested";
-    stage.write("aws/credentials", mine);
+    let original = "; comment\r\n[other]\r\naws_access_key_id = KEEP\r\n\r\n[app]\r\nregion=eu-west-1\r\naws_session_token=old\r\ns3 =\r\n  aws_access_key_id = nested";
+    stage.write("aws/credentials", original);
     for _ in 0..2 {
-        once(&stage, &["--credentials-profile", "app", "--file-mode", "0640"]).succeeded();
+        run_once(&stage, &["--credentials-profile", "app", "--file-mode", "0640"]).succeeded();
     }
     let text = stage.read("aws/credentials");
-    let ours = |line: &&str| {
+    let is_not_from_credvend = |line: &&str| {
         !["aws_access_key_id = ASIA", "aws_secret_access_key", "aws_session_token", "# credvend: "]
             .iter()
             .any(|key| line.starts_with(key))
     };
-    let theirs: Vec<_> = text.split("\r\n").filter(ours).collect();
-    assert_eq!(theirs, mine.split("\r\n").filter(ours).collect::<Vec<_>>());
+    let kept: Vec<_> = text.split("\r\n").filter(is_not_from_credvend).collect();
+    assert_eq!(kept, original.split("\r\n").filter(is_not_from_credvend).collect::<Vec<_>>());
     assert_eq!(text.matches("# credvend: ").count(), 1);
     assert_eq!(text.matches("\naws_access_key_id = ASIA").count(), 1);
 }
 
 #[test]
-fn a_symlink_is_kept_and_its_target_replaced() {
+fn symlink_is_kept_and_its_target_is_replaced() {
     let stage = Stage::new();
     stage.write("real/credentials", "# kept\n");
-    std::fs::create_dir(stage.path("aws")).expect("made");
-    symlink(stage.path("real/credentials"), stage.path("aws/credentials")).expect("linked");
-    once(&stage, &[]).succeeded();
-    assert!(std::fs::symlink_metadata(stage.path("aws/credentials")).expect("there").is_symlink());
+    std::fs::create_dir(stage.path("aws")).expect("create directory");
+    symlink(stage.path("real/credentials"), stage.path("aws/credentials")).expect("create symlink");
+    run_once(&stage, &[]).succeeded();
+    assert!(std::fs::symlink_metadata(stage.path("aws/credentials")).expect("read metadata").is_symlink());
     assert!(stage.read("real/credentials").starts_with("# kept\n"));
 }
 
 #[test]
-fn what_cannot_work_ends_run_at_start_before_any_call() {
+fn unusable_path_ends_run_before_any_call() {
     let stage = Stage::new();
-    once(&stage, &[]).failed(6, &["aws", "mount a volume"]);
-    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--credentials-file"]).arg(stage.path("")).end();
+    run_once(&stage, &[]).failed(6, &["aws", "mount a volume"]);
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--credentials-file"]).arg(stage.directory()).end();
     run.failed(6, &["directory"]);
     assert_eq!(stage.actions(), [""; 0]);
 }
 
 #[test]
-fn run_rewrites_the_file_after_every_exchange_and_recovers() {
+fn run_rewrites_the_file_after_each_exchange_and_retries_failed_writes() {
     let stage = Stage::new();
-    std::fs::create_dir(stage.path("aws")).expect("made");
+    std::fs::create_dir(stage.path("aws")).expect("create directory");
     let run = stage
         .credvend(&["run", "--listen", "none"])
         .env("CREDVEND_CREDENTIALS_FILE", stage.path("aws/credentials"))
@@ -80,20 +78,20 @@ fn run_rewrites_the_file_after_every_exchange_and_recovers() {
     run.line(&["credentials file written"]);
     let first = stage.read("aws/credentials");
 
-    // The directory is taken away and comes back: a failure while running is retried.
-    std::fs::rename(stage.path("aws"), stage.path("away")).expect("moved");
+    // While the directory is missing, writing fails. It is retried and succeeds when the directory is back.
+    std::fs::rename(stage.path("aws"), stage.path("away")).expect("rename directory");
     run.signal(Signal::HUP);
     run.line(&["credentials file not written"]);
-    std::fs::rename(stage.path("away"), stage.path("aws")).expect("moved");
+    std::fs::rename(stage.path("away"), stage.path("aws")).expect("rename directory");
     run.lines(&["credentials file written"], 2);
     assert_ne!(stage.read("aws/credentials"), first);
     run.terminate().succeeded();
 }
 
 #[test]
-fn several_writers_lose_nothing_and_readers_see_whole_files() {
+fn concurrent_writers_lose_no_section_and_readers_see_complete_files() {
     let stage = Stage::new();
-    std::fs::create_dir(stage.path("aws")).expect("made");
+    std::fs::create_dir(stage.path("aws")).expect("create directory");
     let path = stage.path("aws/credentials");
     let start = |profile: &str| {
         stage
@@ -105,23 +103,26 @@ fn several_writers_lose_nothing_and_readers_see_whole_files() {
     for run in &runs {
         run.line(&["credentials file written"]);
     }
-    for round in 2..6 {
-        for run in &runs {
-            run.signal(Signal::HUP);
+    let refresh = || {
+        for round in 2..6 {
+            for run in &runs {
+                run.signal(Signal::HUP);
+            }
+            for run in &runs {
+                run.lines(&["credentials file written"], round);
+            }
         }
-        let until = Instant::now() + DEADLINE;
-        loop {
-            let ini = Ini::load_from_str_noescape(&std::fs::read_to_string(&path).expect("whole")).expect("INI");
+    };
+    std::thread::scope(|scope| {
+        let writers = scope.spawn(refresh);
+        while !writers.is_finished() {
+            let text = std::fs::read_to_string(&path).expect("read file");
+            let ini = Ini::load_from_str_noescape(&text).expect("parse INI");
             for name in ["one", "two", "three"] {
-                let section = ini.section(Some(name)).expect("nobody's section is lost");
+                let section = ini.section(Some(name)).expect("the section of each writer");
                 assert_eq!(section.iter().count(), 3);
             }
-            let written =
-                |run: &crate::support::Running| run.stderr().matches("credentials file written").count() >= round;
-            if runs.iter().all(written) {
-                break;
-            }
-            assert!(Instant::now() < until);
         }
-    }
+        writers.join().expect("every refresh is written");
+    });
 }

@@ -2,34 +2,32 @@ use std::{collections::BTreeMap, time::Duration};
 
 use local_sts::{Fault, FaultKind};
 
-use crate::support::{Credvend, DEADLINE, Ended, ROLE_A, ROLE_B, Signal, Stage};
+use crate::support::{Credvend, DEADLINE, Ended, ROLE_A, ROLE_B, Signal, Stage, binary};
 
-const CREDVEND: &str = env!("CARGO_BIN_EXE_credvend");
-
-/// What this program prints under `exec`, after it has succeeded.
-fn printed(credvend: Credvend) -> String {
+/// Runs `exec`, asserts success and an empty stderr, and returns the output of the program.
+fn program_output(credvend: Credvend) -> String {
     let Ended { stdout, stderr, .. } = credvend.env("PATH", PATH).end().succeeded();
-    assert_eq!(stderr, "", "stderr is the program's own");
+    assert_eq!(stderr, "", "credvend writes nothing to stderr");
     stdout
 }
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// `exec` of a shell script.
+/// Returns an `exec` command that runs a shell script.
 fn script(stage: &Stage, flags: &[&str], script: &str) -> Credvend {
     let arguments = [&["exec"], flags, &["--", "sh", "-c", script]].concat();
-    stage.credvend(&arguments).env("PATH", PATH).env("CREDVEND", CREDVEND)
+    stage.credvend(&arguments).env("PATH", PATH).env("CREDVEND", binary())
 }
 
-/// A nested `exec`, which finds no identity in the environment that the outer one leaves.
-fn nested(stage: &Stage) -> String {
+/// Returns a nested `exec` command for a shell. Flags set its identity, because the outer `exec` removes the variables.
+fn nested_exec(stage: &Stage) -> String {
     format!("$CREDVEND exec --role-arn {ROLE_A} --web-identity-token-file {}", stage.tokens.token_file().display())
 }
 
 #[test]
-fn the_environment_points_at_the_endpoint_and_nowhere_else() {
+fn environment_points_sdks_at_the_endpoint_only() {
     let stage = Stage::new();
-    let misleading = [
+    let removed = [
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",
@@ -45,20 +43,22 @@ fn the_environment_points_at_the_endpoint_and_nowhere_else() {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     ];
     let credvend = stage.credvend(&["exec", "--", "env"]).env("KEPT", "a b").env("AWS_MAX_ATTEMPTS", "9");
-    let text = printed(misleading.iter().fold(credvend, |credvend, variable| credvend.env(variable, "inherited")));
-    let mut variables: BTreeMap<_, _> = text.lines().map(|line| line.split_once('=').expect("a variable")).collect();
-    let url = variables.remove("AWS_CONTAINER_CREDENTIALS_FULL_URI").expect("a URL");
+    let credvend = removed.iter().fold(credvend, |credvend, variable| credvend.env(variable, "inherited"));
+    let text = program_output(credvend);
+    let mut variables: BTreeMap<_, _> =
+        text.lines().map(|line| line.split_once('=').expect("a variable in each line")).collect();
+    let url = variables.remove("AWS_CONTAINER_CREDENTIALS_FULL_URI").expect("the URL of the endpoint");
     assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/v1/credentials"), "{url}");
-    assert!(!url.contains(":9911/"), "a free port");
-    let token = variables.remove("AWS_CONTAINER_AUTHORIZATION_TOKEN").expect("a token");
+    assert!(!url.contains(":9911/"), "a free port, not the default port");
+    let token = variables.remove("AWS_CONTAINER_AUTHORIZATION_TOKEN").expect("the authorization token");
     assert!(token.len() >= 32 && token != "inherited");
-    let (home, sts) = (stage.path("").display().to_string(), stage.sts.url());
+    let (home, sts) = (stage.directory().display().to_string(), stage.sts.url());
     let expected = [
         ("AWS_DEFAULT_REGION", "eu-central-1"),
         ("AWS_ENDPOINT_URL_STS", &sts),
         ("AWS_MAX_ATTEMPTS", "9"),
         ("AWS_REGION", "eu-central-1"),
-        ("HOME", home.trim_end_matches('/')),
+        ("HOME", &home),
         ("KEPT", "a b"),
         ("PATH", PATH),
     ];
@@ -66,76 +66,83 @@ fn the_environment_points_at_the_endpoint_and_nowhere_else() {
 }
 
 #[test]
-fn the_endpoint_gives_the_vended_role_to_whoever_has_the_token() {
+fn endpoint_serves_the_last_role_and_requires_the_token() {
     let stage = Stage::new();
-    let ask = "$CREDVEND process --from-endpoint";
-    let printed = printed(script(&stage, &["--chain-role-arn", ROLE_B], &format!("AWS_PROFILE=self {ask}")));
-    let document: serde_json::Value = serde_json::from_str(&printed).expect("one document");
+    let fetch = "$CREDVEND process --from-endpoint";
+    let output = program_output(script(&stage, &["--chain-role-arn", ROLE_B], &format!("AWS_PROFILE=self {fetch}")));
+    let document: serde_json::Value = serde_json::from_str(&output).expect("one JSON document");
     assert_eq!(document["AccountId"], "222222222222");
     assert_eq!(stage.actions(), ["AssumeRoleWithWebIdentity", "AssumeRole"]);
-    let ended = script(&stage, &[], &format!("unset AWS_CONTAINER_AUTHORIZATION_TOKEN; {ask}")).end();
+    let ended = script(&stage, &[], &format!("unset AWS_CONTAINER_AUTHORIZATION_TOKEN; {fetch}")).end();
     ended.failed(4, &["401"]);
 }
 
 #[test]
-fn of_several_profiles_the_first_is_the_program_s_and_all_are_served() {
+fn all_profiles_are_served_and_the_first_is_the_default() {
     let stage = Stage::new();
     let arguments = ["exec", "--profile", "account_b_role", "--profile", "account_a_role", "--", "sh", "-c"];
-    let credvend = stage.with_config(&arguments, crate::profiles::CROSS_ACCOUNT).env("CREDVEND", CREDVEND);
-    let asked = "$CREDVEND process --from-endpoint; $CREDVEND process --from-endpoint --profile account_a_role";
-    let printed = printed(credvend.arg(asked));
-    let accounts: Vec<_> = printed
+    let credvend = stage.with_config(&arguments, crate::profiles::CROSS_ACCOUNT).env("CREDVEND", binary());
+    let fetch_both = "$CREDVEND process --from-endpoint; $CREDVEND process --from-endpoint --profile account_a_role";
+    let output = program_output(credvend.arg(fetch_both));
+    let accounts: Vec<_> = output
         .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a document")["AccountId"].to_string())
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a JSON document")["AccountId"].to_string())
         .collect();
     assert_eq!(accounts, ["\"222222222222\"", "\"111111111111\""]);
 }
 
 #[test]
-fn a_default_profile_with_keys_does_not_get_in_the_way() {
+fn static_keys_of_the_default_profile_are_hidden_from_the_program() {
     let stage = Stage::new();
     stage.write(".aws/credentials", "[default]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = other\n");
-    let text = printed(stage.credvend(&["exec", "--", "env"]));
+    let text = program_output(stage.credvend(&["exec", "--", "env"]));
     assert!(text.contains("AWS_SHARED_CREDENTIALS_FILE=/dev/null\n") && !text.contains("AWS_CONFIG_FILE"));
 }
 
 #[test]
-fn credentials_are_renewed_while_the_program_runs() {
+fn credentials_are_refreshed_while_the_program_runs() {
     let stage = Stage::new();
-    // Served for 5 s, renewed after 10 to 12 s; between the two the endpoint answers 503, and the one who asks asks again.
+    // The endpoint serves the credentials for 5 s and refreshes them after 10 to 12 s. In between it responds with 503, and
+    // `process` retries.
     stage.sts.set_lifetime(Some(Duration::from_secs(20)));
-    let ask = "$CREDVEND process --from-endpoint";
-    let printed = printed(script(&stage, &[], &format!("{ask}; sleep 6; {ask}")));
-    let [first, second] = printed.lines().collect::<Vec<_>>()[..] else { panic!("two documents") };
-    assert_ne!(first, second);
+    let commands = "first=$($CREDVEND process --from-endpoint) || exit 1\n\
+                 second=$first\n\
+                 while test \"$second\" = \"$first\"; do\n\
+                 sleep 0.1; second=$($CREDVEND process --from-endpoint) || exit 1\n\
+                 done\n\
+                 echo \"$first\"; echo \"$second\"";
+    let output = program_output(script(&stage, &[], commands));
+    let documents: Vec<serde_json::Value> =
+        output.lines().map(|line| serde_json::from_str(line).expect("a JSON document")).collect();
+    assert_ne!(documents[0]["AccessKeyId"], documents[1]["AccessKeyId"]);
 }
 
 #[test]
-fn the_exit_code_is_the_program_s() {
+fn exit_code_is_that_of_the_program() {
     let stage = Stage::new();
-    for (words, code) in
+    for (command, code) in
         [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -KILL $$", 137), ("kill -SEGV $$", 139)]
     {
-        assert_eq!(script(&stage, &[], words).end().code, Some(code), "{words}");
+        assert_eq!(script(&stage, &[], command).end().code, Some(code), "{command}");
     }
 }
 
 #[test]
-fn a_program_that_cannot_run_has_the_codes_of_shells() {
+fn program_that_cannot_run_exits_126_or_127() {
     let stage = Stage::new();
     let run = |program: &str| stage.credvend(&["exec", "--", program, "argument"]).env("PATH", PATH).end();
     run("no-such-program").failed(127, &["no-such-program", "PATH"]);
     run("/no/such/program").failed(127, &["/no/such/program"]);
     let file = stage.write("file", "echo hello\n");
-    let file = file.to_str().expect("UTF-8");
+    let file = file.to_str().expect("path is UTF-8");
     run(file).failed(126, &["chmod +x"]);
-    std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
+    std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set mode");
     run(file).failed(126, &["#!"]);
     run("/").failed(126, &["cannot run /"]);
 }
 
 #[test]
-fn what_is_wrong_is_told_before_the_program_starts() {
+fn errors_are_reported_before_the_program_starts() {
     let stage = Stage::new();
     let program = |flags: &[&str]| script(&stage, flags, "echo started");
     program(&["--role-arn", "arn:aws:iam::111111111111:role/absent"]).end().failed(4, &["hop 1", "AccessDenied"]);
@@ -147,17 +154,17 @@ fn what_is_wrong_is_told_before_the_program_starts() {
 }
 
 #[test]
-fn flags_after_the_program_are_the_program_s() {
+fn flags_after_the_program_belong_to_the_program() {
     let stage = Stage::new();
     for arguments in
         [&["exec", "echo", "--profile", "x", "--help"][..], &["exec", "--", "echo", "--profile", "x", "--help"]]
     {
-        assert_eq!(printed(stage.credvend(arguments)), "--profile x --help\n");
+        assert_eq!(program_output(stage.credvend(arguments)), "--profile x --help\n");
     }
 }
 
 #[test]
-fn every_signal_is_passed_on_and_none_ends_credvend() {
+fn signals_are_forwarded_and_do_not_end_credvend() {
     let stage = Stage::new();
     let traps = "for s in TERM INT HUP QUIT USR1; do trap \"echo got-$s >&2\" $s; done; trap 'exit 42' USR2; \
                  echo ready >&2; while :; do sleep 0.1; done";
@@ -184,7 +191,7 @@ fn every_signal_is_passed_on_and_none_ends_credvend() {
 }
 
 #[test]
-fn a_signal_before_the_program_starts_ends_credvend() {
+fn signal_before_the_program_starts_ends_credvend() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
         let stage = Stage::new();
         stage.fault(Fault::new(FaultKind::Hang).forever());
@@ -197,47 +204,55 @@ fn a_signal_before_the_program_starts_ends_credvend() {
 }
 
 #[test]
-fn a_program_that_signals_its_own_group_is_signalled_once() {
+fn signal_to_the_process_group_reaches_the_program_once() {
     let stage = Stage::new();
-    let words = "trap 'echo got-TERM' TERM; kill -TERM 0; sleep 0.5; sleep 0.5";
-    let ended = script(&stage, &["--log-level", "debug"], words).own_group().end().succeeded();
-    assert_eq!(ended.stdout, "got-TERM\n");
-    assert!(ended.stderr.contains("signal not passed on") && !ended.stderr.contains("signal passed on"));
+    let may_exit = stage.path("may-exit");
+    let commands = format!(
+        "trap 'echo got-TERM' TERM; kill -TERM 0; until test -e {}; do sleep 0.1; done; echo done",
+        may_exit.display()
+    );
+    let run = script(&stage, &["--log-level", "debug"], &commands).own_group().start();
+    run.line(&["signal not forwarded"]);
+    stage.write("may-exit", "");
+    let ended = run.wait().succeeded();
+    assert_eq!(ended.stdout, "got-TERM\ndone\n");
+    assert!(!ended.stderr.contains("signal forwarded"));
 }
 
 #[test]
-fn what_was_ignored_stays_ignored() {
+fn ignored_signals_stay_ignored_in_the_program() {
     let stage = Stage::new();
-    let ignored = |prefix: &str| {
-        let words = format!("{prefix} exec {} -- grep SigIgn /proc/self/status", nested(&stage));
-        let text = printed(script(&stage, &[], &words));
-        u64::from_str_radix(text.trim_start_matches("SigIgn:").trim(), 16).expect("a set")
+    let ignored_signals = |prefix: &str| {
+        let commands = format!("{prefix} exec {} -- grep SigIgn /proc/self/status", nested_exec(&stage));
+        let text = program_output(script(&stage, &[], &commands));
+        u64::from_str_radix(text.trim_start_matches("SigIgn:").trim(), 16).expect("a hexadecimal mask")
     };
     let (hang_up, interrupt, pipe) = (1 << 0, 1 << 1, 1 << 12);
-    assert_eq!(ignored("") & (hang_up | interrupt | pipe), 0);
-    assert_eq!(ignored("trap '' HUP INT;") & (hang_up | interrupt | pipe), hang_up | interrupt);
+    assert_eq!(ignored_signals("") & (hang_up | interrupt | pipe), 0);
+    assert_eq!(ignored_signals("trap '' HUP INT;") & (hang_up | interrupt | pipe), hang_up | interrupt);
 }
 
 #[test]
-fn the_program_has_the_core_limit_that_credvend_was_given() {
+fn program_keeps_the_inherited_core_limit() {
     let stage = Stage::new();
     let limits = |prefix: &str| {
-        // credvend lowers its own again right after the start, perhaps while the program runs already.
-        let asked = "ulimit -Sc; ulimit -Hc; sleep 0.5; grep core /proc/$PPID/limits";
-        let words = format!("{prefix} exec {} -- sh -c '{asked}'", nested(&stage));
-        printed(script(&stage, &[], &words)).lines().map(str::to_owned).collect::<Vec<_>>()
+        // credvend lowers its own limit after it has started the program, so the program waits until that limit is 0.
+        let print_limits = "ulimit -Sc; ulimit -Hc; for n in $(seq 100); do set -- $(grep core /proc/$PPID/limits); \
+                            test \"$5\" = 0 && break; sleep 0.1; done; echo \"$*\"";
+        let commands = format!("{prefix} exec {} -- sh -c '{print_limits}'", nested_exec(&stage));
+        program_output(script(&stage, &[], &commands)).lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    let [soft, hard, own] = limits("ulimit -Sc $(ulimit -Hc);").try_into().expect("three lines");
+    let [soft, hard, own] = limits("ulimit -Sc $(ulimit -Hc);").try_into().expect("three limits");
     assert_eq!(soft, hard);
     assert_eq!(own.split_whitespace().nth(4), Some("0"), "credvend's own soft limit: {own}");
     assert_eq!(limits("ulimit -Sc 0;")[..2], ["0".to_owned(), hard]);
 }
 
 #[test]
-fn the_program_inherits_no_file_of_credvend_s() {
+fn program_inherits_no_open_file_from_credvend() {
     let stage = Stage::new();
-    let open = |text: String| text.lines().filter(|number| number.parse::<u32>().is_ok_and(|n| n > 2)).count();
-    let outside = std::process::Command::new("ls").arg("/proc/self/fd").output().expect("ls");
-    let inside = open(printed(stage.credvend(&["exec", "--", "ls", "/proc/self/fd"])));
-    assert_eq!(inside, open(String::from_utf8(outside.stdout).expect("UTF-8")));
+    let count_open = |text: String| text.lines().filter(|fd| fd.parse::<u32>().is_ok_and(|fd| fd > 2)).count();
+    let outside = std::process::Command::new("ls").arg("/proc/self/fd").output().expect("run ls");
+    let inside = count_open(program_output(stage.credvend(&["exec", "--", "ls", "/proc/self/fd"])));
+    assert_eq!(inside, count_open(String::from_utf8(outside.stdout).expect("output is UTF-8")));
 }

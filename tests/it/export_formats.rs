@@ -2,6 +2,7 @@ use std::process::Command;
 
 use crate::support::Stage;
 
+/// The variables that `export` prints, in this order.
 const NAMES: [&str; 6] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -15,7 +16,7 @@ fn export(stage: &Stage, format: &str) -> String {
     stage.credvend(&["export", "--format", format]).end().succeeded().stdout
 }
 
-/// What a consumer found under the six names is what STS gave.
+/// Asserts that the values of the six variables, as a consumer read them, are the credentials that STS issued.
 #[track_caller]
 fn assert_issued(stage: &Stage, values: &[String]) {
     let issued = stage.sts.issued_secrets();
@@ -25,8 +26,8 @@ fn assert_issued(stage: &Stage, values: &[String]) {
     assert!(values[3].ends_with('Z') && values[4] == "eu-central-1" && values[5] == values[4]);
 }
 
-/// Runs a shell that evaluates the text and prints the variables.
-fn evaluated(shell: &str, arguments: &[&str], script: &str) -> Option<Vec<String>> {
+/// Runs `script` in a shell and returns the lines that it prints, or `None` if the shell is not installed.
+fn run_shell(shell: &str, arguments: &[&str], script: &str) -> Option<Vec<String>> {
     let output = match Command::new(shell).args(arguments).arg(script).env("HOME", "/nonexistent").output() {
         Ok(output) => output,
         Err(_) => {
@@ -35,58 +36,58 @@ fn evaluated(shell: &str, arguments: &[&str], script: &str) -> Option<Vec<String
         }
     };
     assert!(output.status.success(), "{output:?}");
-    Some(String::from_utf8(output.stdout).expect("UTF-8").lines().map(str::to_owned).collect())
+    Some(String::from_utf8(output.stdout).expect("output is UTF-8").lines().map(str::to_owned).collect())
 }
 
 #[test]
-fn env_by_sh() {
+fn sh_evaluates_the_env_format() {
     let stage = Stage::new();
     let print: String = NAMES.map(|name| format!("printf '%s\\n' \"${name}\"\n")).concat();
-    let values = evaluated("sh", &["-c"], &format!("{}{print}", export(&stage, "env")));
-    assert_issued(&stage, &values.expect("every system has a sh"));
+    let values = run_shell("sh", &["-c"], &format!("{}{print}", export(&stage, "env")));
+    assert_issued(&stage, &values.expect("sh is installed"));
 }
 
-/// As botocore reads them, which looks for AWS_SECURITY_TOKEN first and for its presence alone.
+/// botocore reads AWS_SECURITY_TOKEN before AWS_SESSION_TOKEN and uses it even if it is empty.
 #[test]
-fn a_stale_security_token_is_gone_after_an_eval() {
+fn evaluating_the_env_format_removes_a_stale_security_token() {
     let stage = Stage::new();
     for stale in ["old", ""] {
         let ended = stage.credvend(&["export"]).env("AWS_SECURITY_TOKEN", stale).end().succeeded();
         let script = format!("set -eu; export AWS_SECURITY_TOKEN='{stale}'; {}\nenv", ended.stdout);
-        let variables = evaluated("sh", &["-c"], &script).expect("every system has a sh");
-        let named = |name: &str| variables.iter().filter(|line| line.starts_with(name)).count();
-        assert_eq!((named("AWS_SECURITY_TOKEN="), named("AWS_SESSION_TOKEN=")), (0, 1), "{stale:?}");
+        let variables = run_shell("sh", &["-c"], &script).expect("sh is installed");
+        let count = |name: &str| variables.iter().filter(|line| line.starts_with(name)).count();
+        assert_eq!((count("AWS_SECURITY_TOKEN="), count("AWS_SESSION_TOKEN=")), (0, 1), "{stale:?}");
     }
-    // As the interface lists them.
+    // Without the stale variable, the output consists of the documented lines only.
     assert!(export(&stage, "env").lines().all(|line| line.starts_with("export AWS_")));
 }
 
 #[test]
-fn fish_by_fish() {
+fn fish_evaluates_the_fish_format() {
     let stage = Stage::new();
     let print: String = NAMES.map(|name| format!("echo ${name}\n")).concat();
     let script = format!(
         "set -gx AWS_SECURITY_TOKEN old\n{}env | string match 'AWS_SECURITY_TOKEN=*'\n{print}",
         export(&stage, "fish")
     );
-    if let Some(values) = evaluated("fish", &["--no-config", "-c"], &script) {
+    if let Some(values) = run_shell("fish", &["--no-config", "-c"], &script) {
         assert_issued(&stage, &values);
     }
 }
 
 #[test]
-fn powershell_by_pwsh() {
+fn pwsh_evaluates_the_powershell_format() {
     let stage = Stage::new();
     let print: String = NAMES.map(|name| format!("Write-Output $Env:{name}\n")).concat();
     let script = format!("{}{print}", export(&stage, "powershell"));
-    if let Some(values) = evaluated("pwsh", &["-NoProfile", "-Command"], &script) {
+    if let Some(values) = run_shell("pwsh", &["-NoProfile", "-Command"], &script) {
         assert_issued(&stage, &values);
     }
 }
 
-/// The env file parser of Kubernetes 1.35: `NAME='value'`, the content taken literally, no blank before the `=`.
+/// Kubernetes 1.35 reads env files as `NAME='value'`: it takes the quoted text literally and allows no blank before `=`.
 #[test]
-fn dotenv_by_the_rules_of_kubernetes() {
+fn dotenv_format_follows_the_kubernetes_env_file_syntax() {
     let stage = Stage::new();
     let text = export(&stage, "dotenv");
     let values: Vec<_> = text
@@ -100,9 +101,9 @@ fn dotenv_by_the_rules_of_kubernetes() {
     assert_issued(&stage, &values);
 }
 
-/// The parser of 1.34, and `docker run --env-file`: everything behind the first `=`, quotes and all.
+/// Kubernetes 1.34 and `docker run --env-file` take everything after the first `=` literally, including quotes.
 #[test]
-fn docker_is_bare() {
+fn docker_format_has_no_quotes() {
     let stage = Stage::new();
     let text = export(&stage, "docker");
     let values: Vec<_> =
@@ -112,11 +113,11 @@ fn docker_is_bare() {
 }
 
 #[test]
-fn credentials_by_another_ini_reader() {
+fn ini_parser_reads_the_credentials_format() {
     let stage = Stage::new();
-    let ini = ini::Ini::load_from_str_noescape(&export(&stage, "credentials")).expect("INI");
-    let section = ini.section(Some("default")).expect("the profile's section");
+    let ini = ini::Ini::load_from_str_noescape(&export(&stage, "credentials")).expect("parse INI");
+    let section = ini.section(Some("default")).expect("the section of the profile");
     let keys: Vec<_> = section.iter().map(|(key, _)| key).collect();
     assert_eq!(keys, ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"]);
-    assert!(stage.sts.issued_secrets().iter().any(|one| Some(one.as_str()) == section.get("aws_session_token")));
+    assert!(stage.sts.issued_secrets().iter().any(|secret| Some(secret.as_str()) == section.get("aws_session_token")));
 }

@@ -1,9 +1,9 @@
 use local_sts::{Fault, FaultKind};
 
-use crate::support::{Credvend, ROLE_A, ROLE_B, Stage, get, until};
+use crate::support::{Credvend, ROLE_A, ROLE_B, Stage, get, raw, wait_until};
 
 #[test]
-fn readiness_means_credentials() {
+fn readiness_requires_credentials() {
     let stage = Stage::new();
     stage.fault(Fault::new(FaultKind::Hang).forever());
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).start();
@@ -12,14 +12,14 @@ fn readiness_means_credentials() {
         let listen = address.to_string();
         Credvend::new(&[&["health", "--listen", &listen], arguments].concat()).end()
     };
-    for asked in [address, admin] {
-        assert_eq!(get(asked, "/healthz", &[]).status, 200);
-        assert_eq!(get(asked, "/readyz", &[]).status, 503);
+    for listener in [address, admin] {
+        assert_eq!(get(listener, "/healthz", &[]).status, 200);
+        assert_eq!(get(listener, "/readyz", &[]).status, 503);
     }
     health(&[]).failed(1, &["not ready", "default"]);
 
     stage.sts.clear_faults();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     health(&[]).succeeded();
     health(&["--profile", "default"]).succeeded();
     assert_eq!(health(&["--profile", "other"]).code, Some(1));
@@ -28,7 +28,7 @@ fn readiness_means_credentials() {
 }
 
 #[test]
-fn the_admin_listener_never_serves_credentials_and_takes_any_host() {
+fn admin_listener_serves_no_credentials_and_accepts_any_host() {
     let stage = Stage::new();
     let run = stage.credvend(&["run", "--listen", "none", "--admin-listen", "127.0.0.1:0"]);
     let run = run.env("CREDVEND_CREDENTIALS_FILE", stage.path("credentials")).start();
@@ -36,7 +36,7 @@ fn the_admin_listener_never_serves_credentials_and_takes_any_host() {
     run.line(&["credentials file written"]);
     assert_eq!(get(admin, "/v1/credentials", &[]).status, 404);
     let request = "GET /readyz HTTP/1.1\r\nHost: 10.0.0.7:9912\r\nConnection: close\r\n\r\n";
-    assert_eq!(crate::support::raw(admin, request).status, 200);
+    assert_eq!(raw(admin, request).status, 200);
     let admin = admin.to_string();
     let health = |arguments: &[&str]| Credvend::new(&[&["health"], arguments].concat()).end();
     health(&["--listen", "none", "--admin-listen", &admin]).succeeded();
@@ -44,28 +44,27 @@ fn the_admin_listener_never_serves_credentials_and_takes_any_host() {
 }
 
 #[test]
-fn nobody_there_is_not_ready() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bound").local_addr().expect("an address");
+fn unreachable_listener_is_not_ready() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("local address");
     let ended = Credvend::new(&["health"]).env("CREDVEND_LISTEN", free.to_string()).end();
-    ended.failed(1, &[&free.to_string(), "is credvend run listening there?"]);
+    ended.failed(1, &[&free.to_string(), "check that credvend run is listening there"]);
 }
 
 #[test]
-fn metrics_tell_of_exchanges_expiries_and_answers() {
+fn metrics_report_exchanges_expiry_and_responses() {
     let stage = Stage::new();
     stage.fault(Fault::throttle());
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).start();
     let (address, admin) = (run.address(), run.admin_address());
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     assert_eq!(get(address, "/v1/credentials", &[]).status, 200);
     assert_eq!(get(address, "/v1/credentials/other", &[]).status, 404);
-    assert_eq!(get(address, "/metrics", &[]).status, 404, "not where credentials are");
+    assert_eq!(get(address, "/metrics", &[]).status, 404, "the credentials listener serves no metrics");
     let metrics = get(admin, "/metrics", &[]);
     assert!(metrics.header("content-type").is_some_and(|kind| kind.starts_with("application/openmetrics-text")));
-    let role = crate::support::ROLE_A;
     for line in [
-        format!("credvend_exchanges_total{{hop=\"1\",role_arn=\"{role}\",result=\"ok\"}} 1"),
-        format!("credvend_exchanges_total{{hop=\"1\",role_arn=\"{role}\",result=\"Throttling\"}} 1"),
+        format!("credvend_exchanges_total{{hop=\"1\",role_arn=\"{ROLE_A}\",result=\"ok\"}} 1"),
+        format!("credvend_exchanges_total{{hop=\"1\",role_arn=\"{ROLE_A}\",result=\"Throttling\"}} 1"),
         "credvend_exchange_duration_seconds_count{hop=\"1\"} 2".into(),
         "credvend_requests_total{status=\"200\"} 1".into(),
         "credvend_requests_total{status=\"404\"} 2".into(),
@@ -79,31 +78,31 @@ fn metrics_tell_of_exchanges_expiries_and_answers() {
 }
 
 #[test]
-fn readiness_waits_for_the_file_too() {
+fn readiness_requires_a_written_credentials_file() {
     let stage = Stage::new();
-    std::fs::create_dir(stage.path("aws")).expect("made");
+    std::fs::create_dir(stage.path("aws")).expect("create directory");
     stage.fault(Fault::new(FaultKind::Hang).forever());
     let run = stage
         .credvend(&["run", "--listen", "127.0.0.1:0"])
         .env("CREDVEND_CREDENTIALS_FILE", stage.path("aws/credentials"))
         .start();
     let address = run.address();
-    std::fs::rename(stage.path("aws"), stage.path("away")).expect("moved");
+    std::fs::rename(stage.path("aws"), stage.path("away")).expect("rename directory");
     stage.sts.clear_faults();
     run.line(&["credentials file not written"]);
     assert_eq!((get(address, "/v1/credentials", &[]).status, get(address, "/readyz", &[]).status), (200, 503));
-    std::fs::rename(stage.path("away"), stage.path("aws")).expect("moved");
+    std::fs::rename(stage.path("away"), stage.path("aws")).expect("rename directory");
     run.line(&["credentials file written"]);
-    until("readiness", || get(address, "/readyz", &[]).status == 200);
+    wait_until("the profile is ready", || get(address, "/readyz", &[]).status == 200);
 }
 
 #[test]
-fn a_profile_is_ready_whatever_becomes_of_another() {
+fn readiness_of_a_profile_does_not_depend_on_other_profiles() {
     let stage = Stage::new();
     let config = format!(
         "[profile good]\nrole_arn={ROLE_A}\nweb_identity_token_file={}\n[profile bad]\nsource_profile=good\nrole_arn={}\n",
         stage.tokens.token_file().display(),
-        ROLE_B.replace("account-b-role", "nobody"),
+        ROLE_B.replace("account-b-role", "absent"),
     );
     let run = stage
         .with_config(&["run", "--listen", "127.0.0.1:0", "--all-profiles"], &config)
@@ -111,7 +110,7 @@ fn a_profile_is_ready_whatever_becomes_of_another() {
         .start();
     let address = run.address();
     run.line(&["exchange failed"]);
-    until("readiness of the good one", || get(address, "/readyz?profile=good", &[]).status == 200);
+    wait_until("the good profile is ready", || get(address, "/readyz?profile=good", &[]).status == 200);
     assert_eq!(get(address, "/readyz?profile=bad", &[]).status, 503);
     assert_eq!(get(address, "/readyz", &[]).status, 503);
 }

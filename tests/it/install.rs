@@ -1,50 +1,52 @@
 use std::{os::unix::fs::PermissionsExt as _, process::Command};
 
-use crate::support::{Credvend, Stage};
+use crate::support::{Credvend, Stage, binary};
 
 #[test]
-fn the_copy_is_whole_executable_and_replaces_a_running_one() {
+fn copy_is_complete_executable_and_replaces_a_running_binary() {
     let stage = Stage::new();
     let directory = stage.path("shared");
-    std::fs::create_dir(&directory).expect("made");
+    std::fs::create_dir(&directory).expect("create directory");
     let copy = directory.join("credvend");
     let install = || Credvend::new(&["install"]).arg(&directory).end().succeeded();
     assert_eq!(install().stdout, "");
-    let mode = std::fs::metadata(&copy).expect("there").permissions().mode();
+    let mode = std::fs::metadata(&copy).expect("read metadata").permissions().mode();
     assert_eq!(mode & 0o7777, 0o755);
-    let original = std::fs::read(env!("CARGO_BIN_EXE_credvend")).expect("read");
-    assert!(std::fs::read(&copy).expect("read") == original);
+    let original = std::fs::read(binary()).expect("read binary");
+    assert!(std::fs::read(&copy).expect("read copy") == original);
 
-    // The copy runs, and installs itself over itself.
-    let status = Command::new(&copy).arg("install").arg(&directory).env_clear().status().expect("it runs");
+    // The copy runs and replaces its own file.
+    let status = Command::new(&copy).arg("install").arg(&directory).env_clear().status().expect("run the copy");
     assert!(status.success());
-    assert!(std::fs::read(&copy).expect("read") == original);
-    let names: Vec<_> = std::fs::read_dir(&directory).expect("read").flatten().map(|entry| entry.file_name()).collect();
-    assert_eq!(names, ["credvend"], "nothing is left behind");
+    assert!(std::fs::read(&copy).expect("read copy") == original);
+    let names: Vec<_> =
+        std::fs::read_dir(&directory).expect("list directory").flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["credvend"], "no temporary file remains");
 }
 
 #[test]
-fn who_clears_temporary_files_away_is_waited_for() {
+fn install_waits_for_the_lock_on_the_directory() {
     let stage = Stage::new();
     let [shared, other] = ["shared", "other"].map(|name| stage.path(name));
     for directory in [&shared, &other] {
-        std::fs::create_dir(directory).expect("made");
+        std::fs::create_dir(directory).expect("create directory");
     }
-    let lock = std::fs::File::open(&shared).expect("opened");
-    lock.lock().expect("locked");
+    let lock = std::fs::File::open(&shared).expect("open directory");
+    lock.lock().expect("lock directory");
     let waiting = Credvend::new(&["install"]).arg(&shared).start();
-    // One that began later and waits for nobody is done; again and again, so that the first had its time.
+    // Installs into another directory finish meanwhile. Five of them take long enough for the first one to write its
+    // file if it ignored the lock.
     for _ in 0..5 {
         Credvend::new(&["install"]).arg(&other).end().succeeded();
     }
-    assert!(std::fs::read_dir(&shared).expect("read").next().is_none());
+    assert!(std::fs::read_dir(&shared).expect("list directory").next().is_none());
     drop(lock);
     waiting.wait().succeeded();
     assert!(shared.join("credvend").is_file());
 }
 
 #[test]
-fn what_cannot_be_installed_is_named() {
+fn install_errors_name_the_path() {
     let stage = Stage::new();
     Credvend::new(&["install"]).arg(stage.path("absent")).end().failed(6, &["absent/credvend", "create it"]);
     let file = stage.write("file", "");
@@ -55,18 +57,18 @@ fn what_cannot_be_installed_is_named() {
 }
 
 #[test]
-fn completions_know_every_command() {
+fn completions_contain_commands_and_flags() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = Credvend::new(&["completions", shell]).end().succeeded().stdout;
         for word in ["exec", "install", "from-endpoint", "chain-role-arn"] {
-            assert!(script.contains(word), "{word} for {shell}");
+            assert!(script.contains(word), "{word} is missing for {shell}");
         }
     }
     Credvend::new(&["completions", "tcsh"]).end().failed(2, &["bash", "zsh"]);
 }
 
 #[test]
-fn every_command_s_help_shows_examples() {
+fn long_help_of_each_command_shows_examples() {
     for command in ["run", "export", "process", "exec", "health", "install", "completions"] {
         let long = Credvend::new(&[command, "--help"]).end().succeeded().stdout;
         assert!(long.contains("Examples") && long.contains(&format!("credvend {command}")), "{command}");

@@ -2,19 +2,21 @@ use std::net::SocketAddr;
 
 use local_sts::{Fault, FaultKind};
 
-use crate::support::{ROLE_A, Running, Stage, get, raw};
+use crate::support::{ROLE_A, Response, Running, Stage, get, raw};
 
 const ROLE: &str = "/latest/meta-data/iam/security-credentials/";
 
+/// Starts `run` with an instance metadata service, waits for credentials and returns the service's address.
 fn start(stage: &Stage) -> (Running, SocketAddr) {
     let run = stage.credvend(&["run", "--listen", "none", "--imds-listen", "127.0.0.1:0"]).start();
     let line = run.line(&["listening as instance metadata service"]);
     let address = line.split("url=http://").nth(1).expect("a URL").trim().parse().expect("an address");
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     (run, address)
 }
 
-fn put(address: SocketAddr, headers: &str) -> crate::support::Answer {
+/// Requests a session token with these headers.
+fn put(address: SocketAddr, headers: &str) -> Response {
     raw(
         address,
         &format!(
@@ -23,14 +25,15 @@ fn put(address: SocketAddr, headers: &str) -> crate::support::Answer {
     )
 }
 
+/// Opens a session and returns the header with its token.
 fn session(address: SocketAddr) -> String {
-    let answer = put(address, "X-aws-ec2-metadata-token-ttl-seconds: 300\r\n");
-    assert_eq!((answer.status, answer.header("x-aws-ec2-metadata-token-ttl-seconds")), (200, Some("300")));
-    format!("X-aws-ec2-metadata-token: {}", answer.body)
+    let response = put(address, "X-aws-ec2-metadata-token-ttl-seconds: 300\r\n");
+    assert_eq!((response.status, response.header("x-aws-ec2-metadata-token-ttl-seconds")), (200, Some("300")));
+    format!("X-aws-ec2-metadata-token: {}", response.body)
 }
 
 #[test]
-fn a_session_opens_role_and_region() {
+fn session_token_grants_access_to_role_and_region() {
     let stage = Stage::new();
     let (_run, address) = start(&stage);
     let session = session(address);
@@ -53,7 +56,7 @@ fn a_session_opens_role_and_region() {
 }
 
 #[test]
-fn a_client_that_starts_together_with_credvend_is_not_sent_away() {
+fn request_before_the_first_exchange_waits_for_credentials() {
     let stage = Stage::new();
     stage.fault(Fault::new(FaultKind::Delay { milliseconds: 400 }));
     let run = stage.credvend(&["run", "--listen", "none", "--imds-listen", "127.0.0.1:0"]).start();
@@ -64,7 +67,7 @@ fn a_client_that_starts_together_with_credvend_is_not_sent_away() {
 }
 
 #[test]
-fn version_1_forwarded_requests_and_endless_sessions_are_refused() {
+fn imds_version_1_forwarded_requests_and_invalid_ttls_are_refused() {
     let stage = Stage::new();
     let (_run, address) = start(&stage);
     assert_eq!(get(address, ROLE, &[]).status, 401);
@@ -83,7 +86,7 @@ fn version_1_forwarded_requests_and_endless_sessions_are_refused() {
 }
 
 #[test]
-fn many_sessions_push_out_the_oldest() {
+fn new_session_evicts_the_oldest_at_the_limit() {
     let stage = Stage::new();
     let (_run, address) = start(&stage);
     let first = session(address);
@@ -95,7 +98,7 @@ fn many_sessions_push_out_the_oldest() {
 }
 
 #[test]
-fn it_listens_for_this_machine_alone() {
+fn non_local_listen_address_is_refused() {
     let stage = Stage::new();
     let run = stage.credvend(&["run", "--imds-listen", "0.0.0.0:0"]);
     run.end().failed(2, &["--imds-listen", "169.254.169.254"]);

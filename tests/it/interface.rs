@@ -1,25 +1,25 @@
-//! A test for each row of the interface's tables, named after it: the flag and its variable mean the same.
+//! One test for each flag, named after it: the flag and its environment variable have the same effect.
 
-use crate::support::{Credvend, Ended, ROLE_A, ROLE_B, Running, Stage, get};
+use crate::support::{Credvend, Ended, ROLE_A, ROLE_B, Running, Signal, Stage, get};
 
-/// Runs a command with a flag, then with its variable, and has both looked at.
-fn both(
+/// Calls `assert` with `command` and the flag, then with `command` and the variable, each on a new stage.
+fn by_flag_and_variable(
     command: &[&str],
     (flag, variable): (&str, &str),
     value: impl Fn(&Stage) -> String,
-    look: impl Fn(&Stage, Credvend),
+    assert: impl Fn(&Stage, Credvend),
 ) {
     for by_flag in [true, false] {
         let stage = Stage::new();
         let value = value(&stage);
         let credvend = stage.credvend(command);
-        look(&stage, if by_flag { credvend.arg(flag).arg(&value) } else { credvend.env(variable, &value) });
+        assert(&stage, if by_flag { credvend.arg(flag).arg(&value) } else { credvend.env(variable, &value) });
     }
 }
 
-/// A form field of the last request, with either.
-fn sends(command: &[&str], names: (&str, &str), value: &str, field: &str, expected: &str) {
-    both(
+/// Asserts that the flag and the variable both set a form field of the last request to STS.
+fn assert_sent(command: &[&str], names: (&str, &str), value: &str, field: &str, expected: &str) {
+    by_flag_and_variable(
         command,
         names,
         |_| value.to_owned(),
@@ -35,22 +35,23 @@ const EXPORT: &[&str] = &["export"];
 const CHAINED: &[&str] = &["export", "--chain-role-arn", ROLE_B];
 const RUN: &[&str] = &["run", "--listen", "127.0.0.1:0"];
 
-fn started(credvend: Credvend) -> Running {
+/// Starts `run` and waits for the first credentials.
+fn start(credvend: Credvend) -> Running {
     let run = credvend.start();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     run
 }
 
 #[test]
 fn role_arn() {
-    sends(EXPORT, ("--role-arn", "AWS_ROLE_ARN"), ROLE_B, "RoleArn", ROLE_B);
+    assert_sent(EXPORT, ("--role-arn", "AWS_ROLE_ARN"), ROLE_B, "RoleArn", ROLE_B);
 }
 
 #[test]
 fn web_identity_token_file() {
     let claims =
         local_sts::Claims { pod_name: "other".into(), ..local_sts::Claims::service_account("shop", "checkout") };
-    both(
+    by_flag_and_variable(
         EXPORT,
         ("--web-identity-token-file", "AWS_WEB_IDENTITY_TOKEN_FILE"),
         |stage| stage.write("other-token", &stage.sts.mint(&claims)).display().to_string(),
@@ -64,39 +65,39 @@ fn web_identity_token_file() {
 #[test]
 fn role_session_name() {
     let names = ("--role-session-name", "AWS_ROLE_SESSION_NAME");
-    sends(EXPORT, names, "nightly", "RoleSessionName", "nightly");
-    sends(CHAINED, names, "nightly", "RoleSessionName", "nightly");
+    assert_sent(EXPORT, names, "nightly", "RoleSessionName", "nightly");
+    assert_sent(CHAINED, names, "nightly", "RoleSessionName", "nightly");
 }
 
 #[test]
 fn duration() {
     let names = ("--duration", "CREDVEND_DURATION");
-    sends(EXPORT, names, "20m", "DurationSeconds", "1200");
-    sends(CHAINED, names, "900", "DurationSeconds", "900");
+    assert_sent(EXPORT, names, "20m", "DurationSeconds", "1200");
+    assert_sent(CHAINED, names, "900", "DurationSeconds", "900");
 }
 
 #[test]
 fn chain_role_arn() {
     let names = ("--chain-role-arn", "CREDVEND_CHAIN_ROLE_ARNS");
-    sends(EXPORT, names, ROLE_B, "RoleArn", ROLE_B);
+    assert_sent(EXPORT, names, ROLE_B, "RoleArn", ROLE_B);
     let stage = Stage::new();
-    let third = "arn:aws:iam::222222222222:role/third";
-    let ended = stage.credvend(EXPORT).env(names.1, format!("{ROLE_B},{third}")).end();
-    ended.failed(4, &["hop 3", third]);
+    let role_c = "arn:aws:iam::222222222222:role/account-c-role";
+    let ended = stage.credvend(EXPORT).env(names.1, format!("{ROLE_B},{role_c}")).end();
+    ended.failed(4, &["hop 3", role_c]);
     assert_eq!(stage.actions(), ["AssumeRoleWithWebIdentity", "AssumeRole", "AssumeRole"]);
 }
 
 #[test]
 fn external_id() {
-    sends(CHAINED, ("--external-id", "CREDVEND_EXTERNAL_ID"), "shared:word", "ExternalId", "shared:word");
+    assert_sent(CHAINED, ("--external-id", "CREDVEND_EXTERNAL_ID"), "shared:word", "ExternalId", "shared:word");
 }
 
 #[test]
 fn policy() {
     let names = ("--policy", "CREDVEND_POLICY");
     let document = r#"{"Statement":[],"Version":"2012-10-17"}"#;
-    sends(CHAINED, names, r#"{ "Statement": [], "Version": "2012-10-17" }"#, "Policy", document);
-    both(
+    assert_sent(CHAINED, names, r#"{ "Statement": [], "Version": "2012-10-17" }"#, "Policy", document);
+    by_flag_and_variable(
         EXPORT,
         names,
         |stage| format!("@{}", stage.write("policy.json", document).display()),
@@ -110,32 +111,38 @@ fn policy() {
 #[test]
 fn policy_arn() {
     let arn = "arn:aws:iam::aws:policy/ReadOnlyAccess";
-    sends(CHAINED, ("--policy-arn", "CREDVEND_POLICY_ARNS"), arn, "PolicyArns.member.1.arn", arn);
+    assert_sent(CHAINED, ("--policy-arn", "CREDVEND_POLICY_ARNS"), arn, "PolicyArns.member.1.arn", arn);
 }
 
 #[test]
 fn session_tag() {
     let names = ("--session-tag", "CREDVEND_SESSION_TAGS");
-    sends(CHAINED, names, "team=shop", "Tags.member.1.Value", "shop");
+    assert_sent(CHAINED, names, "team=shop", "Tags.member.1.Value", "shop");
     for (number, (key, value)) in (1..).zip([
         ("kubernetes-namespace", "shop"),
         ("kubernetes-service-account", "checkout"),
         ("kubernetes-pod-name", "checkout-7d4b9c6f5d-x2v8q"),
     ]) {
-        sends(CHAINED, names, "pod", &format!("Tags.member.{number}.Key"), key);
-        sends(CHAINED, names, "pod", &format!("Tags.member.{number}.Value"), value);
+        assert_sent(CHAINED, names, "pod", &format!("Tags.member.{number}.Key"), key);
+        assert_sent(CHAINED, names, "pod", &format!("Tags.member.{number}.Value"), value);
     }
 }
 
 #[test]
 fn transitive_tag() {
     let command = [CHAINED, &["--session-tag", "team=shop"]].concat();
-    sends(&command, ("--transitive-tag", "CREDVEND_TRANSITIVE_TAGS"), "team", "TransitiveTagKeys.member.1", "team");
+    assert_sent(
+        &command,
+        ("--transitive-tag", "CREDVEND_TRANSITIVE_TAGS"),
+        "team",
+        "TransitiveTagKeys.member.1",
+        "team",
+    );
 }
 
 #[test]
 fn source_identity() {
-    sends(CHAINED, ("--source-identity", "CREDVEND_SOURCE_IDENTITY"), "ops", "SourceIdentity", "ops");
+    assert_sent(CHAINED, ("--source-identity", "CREDVEND_SOURCE_IDENTITY"), "ops", "SourceIdentity", "ops");
 }
 
 #[test]
@@ -147,8 +154,8 @@ fn region() {
             let credvend =
                 if by_flag { credvend.arg("--region").arg("eu-south-2") } else { credvend.env(variable, "eu-south-2") };
             assert!(credvend.end().succeeded().stdout.contains("AWS_REGION='eu-south-2'"));
-            let signed = stage.sts.requests()[1].headers["authorization"].clone();
-            assert!(signed.contains("/eu-south-2/sts/aws4_request"), "{signed}");
+            let authorization = stage.sts.requests()[1].headers["authorization"].clone();
+            assert!(authorization.contains("/eu-south-2/sts/aws4_request"), "{authorization}");
         }
     }
 }
@@ -158,7 +165,7 @@ fn config_and_profile() {
     let token = |stage: &Stage| stage.tokens.token_file().display().to_string();
     let config = |stage: &Stage| {
         format!(
-            "[profile app]\nrole_arn={ROLE_A}\nweb_identity_token_file={}\nrole_session_name=of-profile\n",
+            "[profile app]\nrole_arn={ROLE_A}\nweb_identity_token_file={}\nrole_session_name=from-profile\n",
             token(stage)
         )
     };
@@ -172,13 +179,13 @@ fn config_and_profile() {
             credvend.env("AWS_CONFIG_FILE", &path).env("AWS_PROFILE", "app")
         };
         credvend.end().succeeded();
-        assert_eq!(stage.sts.requests()[0].parameters["RoleSessionName"], "of-profile");
+        assert_eq!(stage.sts.requests()[0].parameters["RoleSessionName"], "from-profile");
     }
 }
 
 #[test]
 fn listen() {
-    both(
+    by_flag_and_variable(
         &["run"],
         ("--listen", "CREDVEND_LISTEN"),
         |_| "127.0.0.3:0".into(),
@@ -191,8 +198,8 @@ fn listen() {
 #[test]
 fn auth_token_file() {
     let path = |stage: &Stage| stage.path("token-of-endpoint").display().to_string();
-    both(RUN, ("--auth-token-file", "CREDVEND_AUTH_TOKEN_FILE"), path, |stage, credvend| {
-        let run = started(credvend);
+    by_flag_and_variable(RUN, ("--auth-token-file", "CREDVEND_AUTH_TOKEN_FILE"), path, |stage, credvend| {
+        let run = start(credvend);
         assert_eq!(get(run.address(), "/v1/credentials", &[]).status, 401);
         assert_eq!(stage.read("token-of-endpoint").len(), 43);
     });
@@ -201,11 +208,11 @@ fn auth_token_file() {
 #[test]
 fn auth_token_dir() {
     let path = |stage: &Stage| {
-        std::fs::create_dir(stage.path("tokens-of-endpoint")).expect("made");
+        std::fs::create_dir(stage.path("tokens-of-endpoint")).expect("create directory");
         stage.path("tokens-of-endpoint").display().to_string()
     };
-    both(RUN, ("--auth-token-dir", "CREDVEND_AUTH_TOKEN_DIR"), path, |stage, credvend| {
-        let _run = started(credvend);
+    by_flag_and_variable(RUN, ("--auth-token-dir", "CREDVEND_AUTH_TOKEN_DIR"), path, |stage, credvend| {
+        let _run = start(credvend);
         assert_eq!(stage.read("tokens-of-endpoint/default").len(), 43);
     });
 }
@@ -213,15 +220,20 @@ fn auth_token_dir() {
 #[test]
 fn credentials_file() {
     let path = |stage: &Stage| stage.path("credentials").display().to_string();
-    both(&["run", "--once"], ("--credentials-file", "CREDVEND_CREDENTIALS_FILE"), path, |stage, credvend| {
-        credvend.end().succeeded();
-        assert!(stage.read("credentials").contains("[default]\n"));
-    });
+    by_flag_and_variable(
+        &["run", "--once"],
+        ("--credentials-file", "CREDVEND_CREDENTIALS_FILE"),
+        path,
+        |stage, credvend| {
+            credvend.end().succeeded();
+            assert!(stage.read("credentials").contains("[default]\n"));
+        },
+    );
 }
 
 #[test]
 fn credentials_profile() {
-    both(
+    by_flag_and_variable(
         &["run", "--once"],
         ("--credentials-profile", "CREDVEND_CREDENTIALS_PROFILE"),
         |_| "vended".into(),
@@ -234,13 +246,13 @@ fn credentials_profile() {
 
 #[test]
 fn file_mode() {
-    both(
+    by_flag_and_variable(
         &["run", "--once"],
         ("--file-mode", "CREDVEND_FILE_MODE"),
         |_| "0644".into(),
         |stage, credvend| {
             credvend.env("CREDVEND_CREDENTIALS_FILE", stage.path("credentials")).end().succeeded();
-            let mode = std::fs::metadata(stage.path("credentials")).expect("there").permissions();
+            let mode = std::fs::metadata(stage.path("credentials")).expect("read metadata").permissions();
             assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o644);
         },
     );
@@ -248,12 +260,12 @@ fn file_mode() {
 
 #[test]
 fn admin_listen() {
-    both(
+    by_flag_and_variable(
         RUN,
         ("--admin-listen", "CREDVEND_ADMIN_LISTEN"),
         |_| "127.0.0.1:0".into(),
         |_, credvend| {
-            let run = started(credvend);
+            let run = start(credvend);
             assert_eq!(get(run.admin_address(), "/healthz", &[]).status, 200);
             assert_eq!(get(run.admin_address(), "/metrics", &[]).status, 200);
         },
@@ -262,14 +274,14 @@ fn admin_listen() {
 
 #[test]
 fn drain() {
-    both(
+    by_flag_and_variable(
         RUN,
         ("--drain", "CREDVEND_DRAIN"),
         |_| "1h".into(),
         |_, credvend| {
-            let mut run = started(credvend);
-            run.signal(crate::support::Signal::TERM);
-            run.line(&["ending", "drain=3600s"]);
+            let mut run = start(credvend);
+            run.signal(Signal::TERM);
+            run.line(&["shutting down", "drain=3600s"]);
             assert!(run.is_running());
         },
     );
@@ -277,21 +289,21 @@ fn drain() {
 
 #[test]
 fn log_format_and_log_level() {
-    both(
+    by_flag_and_variable(
         EXPORT,
         ("--log-format", "CREDVEND_LOG_FORMAT"),
         |_| "json".into(),
         |_, credvend| {
             let ended: Ended = credvend.env("CREDVEND_LOG", "info").end().succeeded();
-            assert!(ended.stderr.starts_with('{') && ended.stderr.contains("exchanged"));
+            assert!(ended.stderr.starts_with('{') && ended.stderr.contains("credentials obtained"));
         },
     );
-    both(
+    by_flag_and_variable(
         EXPORT,
         ("--log-level", "CREDVEND_LOG"),
         |_| "info".into(),
         |_, credvend| {
-            assert!(credvend.end().succeeded().stderr.contains("exchanged"));
+            assert!(credvend.end().succeeded().stderr.contains("credentials obtained"));
         },
     );
 }
@@ -299,26 +311,26 @@ fn log_format_and_log_level() {
 #[test]
 fn config_file() {
     let path = |stage: &Stage| stage.path("shared-config").display().to_string();
-    both(RUN, ("--config-file", "CREDVEND_CONFIG_FILE"), path, |stage, credvend| {
-        let _run = started(credvend);
+    by_flag_and_variable(RUN, ("--config-file", "CREDVEND_CONFIG_FILE"), path, |stage, credvend| {
+        let _run = start(credvend);
         assert!(stage.read("shared-config").contains("[default]\ncredential_process = "));
     });
 }
 
 #[test]
 fn imds_listen() {
-    both(
+    by_flag_and_variable(
         RUN,
         ("--imds-listen", "CREDVEND_IMDS_LISTEN"),
         |_| "127.0.0.1:0".into(),
         |_, credvend| {
-            started(credvend).line(&["listening as instance metadata service"]);
+            start(credvend).line(&["listening as instance metadata service"]);
         },
     );
 }
 
 #[test]
-fn commands_answer_help_and_version() {
+fn help_lists_each_command_and_version_prints_the_version() {
     let version = Credvend::new(&["--version"]).end().succeeded();
     assert_eq!(version.stdout.trim(), concat!("credvend ", env!("CARGO_PKG_VERSION")));
     let commands =

@@ -1,9 +1,9 @@
 use local_sts::Fault;
 
-use crate::support::{ROLE_B, Stage};
+use crate::support::{ROLE_B, Stage, get};
 
 #[test]
-fn json_lines_carry_one_exchange_each() {
+fn json_log_has_one_line_per_exchange_attempt() {
     let stage = Stage::new();
     stage.fault(Fault::throttle());
     let ended = stage
@@ -15,10 +15,10 @@ fn json_lines_carry_one_exchange_each() {
     let requests = stage.sts.requests();
     assert_eq!(lines[0]["message"], "exchange failed");
     for (line, (hop, attempt)) in lines[1..].iter().zip([(1, 2), (2, 1)]) {
-        assert_eq!((&line["message"], &line["level"]), (&"exchanged".into(), &"INFO".into()));
+        assert_eq!((&line["message"], &line["level"]), (&"credentials obtained".into(), &"INFO".into()));
         assert_eq!((&line["hop"], &line["attempt"]), (&hop.into(), &attempt.into()));
         assert_eq!(line["profile"], "default");
-        assert_eq!(line["request_id"], requests[usize::try_from(hop).expect("small")].request_id.as_str());
+        assert_eq!(line["request_id"], requests[usize::try_from(hop).expect("a small number")].request_id.as_str());
         assert!(line["role_arn"].as_str().is_some_and(|arn| arn.starts_with("arn:aws:iam::")));
         assert!(line["expiry"].as_str().is_some_and(|expiry| expiry.ends_with('Z')));
     }
@@ -26,7 +26,7 @@ fn json_lines_carry_one_exchange_each() {
 }
 
 #[test]
-fn a_failure_is_the_last_line_in_json_too_and_at_any_level() {
+fn failure_is_the_last_line_in_json_at_any_level() {
     let stage = Stage::new();
     for level in ["off", "trace"] {
         stage.fault(Fault::error("AccessDenied", 403, "Not authorized\nto do this"));
@@ -38,7 +38,7 @@ fn a_failure_is_the_last_line_in_json_too_and_at_any_level() {
 }
 
 #[test]
-fn no_level_writes_a_secret() {
+fn secrets_are_not_logged_at_any_level() {
     let stage = Stage::new();
     let run = stage
         .credvend(&["run", "--listen", "127.0.0.1:0", "--log-level", "trace", "--chain-role-arn", ROLE_B])
@@ -48,8 +48,8 @@ fn no_level_writes_a_secret() {
     run.line(&["credentials file written"]);
     let authorization = stage.read("authorization");
     let header = format!("Authorization: {authorization}");
-    assert_eq!(crate::support::get(run.address(), "/v1/credentials", &[&header]).status, 200);
-    assert_eq!(crate::support::get(run.address(), "/v1/credentials", &["Authorization: wrong"]).status, 401);
+    assert_eq!(get(run.address(), "/v1/credentials", &[&header]).status, 200);
+    assert_eq!(get(run.address(), "/v1/credentials", &["Authorization: wrong"]).status, 401);
     let log = run.terminate().succeeded().stderr;
     stage.refuse_leaks(&log);
     assert!(!log.contains(&authorization) && log.contains("request rejected"));

@@ -1,63 +1,65 @@
-//! The real binary, against a strict local STS, over real files and sockets. One binary of tests, so one link.
+//! Tests of the compiled binary against a strict local STS, with real files and sockets.
+//!
+//! All tests are in one test binary, so that it is linked only once.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "tests fail by panicking, and measure real time"
+    reason = "tests fail by panicking and measure real time"
 )]
 
-/// Starting credvend, asking it, and refusing a leaked secret.
+/// Helpers that start credvend, send requests to it and search its output for secrets.
 mod support;
 
-/// Who may depend on whom in `src`.
+/// The order of the modules in `src`: which module may use which.
 mod architecture;
-/// Chains that begin at keys in the environment, a container endpoint, instance metadata, a program.
+/// Chains whose base is not a web identity token: environment keys, a container endpoint, instance metadata, a program.
 mod bases;
-/// Folders of arguments, environment and files, with what must come of them.
-mod cases;
-/// `check`: each row of STS's errors, and what is said of it.
+/// `check`: its report, and its explanation of each STS error.
 mod check;
-/// `--config-file`.
+/// `--config-file`: the AWS config file that `run` writes.
 mod config_file;
-/// `--credentials-file`.
+/// `--credentials-file`: the shared credentials file that `run` writes.
 mod credentials_file;
-/// The container credentials endpoint and its guards.
+/// The container credentials endpoint: responses, authorization and request guards.
 mod endpoint;
-/// `exec`: the program's environment, signals and end.
+/// `exec`: the program's environment, signals and exit code.
 mod exec;
-/// Each format of `export`, read by its own consumer.
+/// `export`: each format, read by a consumer of that format.
 mod export_formats;
-/// `process --from-endpoint`.
+/// `process --from-endpoint`: credentials from a running `credvend run`.
 mod from_endpoint;
-/// `health`, `/readyz`, `--admin-listen`.
+/// `health`, `/readyz`, `/metrics` and `--admin-listen`.
 mod health;
-/// `install`, `completions`, `--help`.
+/// `install`, `completions` and `--help`.
 mod install;
-/// `--imds-listen`.
+/// `--imds-listen`: the instance metadata service.
 mod instance_metadata;
-/// Each row of the interface's tables: a flag and its variable mean the same.
+/// Each flag and its environment variable have the same effect.
 mod interface;
-/// Log lines, as text and as JSON.
+/// Log lines, as text and as JSON, without secrets.
 mod logs;
-/// `export` and `process`.
+/// The one-shot commands: `export`, `process` and `run --once`.
 mod one_shots;
-/// Chains from profiles, and calls that are shared.
+/// Chains from profiles of the AWS config file, and the calls that profiles share.
 mod profiles;
-/// When credentials are renewed, and what happens when they cannot be.
+/// When credentials are refreshed, and the behaviour of `run` when a refresh fails.
 mod refresh;
-/// SIGTERM, SIGINT, SIGHUP.
+/// SIGTERM, SIGINT and SIGHUP, and the hardening of the process.
 mod signals;
+/// README.md and SECURITY.md: generated tables, commands and references.
+mod readme;
 /// `status` and `/v1/status`.
 mod status;
-/// What STS can do to a client.
+/// Faults of STS: errors, broken responses, hanging connections and wrong clocks.
 mod sts_faults;
-/// `exec` on a terminal, and as PID 1.
+/// `exec` on a terminal and as PID 1.
 mod terminal;
-/// TLS, CA bundles, proxies.
+/// TLS, CA bundles, proxies and the choice of the STS endpoint.
 mod tls;
-/// The projected token in all its states.
+/// The projected token file: re-reading, and missing, malformed and expired tokens.
 mod token;
-/// `trust-policy`, whose documents the local STS has to accept.
+/// `trust-policy`: the local STS enforces the printed policies.
 mod trust_policy;

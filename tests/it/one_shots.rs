@@ -2,7 +2,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use local_sts::{Fault, FaultKind};
 
-use crate::support::{ROLE_A, ROLE_B, Stage};
+use crate::support::{ROLE_A, ROLE_B, Stage, binary};
 
 #[test]
 fn export_env_is_safe_to_evaluate() {
@@ -14,49 +14,50 @@ fn export_env_is_safe_to_evaluate() {
          \"$AWS_CREDENTIAL_EXPIRATION\" \"$AWS_REGION\" \"$AWS_DEFAULT_REGION\"",
         ended.stdout
     );
-    let output = std::process::Command::new("sh").args(["-c", &script]).env_clear().output().expect("sh");
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let output = std::process::Command::new("sh").args(["-c", &script]).env_clear().output().expect("run sh");
+    let text = String::from_utf8(output.stdout).expect("output is UTF-8");
     let [key, secret, token, expiry, region, default_region] = text.lines().collect::<Vec<_>>()[..] else {
-        panic!("six lines, not {text:?}")
+        panic!("not six lines: {text:?}")
     };
     let issued = stage.sts.issued_secrets();
-    assert!(key.starts_with("ASIA") && issued.iter().any(|one| one == secret) && issued.iter().any(|one| one == token));
+    let is_issued = |value: &str| issued.iter().any(|secret| secret == value);
+    assert!(key.starts_with("ASIA") && is_issued(secret) && is_issued(token));
     assert!(expiry.ends_with('Z') && region == "eu-central-1" && default_region == region);
 }
 
 #[test]
-fn process_and_export_json_print_the_same_document_and_nothing_else() {
+fn process_and_export_json_print_only_the_document() {
     let stage = Stage::new();
     for arguments in [&["process"][..], &["export", "--format", "json"]] {
         let ended = stage.credvend(arguments).end().succeeded();
         let json: serde_json::Value = serde_json::from_str(&ended.stdout).expect("one JSON document");
-        let mut keys: Vec<_> = json.as_object().expect("an object").keys().map(String::as_str).collect();
+        let mut keys: Vec<_> = json.as_object().expect("a JSON object").keys().map(String::as_str).collect();
         keys.sort_unstable();
         assert_eq!(keys, ["AccessKeyId", "AccountId", "Expiration", "SecretAccessKey", "SessionToken", "Version"]);
         assert_eq!((&json["Version"], &json["AccountId"]), (&1.into(), &"111111111111".into()));
     }
-    // botocore shows all of stderr with an error, and Go passes it on: without a failure there is nothing to say.
+    // botocore adds stderr to its error message and Go passes it on, so credvend writes to stderr only if it fails.
     assert_eq!(stage.credvend(&["process"]).end().stderr, "");
     let failed = stage.credvend(&["process", "--role-arn", "arn:aws:iam::111111111111:role/absent"]).end();
     assert_eq!((failed.code, failed.stderr.lines().count()), (Some(4), 1));
 }
 
 #[test]
-fn output_goes_into_a_file_of_the_mode() {
+fn output_file_gets_the_configured_mode() {
     let stage = Stage::new();
     let path = stage.write("env", "old");
-    let mode = || std::fs::metadata(&path).expect("there").permissions().mode() & 0o7777;
-    let output = path.to_str().expect("UTF-8");
+    let mode = || std::fs::metadata(&path).expect("read metadata").permissions().mode() & 0o7777;
+    let output = path.to_str().expect("path is UTF-8");
     let ended = stage.credvend(&["export", "--output", output]).end().succeeded();
     assert_eq!((ended.stdout.as_str(), mode()), ("", 0o600));
     assert!(stage.read("env").starts_with("export AWS_ACCESS_KEY_ID='ASIA"));
     stage.credvend(&["export", "--output", output, "--file-mode", "0640"]).end().succeeded();
     assert_eq!(mode(), 0o640);
 
-    // Another process's lock is waited for as long as the whole command may take.
-    std::fs::create_dir(stage.path("locked")).expect("made");
-    let lock = std::fs::File::open(stage.path("locked")).expect("opened");
-    lock.lock().expect("locked");
+    // The timeout of the command also bounds the wait for the lock of another process.
+    std::fs::create_dir(stage.path("locked")).expect("create directory");
+    let lock = std::fs::File::open(stage.path("locked")).expect("open directory");
+    lock.lock().expect("lock directory");
     let run = stage.credvend(&["export", "--timeout", "1s", "--output"]).arg(stage.path("locked/env"));
     run.end().failed(6, &["within 1s", "lock"]);
 
@@ -65,7 +66,7 @@ fn output_goes_into_a_file_of_the_mode() {
 }
 
 #[test]
-fn a_one_shot_asks_again_while_that_can_help() {
+fn transient_errors_are_retried_until_the_timeout() {
     let stage = Stage::new();
     stage.sts.inject(vec![Fault::throttle(), Fault::new(FaultKind::Reset)]);
     stage.credvend(&["export"]).end().succeeded();
@@ -73,11 +74,11 @@ fn a_one_shot_asks_again_while_that_can_help() {
 
     stage.fault(Fault::server_error(503).forever());
     let ended = stage.credvend(&["export", "--timeout", "2s"]).end();
-    ended.failed(5, &["gave up after 2s", "hop 1", "ServiceUnavailable"]);
+    ended.failed(5, &["timed out after 2s", "hop 1", "ServiceUnavailable"]);
 }
 
 #[test]
-fn a_refusal_is_final_at_once() {
+fn refusal_of_sts_is_not_retried() {
     let stage = Stage::new();
     stage.fault(Fault::error("AccessDenied", 403, "Not authorized to perform sts:AssumeRoleWithWebIdentity"));
     let ended = stage.credvend(&["export"]).end();
@@ -86,24 +87,24 @@ fn a_refusal_is_final_at_once() {
 }
 
 #[test]
-fn a_hang_ends_with_the_timeout() {
+fn hanging_sts_ends_with_the_timeout() {
     let stage = Stage::new();
     stage.fault(Fault::new(FaultKind::Hang).forever());
-    stage.credvend(&["process", "--timeout", "1s"]).end().failed(5, &["did not answer within 1s", "--timeout"]);
+    stage.credvend(&["process", "--timeout", "1s"]).end().failed(5, &["did not respond within 1s", "--timeout"]);
 }
 
 #[test]
-fn an_export_needs_no_home_and_no_region() {
+fn export_works_without_home_and_region() {
     let stage = Stage::new();
     let ended = stage.credvend(&["export"]).without("HOME").without("AWS_REGION").end().succeeded();
     assert!(!ended.stdout.contains("AWS_REGION"));
 }
 
 #[test]
-fn run_once_fills_the_file_and_listens_nowhere() {
+fn run_once_writes_the_file_and_does_not_listen() {
     let stage = Stage::new();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
-    let address = taken.local_addr().expect("an address").to_string();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = listener.local_addr().expect("local address").to_string();
     let run = stage.credvend(&["run", "--once", "--listen", &address, "--credentials-file"]);
     run.arg(stage.path("credentials")).end().succeeded();
     assert!(stage.read("credentials").contains("[default]\naws_access_key_id = ASIA"));
@@ -116,9 +117,9 @@ fn run_once_fills_the_file_and_listens_nowhere() {
 }
 
 #[test]
-fn an_exit_code_does_not_need_a_reader() {
-    let full = || std::fs::File::create("/dev/full").expect("a device");
-    let binary = env!("CARGO_BIN_EXE_credvend");
+fn exit_code_is_correct_when_output_cannot_be_written() {
+    let full = || std::fs::File::create("/dev/full").expect("open /dev/full");
+    let binary = binary();
     for (arguments, code) in [
         (&["export", "--nope"][..], 2),
         (&["export", "--role-arn", ROLE_A, "--web-identity-token-file", "/nowhere/token"], 3),
@@ -128,13 +129,13 @@ fn an_exit_code_does_not_need_a_reader() {
         (&[], 2),
     ] {
         let mut command = std::process::Command::new(binary);
-        let status = command.args(arguments).env_clear().stdout(full()).stderr(full()).status().expect("run");
+        let status = command.args(arguments).env_clear().stdout(full()).stderr(full()).status().expect("run credvend");
         assert_eq!(status.code(), Some(code), "{arguments:?}");
     }
 }
 
 #[test]
-fn a_variable_that_is_no_text_is_a_mistake_and_not_unset() {
+fn variable_that_is_not_utf_8_is_refused() {
     use std::os::unix::ffi::OsStrExt as _;
 
     let stage = Stage::new();
@@ -144,11 +145,11 @@ fn a_variable_that_is_no_text_is_a_mistake_and_not_unset() {
 }
 
 #[test]
-fn what_cannot_even_start_says_so() {
-    // A runtime takes more files than these: stdin, stdout, stderr and two.
-    let script = format!("ulimit -n 5; exec '{}' health", env!("CARGO_BIN_EXE_credvend"));
-    let output = std::process::Command::new("sh").args(["-c", &script]).env_clear().output().expect("sh");
-    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+fn runtime_start_failure_is_reported() {
+    // The limit allows stdin, stdout, stderr and two more files. The runtime needs more.
+    let script = format!("ulimit -n 5; exec '{}' health", binary());
+    let output = std::process::Command::new("sh").args(["-c", &script]).env_clear().output().expect("run sh");
+    let stderr = String::from_utf8(output.stderr).expect("output is UTF-8");
     assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
     assert!(stderr.starts_with("credvend: ") && stderr.contains("Too many open files"), "{stderr}");
 }

@@ -1,6 +1,6 @@
-use crate::support::{ROLE_A, ROLE_B, Stage, get};
+use crate::support::{Credvend, ROLE_A, ROLE_B, Stage, get};
 
-/// The two profiles of the documentation; `TOKEN` stands for the token's file.
+/// The two profiles of the documentation. `TOKEN` is a placeholder for the path of the token file.
 pub(crate) const CROSS_ACCOUNT: &str = "\
 [profile account_b_role]
 source_profile = account_a_role
@@ -12,24 +12,24 @@ role_arn = arn:aws:iam::111111111111:role/account-a-role
 ";
 
 #[test]
-fn a_shared_beginning_is_called_once() {
+fn shared_first_hop_is_exchanged_once() {
     let stage = Stage::new();
     let run = stage.with_config(&["run", "--listen", "127.0.0.1:0", "--all-profiles"], CROSS_ACCOUNT).start();
     let address = run.address();
-    run.lines(&["exchanged"], 2);
+    run.lines(&["credentials obtained"], 2);
     let role = |path: &str| get(address, path, &[]).text("RoleArn");
     assert_eq!(role("/v1/credentials/account_a_role"), ROLE_A);
     assert_eq!(role("/v1/credentials/account_b_role"), ROLE_B);
-    assert_eq!(role("/v1/credentials"), ROLE_B, "the first of the file");
+    assert_eq!(role("/v1/credentials"), ROLE_B, "the first profile of the file");
     let mut actions = stage.actions();
     actions.sort();
     assert_eq!(actions, ["AssumeRole", "AssumeRoleWithWebIdentity"]);
-    run.line(&["exchanged", "profile=account_b_role,account_a_role", "hop=1"]);
-    run.line(&["exchanged", "profile=account_b_role ", "hop=2"]);
+    run.line(&["credentials obtained", "profile=account_b_role,account_a_role", "hop=1"]);
+    run.line(&["credentials obtained", "profile=account_b_role ", "hop=2"]);
 }
 
 #[test]
-fn a_profile_decides_session_name_duration_and_external_id() {
+fn profile_sets_session_name_duration_and_external_id() {
     let stage = Stage::new();
     let config = format!(
         "[default]\nsource_profile = a\nrole_arn = {ROLE_B}\nduration_seconds = 900\nexternal_id = shared/word\n\
@@ -37,16 +37,16 @@ fn a_profile_decides_session_name_duration_and_external_id() {
     );
     stage.with_config(&["export"], &config).end().succeeded();
     let requests = stage.sts.requests();
-    let [first, second] = &requests[..] else { panic!("two calls") };
+    let [first, second] = &requests[..] else { panic!("not two calls") };
     assert!(first.parameters["RoleSessionName"].starts_with("shop-checkout-"));
     assert!(!first.parameters.contains_key("DurationSeconds"));
-    let chosen = ["RoleSessionName", "DurationSeconds", "ExternalId"].map(|name| second.parameters[name].as_str());
-    assert_eq!(chosen, ["nightly", "900", "shared/word"]);
+    let sent = ["RoleSessionName", "DurationSeconds", "ExternalId"].map(|name| second.parameters[name].as_str());
+    assert_eq!(sent, ["nightly", "900", "shared/word"]);
     assert!(!first.headers.contains_key("authorization") && second.headers.contains_key("authorization"));
 }
 
 #[test]
-fn static_keys_are_a_base() {
+fn chain_starts_with_static_keys() {
     let stage = Stage::new();
     let user = Stage::base_user();
     stage.write(
@@ -65,36 +65,36 @@ fn static_keys_are_a_base() {
 }
 
 #[test]
-fn what_we_wrote_is_no_source() {
-    // The file that we fill holds sections named like the profiles. Read again, they must not become static keys.
+fn written_credentials_file_is_not_a_source() {
+    // credvend writes a section for each profile. The second run must not use these sections as static keys.
     let stage = Stage::new();
     let credentials = stage.path(".aws/credentials");
-    std::fs::create_dir(stage.path(".aws")).expect("made");
-    let once = || {
+    std::fs::create_dir(stage.path(".aws")).expect("create directory");
+    let run_once = || {
         let run = stage.with_config(&["run", "--once", "--all-profiles", "--credentials-file"], CROSS_ACCOUNT);
         run.arg(&credentials).end().succeeded();
     };
-    once();
-    once();
+    run_once();
+    run_once();
     let mut actions = stage.actions();
     actions.sort();
     assert_eq!(actions, ["AssumeRole", "AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithWebIdentity"]);
 }
 
 #[test]
-fn profiles_outrank_the_webhook_s_variables_and_flags_outrank_profiles() {
+fn profiles_override_role_variables_and_flags_override_profiles() {
     let stage = Stage::new();
-    let asked = |run: crate::support::Credvend| {
+    let requested_role = |command: Credvend| {
         let before = stage.sts.requests().len();
-        run.end().succeeded();
+        command.end().succeeded();
         stage.sts.requests()[before].parameters["RoleArn"].clone()
     };
     let config = format!("[default]\nrole_arn = {ROLE_A}\nweb_identity_token_file = TOKEN\n");
     let absent = "arn:aws:iam::111111111111:role/absent";
     let by_profile = stage.with_config(&["process"], &config).env("AWS_ROLE_ARN", absent);
-    assert_eq!(asked(by_profile), ROLE_A);
+    assert_eq!(requested_role(by_profile), ROLE_A);
 
-    // `credential_process = credvend process --role-arn …` never reads the profile that called it.
+    // `credential_process = credvend process --role-arn …` never reads the profile that contains it.
     let config =
         format!("[profile app]\ncredential_process = credvend process\nrole_arn = {absent}\nsource_profile = app\n");
     let token_file = stage.tokens.token_file();
@@ -102,11 +102,11 @@ fn profiles_outrank_the_webhook_s_variables_and_flags_outrank_profiles() {
         .with_config(&["process", "--role-arn", ROLE_A, "--web-identity-token-file"], &config)
         .arg(token_file)
         .env("AWS_PROFILE", "app");
-    assert_eq!(asked(by_flag), ROLE_A);
+    assert_eq!(requested_role(by_flag), ROLE_A);
 }
 
 #[test]
-fn the_home_directory_s_default_profile_comes_last() {
+fn default_profile_in_the_home_directory_is_used_last() {
     let stage = Stage::new();
     stage.bare(&["export"]).end().failed(2, &["no role to assume", "AWS_ROLE_ARN"]);
     let token = stage.tokens.token_file();

@@ -2,39 +2,36 @@ use std::time::{Duration, Instant};
 
 use local_sts::{Fault, FaultKind};
 
-use crate::support::{DEADLINE, ROLE_B, Stage, get};
+use crate::support::{ROLE_B, Signal, Stage, get, wait_until};
 
 #[test]
-fn credentials_are_renewed_at_half_of_their_life() {
+fn credentials_are_refreshed_at_half_their_lifetime() {
     let stage = Stage::new();
-    // 20 s live, refreshed after 10 to 12 s, served for 5 s: long enough to see, short enough to wait for.
+    // With a lifetime of 20 s, credentials are served for 5 s and refreshed after 10 to 12 s.
     stage.sts.set_lifetime(Some(Duration::from_secs(20)));
-    let begun = Instant::now();
+    let start = Instant::now();
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--chain-role-arn", ROLE_B]).start();
-    run.lines(&["exchanged", "hop=2"], 2);
-    let waited = begun.elapsed();
-    assert!(waited >= Duration::from_secs(10), "{waited:?}");
+    run.lines(&["credentials obtained", "hop=2"], 2);
+    let elapsed = start.elapsed();
+    assert!(elapsed >= Duration::from_secs(10), "{elapsed:?}");
     assert_eq!(get(run.address(), "/v1/credentials", &[]).status, 200);
 }
 
 #[test]
-fn a_failed_refresh_is_no_failure_to_serve() {
+fn failed_refresh_keeps_serving_the_current_credentials() {
     let stage = Stage::new();
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
     let address = run.address();
-    run.line(&["exchanged"]);
-    let held = get(address, "/v1/credentials", &[]).body;
+    run.line(&["credentials obtained"]);
+    let served = get(address, "/v1/credentials", &[]).body;
     stage.fault(Fault::new(FaultKind::Reset).forever());
-    run.signal(crate::support::Signal::HUP);
+    run.signal(Signal::HUP);
     run.lines(&["exchange failed"], 2);
-    assert_eq!(get(address, "/v1/credentials", &[]).body, held);
+    assert_eq!(get(address, "/v1/credentials", &[]).body, served);
     assert_eq!(get(address, "/readyz", &[]).status, 200);
     stage.sts.clear_faults();
-    run.lines(&["exchanged"], 2);
-    let until = Instant::now() + DEADLINE;
-    while get(address, "/v1/credentials", &[]).body == held {
-        assert!(Instant::now() < until);
-    }
+    run.lines(&["credentials obtained"], 2);
+    wait_until("the new credentials are served", || get(address, "/v1/credentials", &[]).body != served);
 }
 
 #[test]
@@ -43,24 +40,23 @@ fn credentials_about_to_expire_are_not_served() {
     stage.sts.set_lifetime(Some(Duration::from_secs(17)));
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
     let address = run.address();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     stage.fault(Fault::new(FaultKind::Reset).forever());
-    // Two seconds of serving, then 15 s before the expiry nothing until STS answers again.
-    let until = Instant::now() + Duration::from_secs(12);
-    while get(address, "/readyz", &[]).status == 200 {
-        assert!(Instant::now() < until, "served until it expired");
-    }
-    let answer = get(address, "/v1/credentials", &[]);
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    // Credentials are served for 2 s, until 15 s before their expiry.
+    let start = Instant::now();
+    wait_until("the profile is not ready", || get(address, "/readyz", &[]).status != 200);
+    assert!(start.elapsed() < Duration::from_secs(12), "the credentials were served until they expired");
+    let response = get(address, "/v1/credentials", &[]);
+    assert_eq!((response.status, response.header("retry-after")), (503, Some("1")));
     run.line(&["exchange failed"]);
     stage.sts.set_lifetime(None);
     stage.sts.clear_faults();
-    run.lines(&["exchanged"], 2);
+    run.lines(&["credentials obtained"], 2);
     assert_eq!(get(address, "/v1/credentials", &[]).status, 200);
 }
 
 #[test]
-fn the_first_retry_follows_within_two_seconds() {
+fn first_retry_follows_within_two_seconds() {
     let stage = Stage::new();
     stage.fault(Fault::throttle());
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
@@ -69,9 +65,9 @@ fn the_first_retry_follows_within_two_seconds() {
         .split("retry_after=")
         .nth(1)
         .and_then(|rest| rest.split('s').next())
-        .expect("a pause")
+        .expect("a number of seconds")
         .parse()
         .expect("a number");
     assert!((1.0..=2.0).contains(&pause), "{failed}");
-    run.line(&["exchanged", "attempt=2"]);
+    run.line(&["credentials obtained", "attempt=2"]);
 }

@@ -2,18 +2,19 @@ use local_sts::Fault;
 
 use crate::support::{Credvend, Ended, ROLE_A, ROLE_B, Signal, Stage, get};
 
+/// Runs `status` against this listener.
 fn status(address: impl ToString, arguments: &[&str]) -> Ended {
     let listen = address.to_string();
     Credvend::new(&[&["status", "--listen", &listen], arguments].concat()).end()
 }
 
 #[test]
-fn a_table_for_people_and_json_for_scripts() {
+fn status_prints_a_table_or_json() {
     let stage = Stage::new();
     let arguments = ["run", "--listen", "127.0.0.1:0", "--all-profiles"];
     let run = stage.with_config(&arguments, crate::profiles::CROSS_ACCOUNT).start();
     let address = run.address();
-    run.lines(&["exchanged"], 2);
+    run.lines(&["credentials obtained"], 2);
     let text = status(address, &[]).succeeded().stdout;
     let lines: Vec<_> = text.lines().collect();
     assert!(lines[0].starts_with("PROFILE") && lines.len() == 3, "{text}");
@@ -24,7 +25,7 @@ fn a_table_for_people_and_json_for_scripts() {
     assert!(lines[1].contains("in 59m") || lines[1].contains("in 1h 0m"), "{text}");
 
     let json: serde_json::Value =
-        serde_json::from_str(&status(address, &["--format", "json"]).succeeded().stdout).expect("JSON");
+        serde_json::from_str(&status(address, &["--format", "json"]).succeeded().stdout).expect("parse JSON");
     let first = &json["profiles"][0];
     assert_eq!((&first["name"], &first["ready"]), (&"account_b_role".into(), &true.into()));
     assert_eq!(json["profiles"][1]["role_arn"], ROLE_A);
@@ -35,25 +36,25 @@ fn a_table_for_people_and_json_for_scripts() {
 }
 
 #[test]
-fn the_last_error_is_shown_and_goes_with_the_next_success() {
+fn last_error_is_shown_until_the_next_success() {
     let stage = Stage::new();
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
     let address = run.address();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     stage.fault(Fault::error("AccessDenied", 403, "Not authorized to perform sts:AssumeRoleWithWebIdentity").forever());
     run.signal(Signal::HUP);
     run.line(&["exchange failed"]);
     let text = status(address, &[]).succeeded().stdout;
     assert!(text.contains("ready, refresh failing") && text.contains("AccessDenied"), "{text}");
     stage.sts.clear_faults();
-    run.lines(&["exchanged"], 2);
+    run.lines(&["credentials obtained"], 2);
     assert!(!status(address, &[]).succeeded().stdout.contains("AccessDenied"));
 }
 
 #[test]
-fn it_needs_the_token_where_one_is_set_and_shows_what_that_opens() {
+fn status_requires_the_token_and_shows_the_profiles_of_the_token() {
     let stage = Stage::new();
-    std::fs::create_dir(stage.path("tokens-of-profiles")).expect("made");
+    std::fs::create_dir(stage.path("tokens-of-profiles")).expect("create directory");
     let directory = stage.path("tokens-of-profiles");
     let run = stage
         .with_config(
@@ -64,33 +65,33 @@ fn it_needs_the_token_where_one_is_set_and_shows_what_that_opens() {
         .env("CREDVEND_CREDENTIALS_FILE", stage.path("credentials"))
         .start();
     let admin = run.admin_address();
-    run.lines(&["exchanged"], 2);
+    run.lines(&["credentials obtained"], 2);
     assert_eq!(get(admin, "/v1/status", &[]).status, 401);
     let header = format!("Authorization: {}", stage.read("tokens-of-profiles/account_a_role"));
-    let shown = get(admin, "/v1/status", &[&header]);
-    assert_eq!(shown.json()["profiles"].as_array().map(Vec::len), Some(1));
+    let response = get(admin, "/v1/status", &[&header]);
+    assert_eq!(response.json()["profiles"].as_array().map(Vec::len), Some(1));
 
     let address = admin.to_string();
     let arguments = ["status", "--listen", "none", "--admin-listen", &address, "--format", "json"];
     Credvend::new(&arguments).end().failed(1, &["--auth-token-file"]);
     let both = Credvend::new(&arguments).env("CREDVEND_AUTH_TOKEN_DIR", &directory).end().succeeded();
-    let json: serde_json::Value = serde_json::from_str(&both.stdout).expect("JSON");
+    let json: serde_json::Value = serde_json::from_str(&both.stdout).expect("parse JSON");
     assert_eq!(json["profiles"].as_array().map(Vec::len), Some(2));
 
-    // A token of a profile that is no more, and a temporary file, are no reason to show nothing.
+    // Tokens of removed profiles and temporary files in the directory are ignored.
     stage.write("tokens-of-profiles/gone", "opens-nothing");
     stage.write("tokens-of-profiles/.credvend-0123456789ab.tmp", "half");
     let both = Credvend::new(&arguments).env("CREDVEND_AUTH_TOKEN_DIR", &directory).end().succeeded();
     assert!(both.stdout.contains("account_a_role") && both.stdout.contains("account_b_role"));
     for name in ["account_a_role", "account_b_role"] {
-        std::fs::remove_file(directory.join(name)).expect("removed");
+        std::fs::remove_file(directory.join(name)).expect("remove file");
     }
     Credvend::new(&arguments).env("CREDVEND_AUTH_TOKEN_DIR", &directory).end().failed(1, &["--auth-token-file"]);
 }
 
 #[test]
-fn nobody_there_and_wrong_formats() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bound").local_addr().expect("an address");
-    status(free, &[]).failed(1, &["is credvend run listening there?"]);
+fn unreachable_listener_and_unknown_format_are_errors() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("local address");
+    status(free, &[]).failed(1, &["check that credvend run is listening there"]);
     status(free, &["--format", "yaml"]).failed(2, &["--format"]);
 }

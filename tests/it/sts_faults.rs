@@ -1,25 +1,27 @@
-use local_sts::{Fault, FaultKind};
+use std::time::Duration;
 
-use crate::support::{ROLE_B, Stage};
+use local_sts::{Claims, Fault, FaultKind};
 
-/// One fault, then a sound STS: the next attempt succeeds, and the log says why there was one.
+use crate::support::{ROLE_A, ROLE_B, Stage, get};
+
+/// STS fails once. The next attempt succeeds, and the log names the reason for the failed one.
 #[test]
-fn what_passes_is_tried_again() {
+fn transient_faults_are_retried_and_logged() {
     let faults = [
         (FaultKind::Throttle, "Throttling"),
         (FaultKind::ServerError { status: 500 }, "InternalFailure"),
         (FaultKind::IdpCommunicationError, "IDPCommunicationError"),
         (FaultKind::InvalidIdentityTokenVerificationKey, "verification key"),
         (FaultKind::Reset, "was not reached"),
-        (FaultKind::Garbage, "is no AssumeRoleWithWebIdentityResponse"),
+        (FaultKind::Garbage, "root element is not AssumeRoleWithWebIdentityResponse"),
         (FaultKind::TruncatedBody, "was not reached"),
         (FaultKind::CutXml, "incomplete"),
         (FaultKind::HugeBody { mebibytes: 8 }, "exceeds"),
-        (FaultKind::WrongRoot, "is no AssumeRoleWithWebIdentityResponse"),
+        (FaultKind::WrongRoot, "root element is not AssumeRoleWithWebIdentityResponse"),
         (FaultKind::MissingExpiry, "incomplete"),
-        (FaultKind::PastExpiry, "had expired"),
+        (FaultKind::PastExpiry, "already expired"),
     ];
-    // Each waits for a second or two, so all at once.
+    // Each retry waits for one to two seconds, so the cases run in parallel.
     std::thread::scope(|scope| {
         for (kind, words) in faults {
             scope.spawn(move || {
@@ -36,7 +38,7 @@ fn what_passes_is_tried_again() {
 }
 
 #[test]
-fn an_answer_that_comes_slowly_is_taken() {
+fn slow_response_is_accepted() {
     let stage = Stage::new();
     stage.fault(Fault::new(FaultKind::Delay { milliseconds: 1200 }));
     stage.credvend(&["export"]).end().succeeded();
@@ -44,8 +46,8 @@ fn an_answer_that_comes_slowly_is_taken() {
 }
 
 #[test]
-fn an_expired_source_is_renewed_within_the_attempt() {
-    // AWS calls it the one; the other is the web identity's name, and here there is none.
+fn expired_source_credentials_are_refreshed_within_the_attempt() {
+    // AWS returns `ExpiredTokenException` only for web identity tokens, but other STS implementations may return it here.
     for code in ["ExpiredToken", "ExpiredTokenException"] {
         let stage = Stage::new();
         let message = "The security token included in the request is expired";
@@ -57,7 +59,7 @@ fn an_expired_source_is_renewed_within_the_attempt() {
 }
 
 #[test]
-fn an_expired_token_is_read_again_whatever_the_code_s_suffix() {
+fn expired_token_error_with_either_code_reads_the_token_again() {
     std::thread::scope(|scope| {
         for code in ["ExpiredToken", "ExpiredTokenException"] {
             scope.spawn(move || {
@@ -75,28 +77,28 @@ fn an_expired_token_is_read_again_whatever_the_code_s_suffix() {
 }
 
 #[test]
-fn what_sts_cannot_do_now_is_told_apart_from_what_it_does_not_know() {
+fn throttling_and_server_errors_exit_5_when_time_is_up() {
     std::thread::scope(|scope| {
-        for (code, status, mend) in [
-            ("RequestLimitExceeded", 400, "STS limits the account's calls"),
-            ("SomethingNew", 429, "STS limits the account's calls"),
-            ("ServiceUnavailable", 503, "STS itself failed"),
-            ("SomethingNew", 502, "STS itself failed"),
+        for (code, status, help) in [
+            ("RequestLimitExceeded", 400, "STS is throttling the requests of this account"),
+            ("SomethingNew", 429, "STS is throttling the requests of this account"),
+            ("ServiceUnavailable", 503, "STS had an internal error"),
+            ("SomethingNew", 502, "STS had an internal error"),
         ] {
             scope.spawn(move || {
                 let stage = Stage::new();
                 stage.fault(Fault::error(code, status, "not now").forever());
                 let ended = stage.credvend(&["export", "--timeout", "500ms"]).end();
-                ended.failed(5, &["gave up", code, mend]);
+                ended.failed(5, &["timed out", code, help]);
             });
         }
     });
 }
 
 #[test]
-fn a_refusal_that_repeats_the_token_does_not_leak_it() {
+fn token_in_an_error_message_is_redacted() {
     let stage = Stage::new();
-    let token = std::fs::read_to_string(stage.tokens.token_file()).expect("read");
+    let token = std::fs::read_to_string(stage.tokens.token_file()).expect("read token file");
     let message =
         format!("1 validation error detected: Value '{token}' at 'webIdentityToken' failed, {}", &token[..40]);
     stage.fault(Fault::error("ValidationError", 400, &message));
@@ -107,40 +109,45 @@ fn a_refusal_that_repeats_the_token_does_not_leak_it() {
 }
 
 #[test]
-fn what_is_not_from_sts_does_not_tell_its_time() {
+fn date_of_a_response_that_is_not_from_sts_is_ignored() {
     let stage = Stage::new();
-    // A proxy's page, two hours ahead: the token would have expired by then.
+    // The response is not from STS, and its Date is two hours ahead. By that time the token would have expired.
     stage.sts.set_clock_shift(7200);
     stage.fault(Fault::new(FaultKind::Garbage));
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
     run.line(&["exchange failed"]);
     stage.sts.set_clock_shift(0);
-    // At once, and not only after the clock has been doubted.
-    let line = run.line(&["exchanged"]);
+    // The second attempt succeeds, because credvend has not adopted the wrong time.
+    let line = run.line(&["credentials obtained"]);
     assert!(line.contains("attempt=2"), "{line}");
 }
 
 #[test]
-fn a_wrong_clock_of_sts_or_of_this_node_does_not_matter() {
-    // The node's clock cannot be set in a test; STS's can, which is the same difference.
+fn clock_difference_of_two_hours_is_corrected() {
+    // A test cannot set the local clock, so it shifts the clock of STS. The difference is the same.
     for seconds in [-7200, 7200] {
         let stage = Stage::new();
         stage.sts.set_clock_shift(seconds);
-        stage.renew_token(&local_sts::Claims {
-            lifetime: std::time::Duration::from_secs(86_400),
-            ..local_sts::Claims::service_account("shop", "checkout")
+        stage.renew_token(&Claims {
+            lifetime: Duration::from_secs(86_400),
+            ..Claims::service_account("shop", "checkout")
         });
         let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--chain-role-arn", ROLE_B]).start();
         let address = run.address();
-        run.line(&["exchanged", "hop=2"]);
-        assert_eq!(crate::support::get(address, "/v1/credentials", &[]).status, 200, "{seconds}");
+        run.line(&["credentials obtained", "hop=2"]);
+        assert_eq!(get(address, "/v1/credentials", &[]).status, 200, "{seconds}");
     }
 }
 
 #[test]
-fn every_final_refusal_exits_4_and_says_what_to_do() {
-    for (code, status, message, mend) in [
-        ("InvalidIdentityToken", 400, "No OpenIDConnect provider found in your account for https://x", "OIDC provider"),
+fn refusals_exit_4_and_say_what_to_do() {
+    for (code, status, message, help) in [
+        (
+            "InvalidIdentityToken",
+            400,
+            "No OpenIDConnect provider found in your account for https://x",
+            "identity provider",
+        ),
         ("InvalidIdentityToken", 400, "Incorrect token audience", "audience"),
         ("IDPRejectedClaim", 403, "rejected", "identity provider"),
         ("MalformedPolicyDocument", 400, "Syntax errors in policy.", "session policy"),
@@ -152,22 +159,22 @@ fn every_final_refusal_exits_4_and_says_what_to_do() {
     ] {
         let stage = Stage::new();
         stage.fault(Fault::error(code, status, message));
-        stage.credvend(&["export"]).end().failed(4, &[code, message, mend, "hop 1"]);
+        stage.credvend(&["export"]).end().failed(4, &[code, message, help, "hop 1"]);
         assert_eq!(stage.sts.requests().len(), 1, "{code}");
     }
 }
 
 #[test]
-fn nobody_at_the_address_exits_5() {
+fn unreachable_sts_exits_5() {
     let stage = Stage::new();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bound").local_addr().expect("an address");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("local address");
     let ended =
         stage.credvend(&["export", "--timeout", "1s"]).env("AWS_ENDPOINT_URL_STS", format!("http://{free}")).end();
     ended.failed(5, &[&free.to_string(), "was not reached", "Connection refused"]);
 }
 
 #[test]
-fn a_redirect_is_not_followed() {
+fn redirect_is_not_followed() {
     let stage = Stage::new();
     stage.fault(Fault::error("Found", 302, "elsewhere"));
     let ended = stage.credvend(&["export", "--timeout", "1s"]).end();
@@ -176,34 +183,32 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn an_attempt_that_hangs_ends_after_ten_seconds_and_the_next_succeeds() {
+fn hanging_attempt_ends_after_ten_seconds_and_is_retried() {
     let stage = Stage::new();
     stage.fault(Fault::new(FaultKind::Hang));
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
-    run.line(&["exchange failed", "no answer within 10 s", "attempt=1"]);
-    run.line(&["exchanged", "attempt=2"]);
+    run.line(&["exchange failed", "no response within 10 s", "attempt=1"]);
+    run.line(&["credentials obtained", "attempt=2"]);
 }
 
 #[test]
-fn static_keys_sign_with_the_clock_of_sts() {
+fn static_keys_sign_with_the_time_of_sts() {
     let stage = Stage::new();
     stage.sts.set_clock_shift(3600);
     let user = Stage::base_user();
     let config = format!(
         "[default]\nrole_arn={}\nsource_profile=base\n[profile base]\naws_access_key_id={}\naws_secret_access_key={}\n",
-        crate::support::ROLE_A,
-        user.access_key_id,
-        user.secret_access_key
+        ROLE_A, user.access_key_id, user.secret_access_key
     );
     let ended = stage.with_config(&["export", "--log-level", "warn"], &config).end().succeeded();
     assert!(ended.stderr.contains("SignatureDoesNotMatch"), "{}", ended.stderr);
-    assert_eq!(stage.sts.requests().len(), 2, "the first answer's Date set the clock");
+    assert_eq!(stage.sts.requests().len(), 2, "the Date of the first response corrects the time");
 }
 
 #[test]
-fn what_is_about_to_expire_is_still_written_by_a_one_shot() {
+fn one_shots_write_credentials_that_are_about_to_expire() {
     let stage = Stage::new();
-    stage.sts.set_lifetime(Some(std::time::Duration::from_secs(10)));
+    stage.sts.set_lifetime(Some(Duration::from_secs(10)));
     let path = stage.path("credentials");
     stage.credvend(&["run", "--once", "--credentials-file"]).arg(&path).end().succeeded();
     assert!(stage.read("credentials").contains("aws_session_token = "));

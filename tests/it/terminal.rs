@@ -1,34 +1,32 @@
 use std::{
     io::Write as _,
     process::{Command, Stdio},
-    time::Instant,
 };
 
-use crate::support::{DEADLINE, ROLE_A, Stage};
+use crate::support::{ROLE_A, Stage, binary, wait_until};
 
-const CREDVEND: &str = env!("CARGO_BIN_EXE_credvend");
-
-/// Whether this machine can do what a test needs; said loudly where it cannot.
-#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
-fn can(what: &str, command: &mut Command) -> bool {
-    let can = command.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success());
-    if !can {
-        eprintln!("NOT TESTED: {what} does not work here");
+/// Returns true if `command` succeeds. Otherwise prints that the test is skipped because `tool` does not work.
+#[expect(clippy::print_stderr, reason = "a skipped test must be visible")]
+fn is_available(tool: &str, command: &mut Command) -> bool {
+    let is_available = command.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success());
+    if !is_available {
+        eprintln!("NOT TESTED: {tool} does not work here");
     }
-    can
+    is_available
 }
 
-/// A command line of `exec` for a shell.
-fn exec(stage: &Stage, flags: &str, words: &str) -> String {
+/// Returns a shell command line that replaces the shell with `credvend exec`, which runs `program`.
+fn exec_line(stage: &Stage, flags: &str, program: &str) -> String {
     format!(
-        "exec {CREDVEND} exec --role-arn {ROLE_A} --web-identity-token-file {} {flags} -- {words}",
+        "exec {} exec --role-arn {ROLE_A} --web-identity-token-file {} {flags} -- {program}",
+        binary(),
         stage.tokens.token_file().display()
     )
 }
 
 #[test]
-fn an_interrupt_from_the_terminal_reaches_the_program_once() {
-    if !can("script(1)", Command::new("script").args(["-qec", "true", "/dev/null"])) {
+fn terminal_interrupt_reaches_the_program_once() {
+    if !is_available("script(1)", Command::new("script").args(["-qec", "true", "/dev/null"])) {
         return;
     }
     let stage = Stage::new();
@@ -36,56 +34,62 @@ fn an_interrupt_from_the_terminal_reaches_the_program_once() {
         "program",
         "trap 'echo interrupted; interrupted=1' INT\n: > ready\nwhile [ -z \"$interrupted\" ]; do sleep 0.1; done\nexit 9\n",
     );
-    let words = exec(&stage, "--log-level debug", &format!("sh {}", program.display()));
+    let line = exec_line(&stage, "--log-level debug", &format!("sh {}", program.display()));
     let mut terminal = Command::new("script")
-        .args(["-qec", &words, "/dev/null"])
+        .args(["-qec", &line, "/dev/null"])
         .env("AWS_ENDPOINT_URL_STS", stage.sts.url())
         .env("SHELL", "/bin/sh")
-        .current_dir(stage.path(""))
+        .current_dir(stage.directory())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("script starts");
-    let until = Instant::now() + DEADLINE;
-    while !stage.path("ready").exists() {
-        assert!(Instant::now() < until, "the program has not started");
-    }
-    let mut keyboard = terminal.stdin.take().expect("piped");
-    keyboard.write_all(b"\x03").expect("typed");
-    let output = terminal.wait_with_output().expect("waited for");
+        .expect("start script");
+    wait_until("the program has started", || stage.path("ready").exists());
+    let mut keyboard = terminal.stdin.take().expect("stdin is piped");
+    keyboard.write_all(b"\x03").expect("send Ctrl-C");
+    let output = terminal.wait_with_output().expect("wait for script");
     drop(keyboard);
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(9), "{text}");
     assert_eq!(text.matches("\ninterrupted").count() + text.matches("^Cinterrupted").count(), 1, "{text}");
-    assert!(text.contains("signal not passed on") && !text.contains("signal passed on"), "{text}");
+    assert!(text.contains("signal not forwarded") && !text.contains("signal forwarded"), "{text}");
 }
 
 #[test]
-fn as_pid_1_orphans_are_buried_and_signals_heard() {
+fn orphans_are_reaped_and_signals_forwarded_as_pid_1() {
     let namespace = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"];
-    if !can("unshare(1) of a PID namespace", Command::new("unshare").args(namespace).arg("true")) {
+    if !is_available("unshare(1) of a PID namespace", Command::new("unshare").args(namespace).arg("true")) {
         return;
     }
     let stage = Stage::new();
-    let run = |words: &str| {
-        let program = stage.write("program", words);
-        let line = exec(&stage, "", &format!("sh {}", program.display()));
+    let log = stage.path("log").display().to_string();
+    let run = |script: &str| {
+        let program = stage.write("program", script);
+        let line = exec_line(&stage, "--log-level debug", &format!("sh {} 2> {log}", program.display()));
         let output = Command::new("unshare")
             .args(namespace)
             .args(["sh", "-c", &line])
             .env("AWS_ENDPOINT_URL_STS", stage.sts.url())
             .output()
-            .expect("unshare starts");
+            .expect("run unshare");
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    // A hundred orphans die with a status of their own; the program's is what counts.
-    let (code, states) =
-        run("echo parent $PPID\nfor n in $(seq 100); do (sh -c 'sleep 0.1; exit 3' &); done\nsleep 3\n\
-         grep -h ^State /proc/[0-9]*/status\nexit 9\n");
+    // A hundred orphans exit with code 3, the program with code 9. It waits until only credvend and itself are left.
+    let (code, states) = run("echo parent $PPID\nfor n in $(seq 100); do (sh -c 'sleep 0.1; exit 3' &); done\n\
+         for n in $(seq 300); do set -- /proc/[0-9]*; test $# -eq 2 && break; sleep 0.1; done\n\
+         echo $# processes\ngrep -h ^State /proc/[0-9]*/status\nexit 9\n");
     assert_eq!(code, Some(9), "{states}");
-    assert!(states.contains("parent 1\n") && !states.contains("zombie"), "{states}");
+    assert!(states.contains("parent 1\n") && states.contains("\n2 processes\n"), "{states}");
+    assert!(!states.contains("zombie"), "{states}");
 
-    let (code, said) =
-        run("trap 'echo heard; exit 5' TERM\nkill -TERM 1\nsleep 1\nsh -c 'kill -TERM 1'\nsleep 60 & wait\n");
-    assert_eq!((code, said.as_str()), (Some(5), "heard\n"));
+    // credvend forwards a signal unless the program itself sent it.
+    let (code, output) = run(&format!(
+        "trap 'echo heard; exit 5' TERM\nkill -TERM 1\n\
+         for n in $(seq 300); do grep -q 'signal not forwarded' {log} && break; sleep 0.1; done\n\
+         sh -c 'kill -TERM 1'\nsleep 60 & wait\n"
+    ));
+    assert_eq!((code, output.as_str()), (Some(5), "heard\n"));
+    for line in ["signal not forwarded", "signal forwarded"] {
+        assert_eq!(stage.read("log").matches(line).count(), 1, "{line}");
+    }
 }

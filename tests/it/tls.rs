@@ -9,14 +9,14 @@ use local_sts::{LocalSts, TlsVersions, World};
 use crate::support::Stage;
 
 fn tls_stage(versions: TlsVersions) -> Stage {
-    Stage::of(LocalSts::start_tls(World::two_accounts(), versions).expect("local STS starts"))
+    Stage::with_sts(LocalSts::start_tls(World::two_accounts(), versions).expect("start local STS"))
 }
 
 #[test]
-fn tls_1_2_and_1_3_with_a_ca_bundle() {
+fn tls_1_2_and_1_3_require_the_ca_bundle() {
     for versions in [TlsVersions::Tls12, TlsVersions::Tls13] {
         let stage = tls_stage(versions);
-        let bundle = stage.write("ca.pem", stage.sts.ca_pem().expect("TLS"));
+        let bundle = stage.write("ca.pem", stage.sts.ca_pem().expect("local STS has a CA"));
         stage.credvend(&["export"]).env("AWS_CA_BUNDLE", &bundle).end().succeeded();
         let untrusted = stage.credvend(&["export", "--timeout", "1s"]).end();
         untrusted.failed(5, &["certificate"]);
@@ -24,15 +24,15 @@ fn tls_1_2_and_1_3_with_a_ca_bundle() {
 }
 
 #[test]
-fn a_profile_s_ca_bundle_counts_for_it_alone() {
+fn ca_bundle_of_a_profile_is_used() {
     let stage = tls_stage(TlsVersions::Both);
-    let bundle = stage.write("ca.pem", stage.sts.ca_pem().expect("TLS"));
+    let bundle = stage.write("ca.pem", stage.sts.ca_pem().expect("local STS has a CA"));
     let config = format!("{}ca_bundle = {}\n", crate::profiles::CROSS_ACCOUNT, bundle.display());
     stage.with_config(&["export", "--profile", "account_a_role"], &config).end().succeeded();
 }
 
 #[test]
-fn a_bundle_that_is_none_exits_2() {
+fn invalid_or_missing_ca_bundle_exits_2() {
     let stage = Stage::new();
     let bundle = stage.write("ca.pem", "nothing");
     stage.credvend(&["export"]).env("AWS_CA_BUNDLE", &bundle).end().failed(2, &["ca.pem", "AWS_CA_BUNDLE"]);
@@ -40,21 +40,21 @@ fn a_bundle_that_is_none_exits_2() {
 }
 
 #[test]
-fn proxies_are_used_unless_no_proxy_names_the_host() {
+fn proxy_is_used_unless_no_proxy_lists_the_host() {
     let stage = Stage::new();
-    let (url, asked) = refusing_proxy("502 Bad Gateway");
+    let (url, head) = refusing_proxy("502 Bad Gateway");
     let ended = stage.credvend(&["export", "--timeout", "1s"]).env("HTTP_PROXY", &url).end();
     ended.failed(5, &["HTTP 502", "prox"]);
-    assert!(asked.join().expect("asked").starts_with(&format!("POST {}", stage.sts.url())));
+    assert!(head.join().expect("one request").starts_with(&format!("POST {}", stage.sts.url())));
     assert_eq!(stage.actions(), [""; 0]);
 
     stage.credvend(&["export"]).env("HTTP_PROXY", &url).env("NO_PROXY", "127.0.0.1").end().succeeded();
     stage.credvend(&["export"]).env("HTTPS_PROXY", &url).end().succeeded();
 }
 
-/// The endpoint table as a proxy sees it: nothing leaves this machine.
+/// A local proxy records the host of the CONNECT request and refuses it, so no request leaves this machine.
 #[test]
-fn the_endpoint_follows_region_partition_and_variants() {
+fn sts_endpoint_follows_region_partition_and_variant() {
     let stage = Stage::new();
     let role = |partition: &str| format!("arn:{partition}:iam::111111111111:role/account-a-role");
     for (partition, variables, host) in [
@@ -78,7 +78,7 @@ fn the_endpoint_follows_region_partition_and_variants() {
             "sts.eu-west-3.amazonaws.com",
         ),
     ] {
-        let (url, connect) = refusing_proxy("403 Forbidden");
+        let (url, head) = refusing_proxy("403 Forbidden");
         let mut export = stage
             .credvend(&["export", "--timeout", "1s"])
             .without("AWS_REGION")
@@ -89,22 +89,22 @@ fn the_endpoint_follows_region_partition_and_variants() {
             export = export.env(name, value);
         }
         assert_eq!(export.end().code, Some(5), "{host}");
-        let asked = connect.join().expect("asked");
+        let head = head.join().expect("one request");
         let authority = if host.contains(':') { host.to_owned() } else { format!("{host}:443") };
-        assert!(asked.starts_with(&format!("CONNECT {authority} ")), "{variables:?}: {asked}");
+        assert!(head.starts_with(&format!("CONNECT {authority} ")), "{variables:?}: {head}");
     }
 }
 
-/// A proxy that answers its one request with this status: its URL, and the head that it was sent.
+/// Starts a proxy that responds to one request with `status`. Returns its URL and a thread that yields the request head.
 fn refusing_proxy(status: &'static str) -> (String, JoinHandle<String>) {
-    let proxy = TcpListener::bind("127.0.0.1:0").expect("bound");
-    let url = format!("http://{}", proxy.local_addr().expect("an address"));
-    let asked = std::thread::spawn(move || {
-        let (mut stream, _) = proxy.accept().expect("a connection");
+    let proxy = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let url = format!("http://{}", proxy.local_addr().expect("local address"));
+    let request_head = std::thread::spawn(move || {
+        let (mut stream, _) = proxy.accept().expect("accept");
         let mut head = [0; 256];
-        let length = stream.read(&mut head).expect("a request");
+        let length = stream.read(&mut head).expect("read request");
         let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         String::from_utf8_lossy(&head[..length]).into_owned()
     });
-    (url, asked)
+    (url, request_head)
 }

@@ -8,58 +8,64 @@ use crate::{
 
 const ROLE_C: &str = "arn:aws:iam::333333333333:role/account-c-role";
 
-/// What `--format json` prints.
+/// Runs `trust-policy --format json` and parses its output. Asserts that it calls no STS and prints no secret.
 #[track_caller]
-fn printed(stage: &Stage, command: Credvend) -> Value {
+fn printed_json(stage: &Stage, command: Credvend) -> Value {
     let ended = command.end().succeeded();
     assert_eq!(ended.stderr, "");
     stage.refuse_leaks(&ended.stdout);
-    assert_eq!(stage.actions(), [""; 0], "STS is not asked");
-    serde_json::from_str(&ended.stdout).expect("JSON")
+    assert_eq!(stage.actions(), [""; 0], "no call to STS");
+    serde_json::from_str(&ended.stdout).expect("parse JSON")
 }
 
-/// A stage whose accounts hold the printed documents and providers, and nothing else. Its issuer is fixed, so that documents
-/// that one stage printed are good for another.
-fn stage_with(documents: Option<&Value>) -> Stage {
+/// Starts a stage with a third account. Its issuer is fixed, so documents printed in one stage are valid in another.
+///
+/// With `setup`, the accounts contain only its documents and identity providers.
+fn stage_with(setup: Option<&Value>) -> Stage {
     let mut world = World::two_accounts();
     world.issuer = Some("https://oidc.example.com/id/ABCDEF".to_owned());
-    let mut c = world.accounts["222222222222"].roles["account-b-role"].clone();
-    c.trust = nobody();
-    world.accounts.entry("333333333333".to_owned()).or_default().roles.insert("account-c-role".to_owned(), c);
-    if let Some(setup) = documents {
+    let mut role_c = world.accounts["222222222222"].roles["account-b-role"].clone();
+    role_c.trust = deny_all();
+    world.accounts.entry("333333333333".to_owned()).or_default().roles.insert("account-c-role".to_owned(), role_c);
+    if let Some(setup) = setup {
         for account in world.accounts.values_mut() {
             account.oidc_providers.clear();
             for role in account.roles.values_mut() {
-                role.trust = nobody();
+                role.trust = deny_all();
                 role.policies.clear();
             }
         }
-        for provider in setup["identity_providers"].as_array().expect("a list") {
-            let account = world.accounts.get_mut(provider["account_id"].as_str().expect("text")).expect("an account");
+        for provider in setup["identity_providers"].as_array().expect("a JSON array") {
+            let account = world
+                .accounts
+                .get_mut(provider["account_id"].as_str().expect("a JSON string"))
+                .expect("an account of the world");
             account.oidc_providers.push(OidcProvider {
-                url: provider["url"].as_str().expect("text").to_owned(),
-                client_ids: serde_json::from_value(provider["client_ids"].clone()).expect("a list"),
+                url: provider["url"].as_str().expect("a JSON string").to_owned(),
+                client_ids: serde_json::from_value(provider["client_ids"].clone()).expect("a JSON array"),
             });
         }
-        for document in setup["documents"].as_array().expect("a list") {
-            let policy: PolicyDocument = document["policy"].to_string().parse().expect("IAM reads it");
-            let role = world.role_mut(document["role_arn"].as_str().expect("text")).expect("a role");
+        for document in setup["documents"].as_array().expect("a JSON array") {
+            let policy: PolicyDocument = document["policy"].to_string().parse().expect("parse policy");
+            let role =
+                world.role_mut(document["role_arn"].as_str().expect("a JSON string")).expect("a role of the world");
             match document["kind"].as_str() {
                 Some("trust_policy") => role.trust = policy,
                 Some("permission_policy") => role.policies.push(policy),
-                other => panic!("{other:?}"),
+                other => panic!("unknown kind {other:?}"),
             }
         }
     }
-    Stage::of(LocalSts::start(world).expect("local STS starts"))
+    Stage::with_sts(LocalSts::start(world).expect("start local STS"))
 }
 
-fn nobody() -> PolicyDocument {
+/// Returns a trust policy that allows no caller.
+fn deny_all() -> PolicyDocument {
     let document = json!({"Statement": {"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"StringEquals": {"sts:RoleSessionName": "x"}}}});
-    document.to_string().parse().expect("a policy")
+    document.to_string().parse().expect("parse policy")
 }
 
-/// The chain with everything that a hop can pass.
+/// Flags of a chain of three roles with every parameter that a hop can have.
 const CHAIN: [&str; 10] = [
     "--chain-role-arn",
     ROLE_B,
@@ -74,17 +80,19 @@ const CHAIN: [&str; 10] = [
 ];
 
 #[test]
-fn what_is_printed_is_what_sts_demands() {
+fn printed_policies_are_sufficient() {
     let printer = stage_with(None);
-    let setup = printed(&printer, printer.credvend(&[&["trust-policy", "--format", "json"][..], &CHAIN].concat()));
-    let places: Vec<_> = setup["documents"]
+    let setup = printed_json(&printer, printer.credvend(&[&["trust-policy", "--format", "json"][..], &CHAIN].concat()));
+    let targets: Vec<_> = setup["documents"]
         .as_array()
-        .expect("a list")
+        .expect("a JSON array")
         .iter()
-        .map(|document| (document["role_arn"].as_str().expect("text"), document["kind"].as_str().expect("text")))
+        .map(|document| {
+            (document["role_arn"].as_str().expect("a JSON string"), document["kind"].as_str().expect("a JSON string"))
+        })
         .collect();
     assert_eq!(
-        places,
+        targets,
         [
             (ROLE_A, "trust_policy"),
             (ROLE_B, "trust_policy"),
@@ -97,8 +105,8 @@ fn what_is_printed_is_what_sts_demands() {
     let stage = stage_with(Some(&setup));
     let export = || stage.credvend(&[&["export"][..], &CHAIN].concat());
     export().end().succeeded();
-    let without_word = stage.credvend(&[&["export"][..], &CHAIN[..8]].concat());
-    without_word.end().failed(4, &["hop 3", "AccessDenied"]);
+    let without_external_id = stage.credvend(&[&["export"][..], &CHAIN[..8]].concat());
+    without_external_id.end().failed(4, &["hop 3", "AccessDenied"]);
     for (namespace, account) in [("other", "checkout"), ("shop", "other")] {
         stage.renew_token(&Claims::service_account(namespace, account));
         export().end().failed(4, &["hop 1", "AccessDenied"]);
@@ -106,23 +114,23 @@ fn what_is_printed_is_what_sts_demands() {
 }
 
 #[test]
-fn each_document_is_needed() {
+fn each_printed_document_is_necessary() {
     let printer = stage_with(None);
-    let setup = printed(&printer, printer.credvend(&[&["trust-policy", "--format", "json"][..], &CHAIN].concat()));
-    let count = setup["documents"].as_array().expect("a list").len();
-    for left_out in 0..count {
+    let setup = printed_json(&printer, printer.credvend(&[&["trust-policy", "--format", "json"][..], &CHAIN].concat()));
+    let count = setup["documents"].as_array().expect("a JSON array").len();
+    for removed in 0..count {
         let mut setup = setup.clone();
-        setup["documents"].as_array_mut().expect("a list").remove(left_out);
+        setup["documents"].as_array_mut().expect("a JSON array").remove(removed);
         let stage = stage_with(Some(&setup));
         stage.credvend(&[&["export"][..], &CHAIN].concat()).end().failed(4, &["AccessDenied"]);
     }
 }
 
 #[test]
-fn a_namespace_wide_trust_ends_with_the_namespace() {
+fn namespace_wide_trust_is_limited_to_the_namespace() {
     let printer = stage_with(None);
     let arguments = ["trust-policy", "--namespace-wide", "--format", "json", "--chain-role-arn", ROLE_B];
-    let setup = printed(&printer, printer.credvend(&arguments));
+    let setup = printed_json(&printer, printer.credvend(&arguments));
     let condition = &setup["documents"][0]["policy"]["Statement"][0]["Condition"];
     assert_eq!(
         condition,
@@ -144,10 +152,10 @@ fn a_namespace_wide_trust_ends_with_the_namespace() {
 }
 
 #[test]
-fn a_direct_trust_needs_the_last_account_alone() {
+fn direct_trust_needs_only_the_last_account() {
     let printer = stage_with(None);
     let arguments = ["trust-policy", "--direct", "--format", "json", "--chain-role-arn", ROLE_B];
-    let setup = printed(&printer, printer.credvend(&arguments));
+    let setup = printed_json(&printer, printer.credvend(&arguments));
     assert_eq!(setup["documents"].as_array().map(Vec::len), Some(1));
     let url = "https://oidc.example.com/id/ABCDEF";
     let provider = json!({"account_id": "222222222222", "url": url, "client_ids": ["sts.amazonaws.com"]});
@@ -166,18 +174,23 @@ fn a_direct_trust_needs_the_last_account_alone() {
 }
 
 #[test]
-fn text_is_json_under_comments_and_says_where_each_goes() {
+fn text_output_is_json_with_comments_that_name_each_target() {
     let printer = stage_with(None);
-    let json =
-        printed(&printer, printer.with_config(&["trust-policy", "--all-profiles", "--format", "json"], CROSS_ACCOUNT));
+    let json = printed_json(
+        &printer,
+        printer.with_config(&["trust-policy", "--all-profiles", "--format", "json"], CROSS_ACCOUNT),
+    );
     let text = printer.with_config(&["trust-policy", "--all-profiles"], CROSS_ACCOUNT).end().succeeded().stdout;
-    let code: String = text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
-    let documents: Vec<Value> =
-        serde_json::Deserializer::from_str(&code).into_iter().collect::<Result<_, _>>().expect("JSON documents");
+    let uncommented: String =
+        text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    let documents: Vec<Value> = serde_json::Deserializer::from_str(&uncommented)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .expect("parse JSON documents");
     let policies: Vec<Value> =
-        json["documents"].as_array().expect("a list").iter().map(|document| document["policy"].clone()).collect();
+        json["documents"].as_array().expect("a JSON array").iter().map(|document| document["policy"].clone()).collect();
     assert_eq!(documents, policies);
-    assert_eq!(policies.len(), 3, "what two profiles share is printed once");
+    assert_eq!(policies.len(), 3, "a document that two profiles share is printed once");
     for words in [
         "# trust policy of arn:aws:iam::111111111111:role/account-a-role, in account 111111111111",
         "aws iam update-assume-role-policy --role-name account-b-role --policy-document file://account-b-role-trust.json",
@@ -188,11 +201,11 @@ fn text_is_json_under_comments_and_says_where_each_goes() {
 }
 
 #[test]
-fn a_role_that_two_profiles_use_gets_one_document() {
+fn role_shared_by_two_profiles_gets_one_document() {
     let printer = stage_with(None);
     let config = format!("{CROSS_ACCOUNT}[profile c]\nsource_profile = account_a_role\nrole_arn = {ROLE_C}\n");
     let setup =
-        printed(&printer, printer.with_config(&["trust-policy", "--all-profiles", "--format", "json"], &config));
+        printed_json(&printer, printer.with_config(&["trust-policy", "--all-profiles", "--format", "json"], &config));
     assert_eq!(setup["documents"].as_array().map(Vec::len), Some(4));
     let stage = stage_with(Some(&setup));
     for profile in ["account_b_role", "c"] {
@@ -201,7 +214,7 @@ fn a_role_that_two_profiles_use_gets_one_document() {
 }
 
 #[test]
-fn keys_at_the_base_leave_a_placeholder() {
+fn static_keys_leave_a_placeholder_principal() {
     let stage = Stage::new();
     let config = format!(
         "[default]\nrole_arn = {ROLE_A}\nsource_profile = keys\n[profile keys]\naws_access_key_id = AKIAX\naws_secret_access_key = hidden-secret\n"
@@ -211,14 +224,14 @@ fn keys_at_the_base_leave_a_placeholder() {
         ended.stdout.contains("\"AWS\": \"arn:aws:iam::111111111111:root\"") && ended.stdout.contains("placeholder")
     );
     assert!(!ended.stdout.contains("hidden-secret"));
-    let json = printed(&stage, stage.with_config(&["trust-policy", "--format", "json"], &config));
+    let json = printed_json(&stage, stage.with_config(&["trust-policy", "--format", "json"], &config));
     assert!(json["documents"][0]["note"].as_str().expect("a note").contains("placeholder"));
     assert_eq!(json["identity_providers"], json!([]));
     stage.with_config(&["trust-policy", "--direct"], &config).end().failed(2, &["--direct", "web identity token"]);
 }
 
 #[test]
-fn it_needs_a_token_but_no_region_and_no_life() {
+fn trust_policy_accepts_an_expired_token_and_no_region() {
     let stage = Stage::new();
     stage.renew_token(&Claims { issued_at_offset: -7200, ..Claims::service_account("shop", "checkout") });
     stage.credvend(&["trust-policy"]).without("AWS_REGION").without("AWS_ENDPOINT_URL_STS").end().succeeded();

@@ -1,10 +1,10 @@
-"""A line a check, and a count."""
+"""Prints one line per check and counts the results."""
 
 import threading
 
 
 class Checks:
-    """Safe to use from several threads."""
+    """Thread-safe."""
 
     def __init__(self):
         self.passed = 0
@@ -12,7 +12,7 @@ class Checks:
         self._lock = threading.Lock()
 
     def that(self, holds, what, why=""):
-        """Prints a line; `why` only where it does not hold. Returns whether it holds."""
+        """Records and prints a check; prints `why` if it failed. Returns whether it passed."""
         with self._lock:
             if holds:
                 self.passed += 1

@@ -1,28 +1,31 @@
-"""Runs every check: `python main.py [--required] [--update] CREDVEND LOCAL_STS`. Exits 1 where any failed."""
+"""Runs every check: `python main.py [--required] [--update] CREDVEND LOCAL_STS`. Exits with 1 if a check failed."""
 
 import sys
 import time
 
 import alerts
+import commands
+import references
 import rendered
 import restricted
 import schemas
 import symptoms
-import words
 from checks import Checks
 
 
 def main(arguments):
     options = {argument for argument in arguments if argument.startswith("--")}
     credvend, local_sts = (argument for argument in arguments if not argument.startswith("--"))
+    required = "--required" in options
     started = time.monotonic()
     checks = Checks()
-    stories = rendered.compare(checks, required="--required" in options, update="--update" in options)
+    stories = rendered.compare(checks, required, update="--update" in options)
     restricted.check(checks, stories)
-    words.check(checks, stories)
+    references.check(checks, stories, credvend)
     schemas.check(checks, stories)
-    alerts.check(checks, credvend, local_sts, required="--required" in options)
+    alerts.check(checks, credvend, local_sts, required)
     symptoms.check(checks, credvend, local_sts)
+    commands.check(checks, stories, credvend, local_sts, required)
     print(f"in {time.monotonic() - started:.0f} s")
     print(f"manifests: {checks.passed} passed, {checks.failed} failed")
     return 1 if checks.failed else 0

@@ -1,4 +1,4 @@
-"""What kubectl makes of each folder, and the golden files that it is compared with."""
+"""Renders the folders of k8s/ and compares them with golden files."""
 
 import difflib
 import re
@@ -12,43 +12,43 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 K8S = ROOT / "k8s"
 GOLDEN = HERE / "golden"
-# Has golden files and a test of its own.
-ELSEWHERE = K8S / "admission"
+# tests/admission has the tests of this folder.
+ADMISSION = K8S / "admission"
 
 
 def folders():
-    """Every folder that can be applied: with a Kustomization, and not only with a Component."""
+    """Returns the folders that can be applied, by name: those with a Kustomization rather than a Component."""
     found = {}
     for file in sorted(K8S.rglob("kustomization.yaml")):
-        if ELSEWHERE in file.parents or yaml.safe_load(file.read_text())["kind"] == "Component":
+        if ADMISSION in file.parents or yaml.safe_load(file.read_text())["kind"] == "Component":
             continue
         found["-".join(file.parent.relative_to(K8S).parts)] = file.parent
     return found
 
 
 def renderer():
-    """A command that renders a folder as kustomize 5 does, or None."""
+    """Returns a command that renders a folder with kustomize 5 or later, or None."""
     for command, version in [
         (["kubectl", "kustomize"], ["kubectl", "version", "--client"]),
         (["kustomize", "build"], ["kustomize", "version"]),
     ]:
         if not shutil.which(command[0]):
             continue
-        said = subprocess.run(version, capture_output=True, text=True).stdout
-        match = re.search(r"(?:Kustomize Version: |^)v(\d+)\.", said, re.MULTILINE)
+        output = subprocess.run(version, capture_output=True, text=True).stdout
+        match = re.search(r"(?:Kustomize Version: |^)v(\d+)\.", output, re.MULTILINE)
         if match and int(match[1]) >= 5:
             return command
     return None
 
 
 def compare(checks, required, update):
-    """Renders every folder; returns each folder's documents, of the golden file where nothing renders."""
+    """Renders every folder and compares it with its golden file. Returns the documents of the golden files by folder."""
     command = renderer()
     names = folders()
     checks.that(len(names) > 10, f"{len(names)} folders of k8s/ can be applied")
     if command is None:
-        print("manifests: NOT RENDERED: kubectl 1.27 or kustomize 5 (or later) is missing; the golden files are taken instead")
-        checks.that(not required, "there is a kubectl or kustomize to render with")
+        print("manifests: NOT RENDERED: kubectl 1.27 or kustomize 5 (or later) is missing; only the golden files are checked")
+        checks.that(not required, "kubectl or kustomize is available to render the folders")
     else:
         for name, folder in names.items():
             golden = GOLDEN / f"{name}.yaml"
@@ -60,9 +60,9 @@ def compare(checks, required, update):
                 golden.write_text(done.stdout)
             before = golden.read_text() if golden.exists() else ""
             diff = difflib.unified_diff(before.splitlines(), done.stdout.splitlines(), "golden", "rendered", lineterm="")
-            checks.that(before == done.stdout, f"{name}: renders as its golden file", "\n".join(diff))
+            checks.that(before == done.stdout, f"{name}: equals its golden file", "\n".join(diff))
     stale = {file.stem for file in GOLDEN.glob("*.yaml")} - names.keys()
-    checks.that(not stale, "each golden file has its folder", ", ".join(sorted(stale)))
+    checks.that(not stale, "every golden file has a folder", ", ".join(sorted(stale)))
     return {name: documents(GOLDEN / f"{name}.yaml") for name in names if (GOLDEN / f"{name}.yaml").exists()}
 
 
@@ -71,7 +71,7 @@ def documents(file):
 
 
 def pod_of(document):
-    """The pod's spec in a workload, or None."""
+    """Returns the pod spec of a workload, or None for other documents."""
     spec = document.get("spec", {})
     spec = spec.get("jobTemplate", {}).get("spec", spec)
     if document["kind"] == "Pod":
@@ -80,9 +80,9 @@ def pod_of(document):
 
 
 def workloads(stories):
-    """(folder, document, pod's spec) of every workload."""
-    for name, all_of_it in stories.items():
-        for document in all_of_it:
+    """Yields folder, document and pod spec of every workload."""
+    for name, contents in stories.items():
+        for document in contents:
             pod = pod_of(document)
             if pod is not None:
                 yield name, document, pod

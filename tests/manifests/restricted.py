@@ -1,5 +1,5 @@
-"""The Pod Security Standard *restricted*, as the API server enforces it (kubernetes/pod-security-admission, policy/check_*.go),
-and what we ask of our own containers beyond it."""
+"""Checks the Pod Security Standard *restricted* as the API server enforces it (kubernetes/pod-security-admission,
+policy/check_*.go), and the additional rules for the containers of credvend."""
 
 from rendered import containers_of, is_credvend, workloads
 
@@ -18,12 +18,12 @@ def check(checks, stories):
         wrong = list(pod_faults(pod))
         for container in containers_of(pod):
             wrong += [f"{container['name']}: {fault}" for fault in container_faults(container, pod.get("securityContext", {}))]
-        checks.that(not wrong, f"{label} is restricted", "; ".join(wrong))
+        checks.that(not wrong, f"{label} satisfies restricted", "; ".join(wrong))
         ours = [container for container in containers_of(pod) if is_credvend(container)]
         wrong = [f"{container['name']}: {fault}" for container in ours for fault in our_faults(container)]
-        # The component leaves the pod's security context to its owner: the token is readable either way, and no file is shared.
+        # The component does not set fsGroup: its pods share no files, and the token is readable without it.
         wrong += our_pod_faults(pod, grouped=not name.startswith("component-examples-"))
-        checks.that(ours and not wrong, f"{label} holds credvend to our limits", "; ".join(wrong) or "no container of credvend")
+        checks.that(ours and not wrong, f"{label}: its credvend containers follow our rules", "; ".join(wrong) or "no container of credvend")
 
 
 def pod_faults(pod):
@@ -48,7 +48,7 @@ def container_faults(container, pod_context):
     if context.get("allowPrivilegeEscalation") is not False:
         yield "allowPrivilegeEscalation is not false"
     if "ALL" not in capabilities.get("drop", []):
-        yield "capabilities.drop lacks ALL"
+        yield "capabilities.drop does not contain ALL"
     if set(capabilities.get("add", [])) - {"NET_BIND_SERVICE"}:
         yield "capabilities.add"
     if context.get("runAsNonRoot", pod_context.get("runAsNonRoot")) is not True:
@@ -66,14 +66,14 @@ def container_faults(container, pod_context):
     hooks += container.get("lifecycle", {}).values()
     for hook in hooks:
         if any(hook.get(way, {}).get("host") for way in ("httpGet", "tcpSocket")):
-            yield "a probe's or hook's host"
+            yield "a probe or hook sets host"
 
 
 def our_faults(container):
     if container.get("securityContext", {}).get("readOnlyRootFilesystem") is not True:
         yield "the root file system is writable"
-    wanted = {"requests": {"cpu": "5m", "memory": "8Mi"}, "limits": {"memory": "16Mi"}}
-    if container.get("resources") != wanted:
+    expected = {"requests": {"cpu": "5m", "memory": "8Mi"}, "limits": {"memory": "16Mi"}}
+    if container.get("resources") != expected:
         yield f"resources {container.get('resources')}"
     if container.get("restartPolicy") == "Always":
         probe = container.get("startupProbe", {})
@@ -84,7 +84,7 @@ def our_faults(container):
 
 
 def our_pod_faults(pod, grouped):
-    """The token volume is as README and comments tell it; `grouped` where containers share files."""
+    """Yields violations of the rules for volumes; `grouped` if the containers share files."""
     tokens = [
         (volume, source["serviceAccountToken"])
         for volume in pod.get("volumes", [])

@@ -1,4 +1,4 @@
-"""Strict schemas of each minor version of Kubernetes that is supported."""
+"""Validates the manifests strictly against the schemas of every supported minor version of Kubernetes."""
 
 import functools
 
@@ -9,8 +9,8 @@ import rendered
 
 VERSIONS = [f"1.{minor}" for minor in range(29, 38)]
 
-# What a manifest uses that not every version has: how to tell, the first version whose schema has it, and what that version's
-# predecessor says. A manifest has to fail before, for that reason alone, and to pass from then on.
+# Features that not every version supports: whether a document uses the feature, the first version that supports it, and part of
+# the error for older versions. The document must fail with this error in older versions and pass from that version on.
 FEATURES = {
     "fileKeyRef": (lambda document: "fileKeyRef" in str(document), "1.34", "fileKeyRef"),
     "MutatingAdmissionPolicy v1": (
@@ -21,15 +21,15 @@ FEATURES = {
     ),
 }
 
-# The definitions are read from disk at each call otherwise, 1 MB each.
+# Without a cache, every validation reads 1 MB of definitions from disk.
 utils.schema_contents = functools.lru_cache(maxsize=None)(utils.schema_contents)
 
 
 def check(checks, stories):
     carried = {utils.major_minor(version) for version in utils.all_versions()}
-    checks.that(set(VERSIONS) <= carried, f"schemas of {VERSIONS[0]} to {VERSIONS[-1]} are at hand", str(sorted(carried)))
+    checks.that(set(VERSIONS) <= carried, f"the schemas of {VERSIONS[0]} to {VERSIONS[-1]} are available", str(sorted(carried)))
     everything = dict(stories)
-    for file in sorted(rendered.ELSEWHERE.rglob("*.yaml")):
+    for file in sorted(rendered.ADMISSION.rglob("*.yaml")):
         parts = [d for d in rendered.documents(file) if isinstance(d, dict) and "kustomize" not in d.get("apiVersion", "kustomize")]
         if parts:
             everything[str(file.relative_to(rendered.K8S))] = parts
@@ -40,7 +40,7 @@ def check(checks, stories):
 
 
 def faults(document, version):
-    """What is wrong with a document, or with the table above."""
+    """Returns the errors of a document, or the features in the table above that it uses too early."""
     newer = {
         feature: sign
         for feature, (uses, since, sign) in FEATURES.items()
@@ -54,7 +54,7 @@ def faults(document, version):
             return []
         return [f"{what}: {error.message[:300]}"]
     if newer:
-        return [f"{what}: passes, though {', '.join(newer)} should be unknown there"]
+        return [f"{what}: is valid, but {', '.join(newer)} should be unknown in {version}"]
     return []
 
 

@@ -1,29 +1,29 @@
-"""The words that k8s/README.md tells people to look for, in what the binary really says; and its command for what AWS needs.
+"""Compares the messages that k8s/README.md quotes under Troubleshooting with the messages of the binary.
 
-Each phrase in the tables of its section Troubleshooting has a case here, or is in one of the two lists below.
+Each row of the tables quotes messages in every column except Exit code, Cause and Fix. All messages of a row must occur in the
+output of the same scenario below, and every scenario must have a row. Update a message in the README only: it is not repeated here.
 """
 
 import os
 import re
-import shlex
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
+import local_sts as sts
+import readme
 import rendered
 
-ROLE = "arn:aws:iam::111111111111:role/account-a-role"
-# Credvend says them in pods alone; tests/pods hears them, with `told`.
-OF_PODS = {
-    "is a mount point of its own",
-    "no valid credentials for profile default; the log of credvend says why",
-    "the authorization token is missing or wrong",
-}
-# Not credvend's words, but Kubernetes', STS's or the C library's.
-OF_OTHERS = {
+# Columns without quotations.
+EXPLANATIONS = {"Exit code", "Cause", "Fix"}
+# Messages of Kubernetes, AWS and the C library.
+FROM_OTHERS = {
     "CreateContainerConfigError",
     "ExpiredToken",
     "Init:CrashLoopBackOff",
@@ -34,132 +34,203 @@ OF_OTHERS = {
     "image has non-numeric user",
     "violates PodSecurity",
 }
+# The variable parts of the complete examples, and the values that the README shows for them.
+EXAMPLE_VALUES = [
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "2026-11-22T04:34:12.994098Z"),
+    (r"request ID [0-9a-f-]{36}", "request ID e9efbb05-b68f-4cd9-aac3-b129b655399a"),
+    (r"retry_after=[\d.]+m?s", "retry_after=1.7s"),
+]
+
+
+@dataclass
+class Outcome:
+    """The output of a scenario's commands, and the exit code of the first."""
+
+    output: str
+    exit_code: int
 
 
 def check(checks, credvend, local_sts):
-    manual = (rendered.K8S / "README.md").read_text()
-    told = set(phrases(manual))
-    with tempfile.TemporaryDirectory(prefix="symptoms-") as scratch, socket.socket() as taken:
+    troubleshooting = readme.section(readme.MANUAL.read_text(), "## Troubleshooting")
+    with tempfile.TemporaryDirectory(prefix="symptoms-") as scratch:
         os.chmod(scratch, 0o755)
-        home = Path(scratch)
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+        with Scenarios(credvend, local_sts, Path(scratch)) as scenarios:
+            outcomes = scenarios.run()
+    check_messages(checks, troubleshooting, outcomes, scenarios.skipped)
+    check_examples(checks, troubleshooting, outcomes["audience"].output)
+
+
+def check_messages(checks, troubleshooting, outcomes, skipped):
+    # tests/pods reproduces what takes a pod, and compares it with the README.
+    pod_tests = "".join(file.read_text() for file in (rendered.ROOT / "tests/pods").rglob("*.py"))
+    rows = [row for table in readme.tables(troubleshooting) for row in table]
+    quoted = {message for row in rows for message in messages(row)}
+    found, unmatched = set(), []
+    for row in rows:
+        ours = [message for message in messages(row) if message not in FROM_OTHERS]
+        ours = [message for message in ours if scenarios_with([message], outcomes) or message not in pod_tests]
+        matching = scenarios_with(ours, outcomes)
+        if not ours:
+            continue
+        if not matching:
+            unmatched.append(ours)
+            continue
+        found |= matching
+        checks.that(True, f"message: {'; '.join(ours)} ({', '.join(sorted(matching))})")
+        if "Exit code" in row:
+            codes = {str(outcomes[name].exit_code) for name in matching}
+            checks.that(row["Exit code"] in codes, f"exit code {row['Exit code']} of this message", ", ".join(sorted(codes)))
+    unquoted = outcomes.keys() - found
+    for ours in unmatched:
+        if skipped:
+            print(f"manifests: NOT TRIED: {'; '.join(ours)}: needs root, to run as another user")
+            continue
+        printed = "".join(f"\n--- {name}:\n{outcomes[name].output}" for name in sorted(unquoted))
+        checks.that(False, f"message: {'; '.join(ours)}", f"no scenario prints this; the scenarios without a row print:{printed}")
+    checks.that(not unquoted, "every scenario has a row in k8s/README.md", ", ".join(sorted(unquoted)))
+    unused = FROM_OTHERS - quoted
+    checks.that(quoted and not unused, "every message of others is in k8s/README.md", ", ".join(sorted(unused)))
+
+
+def messages(row):
+    """Returns the messages that a row quotes: the inline code that is not a command."""
+    quotes = (quote for column, cell in row.items() if column not in EXPLANATIONS for quote in readme.INLINE.findall(cell))
+    return [quote for quote in quotes if not quote.startswith("kubectl ")]
+
+
+def scenarios_with(wanted, outcomes):
+    """Returns the names of the scenarios whose output contains all these messages."""
+    if not wanted:
+        return set()
+    return {name for name, outcome in outcomes.items() if all(message in outcome.output for message in wanted)}
+
+
+def check_examples(checks, troubleshooting, output):
+    """The complete examples are the output of the scenario `audience`, except for times and request IDs."""
+    for pattern, value in EXAMPLE_VALUES:
+        output = re.sub(pattern, value, output)
+    examples = readme.code_blocks(troubleshooting, "text")
+    checks.that(len(examples) == 2, "Troubleshooting has two complete examples", str(len(examples)))
+    for example in examples:
+        printed = "\n".join(line.strip() for line in output.splitlines())
+        expected = "\n".join(line.strip() for line in example.splitlines())
+        checks.that(expected in printed, f"example: {example.split()[0]} {example.split()[1]} …", output)
+
+
+class Scenarios:
+    """Each scenario runs credvend with one mistake."""
+
+    def __init__(self, credvend, local_sts, home):
+        self.credvend, self.local_sts, self.home = credvend, local_sts, home
+        self.skipped = []
+        self.servers = []
+
+    def __enter__(self):
+        issuer = '"issuer": "https://oidc.shop.example"'
         world = (rendered.ROOT / "tests/local-sts/src/world/two_accounts.json").read_text()
-        (home / "world.json").write_text(world.replace('"sts.amazonaws.com"', '"other.example"'))
-        servers = {
-            "good": serve(local_sts, home / "good"),
-            "stranger": serve(local_sts, home / "stranger", "--service-account", "other"),
-            "audience": serve(local_sts, home / "audience", "--world", home / "world.json"),
-            "brief": serve(local_sts, home / "brief", "--token-lifetime", "1"),
+        (self.home / "world.json").write_text(world.replace("{", "{" + issuer + ",", 1))
+        self.serve("good")
+        self.serve("stranger", "--service-account", "other")
+        self.serve("public-issuer", "--world", self.home / "world.json")
+        self.serve("brief", "--token-lifetime", "1")
+        shutil.copy(self.home / "good/token/token", self.home / "unreadable")
+        (self.home / "unreadable").chmod(0o400)
+        shutil.copy(self.home / "brief/token/token", self.home / "expired")
+        audience = sts.mint(self.home / "public-issuer", audience=["https://kubernetes.default.svc"])
+        (self.home / "audience").write_text(audience)
+        # Another user may not have access to the directory of the binary.
+        self.copied = self.home / "credvend"
+        shutil.copy(self.credvend, self.copied)
+        time.sleep(1.1)  # until the token has expired
+        return self
+
+    def __exit__(self, *_):
+        sts.stop(*self.servers)
+
+    def serve(self, name, *options):
+        self.servers.append(sts.serve(self.local_sts, self.home / name, *options))
+
+    def run(self):
+        """Returns the outcome of each scenario."""
+        token = "AWS_WEB_IDENTITY_TOKEN_FILE"
+        chained = {"CREDVEND_CHAIN_ROLE_ARNS": "arn:aws:iam::222222222222:role/nobody"}
+        credentials = ["run", "--listen", "none", "--credentials-file"]
+        outcomes = {
+            "token missing": self.exchange("good", {token: "/nowhere/token"}),
+            "token expired": self.exchange("brief", {token: str(self.home / "expired")}),
+            "audience": self.exchange("public-issuer", {token: str(self.home / "audience")}),
+            "issuer unknown": self.exchange("good", {token: str(self.home / "stranger/token/token")}),
+            "trust policy": self.exchange("stranger", {}),
+            "second hop": self.exchange("good", chained),
+            "STS unreachable": self.exchange("good", {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1"}),
+            "no role": self.credvends("good", {"AWS_ROLE_ARN": None}, ["run"]),
+            "remote address": self.credvends("good", {}, ["run", "--listen", "0.0.0.0:9911"]),
+            "mounted directory": self.credvends("good", {}, [*credentials, "/"]),
+            "directory missing": self.credvends("good", {}, [*credentials, "/nowhere/credentials"]),
+            "unauthorized request": self.request("good", {"CREDVEND_AUTH_TOKEN_FILE": str(self.home / "authorization-token")}),
+            "no credentials": self.request("stranger", {}),
         }
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+            outcomes["address in use"] = self.credvends("good", {}, ["run", "--listen", address])
+        if os.getuid() != 0:
+            self.skipped = ["token unreadable", "directory not writable"]
+            return outcomes
+        unreadable = {token: str(self.home / "unreadable")}
+        outcomes["token unreadable"] = self.exchange("good", unreadable, user=1000)
+        outcomes["directory not writable"] = self.credvends("good", {}, [*credentials, str(self.home / "credentials")], user=1000)
+        return outcomes
+
+    def exchange(self, server, changes, user=None):
+        """Runs an exchange as `run` does it, and then `check`."""
+        once = ["run", "--once", "--timeout", "0.5s", "--credentials-file", str(self.home / "credentials")]
+        if user is not None:
+            # This user cannot write the file.
+            once = ["export", "--timeout", "0.5s"]
+        return self.credvends(server, changes, once, ["check", "--timeout", "5s"], user=user)
+
+    def credvends(self, server, changes, *commands, user=None):
+        """Runs credvend once per command."""
+        options = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+        output, exit_code = "", None
+        for command in commands:
+            done = subprocess.run(
+                [self.copied, *command], env=self.environment(server, changes), capture_output=True, text=True, timeout=30, **options
+            )
+            output += done.stdout + done.stderr
+            exit_code = done.returncode if exit_code is None else exit_code
+        return Outcome(output, exit_code)
+
+    def request(self, server, changes):
+        """Requests credentials from a running `credvend run` without an authorization token."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        running = subprocess.Popen(
+            [self.copied, "run"], env=self.environment(server, {**changes, "CREDVEND_LISTEN": address}), stderr=subprocess.DEVNULL
+        )
         try:
-            shutil.copy(home / "good/token/token", home / "closed")
-            shutil.copy(home / "brief/token/token", home / "expired")
-            (home / "closed").chmod(0o400)
-            time.sleep(1.1)  # a token's life is the thing that is waited for
-            tried = set(OF_PODS | OF_OTHERS)
-            for words, who, extra, command in cases(home, f"127.0.0.1:{taken.getsockname()[1]}"):
-                tried.add(words)
-                if command[0].startswith("as ") and os.getuid() != 0:
-                    print(f"manifests: NOT TRIED: {words}: it takes root, to become another user")
-                    continue
-                said = say(credvend, home, who, extra, command)
-                checks.that(words in said, f"symptom: {words}", said)
-            checks.that(told and told <= tried, "each phrase of the manual's tables is tried", "; ".join(sorted(told - tried)))
-            checks.that(tried <= told, "and each that is tried is in a table", "; ".join(sorted(tried - told)))
-            command = trust_policy(manual, home / "good/token/token")
-            said = say(credvend, home, "good", {"AWS_ROLE_ARN": None}, command)
-            wanted = ["create-open-id-connect-provider", "account-a-role-trust.json", "account-b-role-trust.json"]
-            checks.that(all(words in said for words in wanted), f"the manual's `credvend {' '.join(command)}`", said)
+            return Outcome(response(f"http://{address}/v1/credentials"), None)
         finally:
-            for server in servers.values():
-                server.terminate()
-                server.wait()
+            sts.stop(running)
+
+    def environment(self, server, changes):
+        variables = {**sts.variables(self.home / server), **changes}
+        return {name: value for name, value in variables.items() if value is not None}
 
 
-def phrases(manual):
-    """What stands in backticks in the tables of the section, but for the last column, which says what to do, and for commands."""
-    section = manual.partition("\n## Troubleshooting\n")[2].partition("\n## ")[0]
-    for table in re.findall(r"(?m)(?:^\|.*\n)+", section):
-        _, _, *rows = table.splitlines()
-        for row in rows:
-            for cell in row.strip("|").split(" | ")[:-1]:
-                yield from (phrase for phrase in re.findall(r"`([^`]+)`", cell) if not phrase.startswith("kubectl "))
-
-
-def trust_policy(manual, token):
-    """What it has people run with a token in hand."""
-    (command,) = re.findall(r"(?m)^ *credvend (trust-policy (?:.*\\\n)*.*)$", manual)
-    return [str(token) if word == "token" else word for word in shlex.split(command.replace("\\\n", " "))]
-
-
-def serve(local_sts, home, *options):
-    home.mkdir()
-    command = [local_sts, "--token-dir", home / "token", "--url-file", home / "url", *options]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+def response(url):
+    """Returns the body of the first response, whatever its status."""
     deadline = time.monotonic() + 20
-    while not ((home / "url").exists() and (home / "token/token").exists()):
-        if time.monotonic() > deadline:
-            raise TimeoutError("the local STS is not up")
-        time.sleep(0.02)
-    return server
-
-
-def cases(home, taken):
-    """What is searched for; whose STS and token; variables; command."""
-    once = ["run", "--once", "--timeout", "0.5s", "--credentials-file", str(home / "credentials")]
-    check = ["check", "--timeout", "5s"]
-    missing = {"AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere/token"}
-    expired = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(home / "expired")}
-    closed = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(home / "closed")}
-    nobody = {"CREDVEND_CHAIN_ROLE_ARNS": "arn:aws:iam::222222222222:role/nobody"}
-    unreached = {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1"}
-    foreign = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(home / "stranger/token/token")}
-    yield "no such file; mount a projected serviceAccountToken volume there", "good", missing, once
-    yield "fail  token file", "good", missing, check
-    yield "permission denied to uid 1000; set fsGroup in the pod's securityContext", "good", closed, ["as 1000", "export", "--timeout", "0.5s"]
-    ours = ["as 1000", "run", "--listen", "none", "--credentials-file", str(home / "credentials")]
-    yield "is not permitted to create a temporary file beside", "good", {}, ours
-    yield "expired at", "brief", expired, once
-    yield "mount the directory rather than a subPath", "brief", expired, once
-    yield "fail  token life", "brief", expired, check
-    yield "STS answered InvalidIdentityToken: Incorrect token audience", "audience", {}, once
-    yield "fail  hop 1", "audience", {}, check
-    yield "which is not among the client IDs of", "audience", {}, check
-    yield "STS answered InvalidIdentityToken: No OpenIDConnect provider found in your account", "good", foreign, once
-    yield "has no IAM identity provider for the token's issuer", "good", foreign, check
-    yield "Not authorized to perform sts:AssumeRoleWithWebIdentity", "stranger", {}, once
-    yield "its trust policy does not allow this token", "stranger", {}, check
-    yield "is not authorized to perform: sts:AssumeRole on resource", "good", nobody, once
-    yield "fail  hop 2", "good", nobody, check
-    yield "may not assume it", "good", nobody, check
-    yield "was not reached: cannot connect", "good", unreached, once
-    yield "fail  sts", "good", unreached, check
-    yield "no role to assume: set AWS_ROLE_ARN or --role-arn", "good", {"AWS_ROLE_ARN": None}, ["run"]
-    yield "address in use; another process listens there: choose another port", "good", {}, ["run", "--listen", taken]
-    yield "can be reached from other machines: listen on 127.0.0.1", "good", {}, ["run", "--listen", "0.0.0.0:9911"]
-    lost = ["run", "--listen", "none", "--credentials-file", "/nowhere/credentials"]
-    yield "is a mounted directory", "good", {}, ["run", "--listen", "none", "--credentials-file", "/"]
-    yield 'the directory of "/nowhere/credentials" does not exist', "good", {}, lost
-
-
-def say(credvend, home, who, extra, command):
-    variables = {
-        "AWS_ENDPOINT_URL_STS": (home / who / "url").read_text(),
-        "AWS_WEB_IDENTITY_TOKEN_FILE": str(home / who / "token/token"),
-        "AWS_ROLE_ARN": ROLE,
-        "AWS_REGION": "eu-central-1",
-        **extra,
-    }
-    variables = {name: value for name, value in variables.items() if value is not None}
-    options = {}
-    if command[0].startswith("as "):
-        user = int(command[0].removeprefix("as "))
-        options = {"user": user, "group": user, "extra_groups": []}
-        # Where it was built, another user may not be let in.
-        binary = home / "credvend"
-        if not binary.exists():
-            shutil.copy(credvend, binary)
-        credvend, command = binary, command[1:]
-    done = subprocess.run([credvend, *command], env=variables, capture_output=True, text=True, timeout=30, **options)
-    return done.stdout + done.stderr
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return f"{error.read().decode()} ({error.code})"
+        except urllib.error.URLError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

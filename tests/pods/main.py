@@ -1,18 +1,18 @@
-"""Runs every story: `python main.py CREDVEND LOCAL_STS SCRATCH CLIENTS_ROOT [STORY]`; `run` prepares what it needs.
+"""Runs all scenarios, or one: `python main.py CREDVEND LOCAL_STS SCRATCH CLIENTS_ROOT [SCENARIO]`.
 
-One line a check and a count at the end; exits 1 where any check failed.
+The script `run` prepares the arguments. Prints one line for each check and the total at the end. Exits with 1 if a check
+failed.
 """
 
-import os
 import sys
 from pathlib import Path
 
-# Checks, deadlines and the search for leaks are the real clients' own; what reads manifests is that of their own suite.
+# `support` comes from the suites with real clients, `rendered` from the tests of the manifests.
 TESTS = Path(__file__).resolve().parent.parent
 sys.path[1:1] = [str(TESTS / "real-clients"), str(TESTS / "manifests")]
 
 from pod.cluster import Cluster
-from stories import (
+from scenarios import (
     another_sts,
     bad_input,
     classic_sidecar,
@@ -28,9 +28,10 @@ from stories import (
     termination,
     wrapper,
 )
-from support.checks import run, short, summary
+from support.checks import run, short_name, summary
+from support.environment import remove_aws_variables
 
-STORIES = [
+SCENARIOS = [
     image,
     native_sidecar,
     classic_sidecar,
@@ -44,22 +45,20 @@ STORIES = [
     memory,
     partition,
     bad_input,
-    # This one reads what all the others left.
+    # This scenario reads the logs of all others.
     logs,
 ]
 
 
 def main(credvend, local_sts, scratch, clients, only=None):
-    stories = [story for story in STORIES if only in (None, short(story))]
+    scenarios = [scenario for scenario in SCENARIOS if only in (None, short_name(scenario))]
     with Cluster(credvend, local_sts, scratch, clients) as cluster:
-        return summary("pods", [run(story, cluster) for story in stories])
+        return summary("pods", [run(scenario, cluster) for scenario in scenarios])
 
 
 if __name__ == "__main__":
     if len(sys.argv) not in (5, 6):
         sys.exit(__doc__)
-    # Containers get what a pod gives them, and nothing of the caller's.
-    for name in [name for name in os.environ if name.startswith(("AWS_", "CREDVEND_"))]:
-        del os.environ[name]
+    remove_aws_variables()
     paths = [Path(argument).resolve(strict=True) for argument in sys.argv[1:5]]
     sys.exit(main(*paths, *sys.argv[5:]))

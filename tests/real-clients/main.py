@@ -1,16 +1,15 @@
-"""Runs every suite: `python main.py PATH_TO_CREDVEND PATH_TO_LOCAL_STS`.
+"""Runs all suites: `python main.py PATH_TO_CREDVEND PATH_TO_LOCAL_STS`.
 
-One line a check and a count at the end; exits 1 where any check failed.
+Prints one line for each check and the total at the end. Exits with 1 if a check failed.
 """
 
-import os
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from suites import (
-    boto3_drives,
+    boto3_scenarios,
     config_file,
     credential_process,
     credentials_file,
@@ -25,35 +24,34 @@ from suites import (
     termination,
 )
 from support.checks import run, summary
+from support.context import ClientsContext
+from support.environment import remove_aws_variables
 from support.local_sts import LocalSts
-from support.world import World
 
-# These share one local STS and its record, so they take turns.
-IN_TURN = [
+# These suites run one after another, because they share one local STS and its recorded requests.
+SEQUENTIAL = [
     credentials_file, endpoint, credential_process, config_file, instance_metadata, exec_wrapper, profiles, export,
-    termination, moto, boto3_drives,
+    termination, moto, boto3_scenarios,
 ]
-# This one waits most of the time and has an STS of its own.
-BESIDE = rotation
-# And this one reads what all the others left.
+# This suite waits most of the time and has its own STS, so it runs in parallel with the others.
+PARALLEL = rotation
+# This suite reads the logs of all other suites.
 LAST = logs
 
 
 def main(credvend, local_sts):
     with tempfile.TemporaryDirectory(prefix="real-clients-") as scratch:
-        world = World(credvend, local_sts, Path(scratch))
-        with LocalSts(world, "sts") as world.sts, ThreadPoolExecutor(1) as pool:
-            beside = pool.submit(run, BESIDE, world)
-            results = [run(suite, world) for suite in IN_TURN]
-            results.append(beside.result())
-        results.append(run(LAST, world))
+        context = ClientsContext(credvend, local_sts, Path(scratch))
+        with LocalSts(context, "sts") as context.sts, ThreadPoolExecutor(1) as pool:
+            parallel = pool.submit(run, PARALLEL, context)
+            results = [run(suite, context) for suite in SEQUENTIAL]
+            results.append(parallel.result())
+        results.append(run(LAST, context))
     return summary("real-clients", results)
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    # Anything else started from here would meet the caller's own AWS set-up.
-    for name in [name for name in os.environ if name.startswith(("AWS_", "CREDVEND_"))]:
-        del os.environ[name]
+    remove_aws_variables()
     sys.exit(main(*(Path(argument).resolve(strict=True) for argument in sys.argv[1:])))

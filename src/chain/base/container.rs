@@ -1,80 +1,44 @@
-//! `credential_source = EcsContainer`: the container credentials endpoint of ECS, EKS Pod Identity's agent, or another
-//! credvend.
+//! `credential_source = EcsContainer`: credentials from a container credentials endpoint, such as that of ECS, the EKS
+//! Pod Identity agent or another credvend.
 //!
-//! Input: the endpoint's URL, and an authorization token or its file, which is read at every fetch since the kubelet
-//! replaces it. Output: temporary credentials.
+//! Input: the endpoint's URL, and an authorization token or its file. The file is read for each fetch, because the
+//! kubelet replaces it. Output: temporary credentials.
 //! [Container credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
 
-use std::{
-    path::PathBuf,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-use reqwest::{
-    Url,
-    header::{self, HeaderValue},
-};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::header::{self, HeaderValue};
+use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use super::{
-    document::{self, Dialect},
-    http::{Answer, Server},
-    same,
-};
+use crate::plan::base::{Container, ContainerAuthorization};
 use crate::{
     bounded_file,
+    chain::{
+        base::{
+            credentials_document::{self, Dialect},
+            http_base::{BaseResponse, HttpBase},
+        },
+        error::{BaseError, BaseFault},
+    },
     credentials::Credentials,
-    http_client::Bounds,
-    provider::{BaseError, BaseFault},
+    http::client::CallLimits,
     scrubber::Scrubber,
 };
 
-const BOUNDS: Bounds =
-    Bounds { connect: Duration::from_secs(2), attempt: Duration::from_secs(5), largest_answer: 64 * 1024 };
+const LIMITS: CallLimits =
+    CallLimits { connect: Duration::from_secs(2), attempt: Duration::from_secs(5), max_body: 64 * 1024 };
 
-/// Longer than any token that is sent in a header.
-const LONGEST_TOKEN: u64 = 64 * 1024;
-
-/// An endpoint and how to ask it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Container {
-    /// The whole URL.
-    pub url: Url,
-    /// What is sent to be let in.
-    pub authorization: Authorization,
-    /// Which roots to trust in place of the built-in ones.
-    pub ca_bundle: Option<PathBuf>,
-}
-
-/// What a request shows.
-#[derive(Clone, Debug)]
-pub enum Authorization {
-    /// Nothing.
-    None,
-    /// A token for the whole life of the process.
-    Fixed(SecretString),
-    /// The token that is in this file then.
-    File(PathBuf),
-}
-
-impl PartialEq for Authorization {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::None, Self::None) => true,
-            (Self::Fixed(one), Self::Fixed(other)) => same(Some(one), Some(other)),
-            (Self::File(one), Self::File(other)) => one == other,
-            _ => false,
-        }
-    }
-}
+/// Maximum size of the authorization token file, in bytes.
+const MAX_TOKEN_LENGTH: u64 = 64 * 1024;
 
 impl Container {
-    /// Asks the endpoint.
-    pub(in crate::chain) async fn fetch(&self, now: SystemTime) -> Result<Credentials, BaseError> {
+    /// Requests credentials from the endpoint. `now` is STS's time.
+    pub(super) async fn fetch(&self, now: SystemTime) -> Result<Credentials, BaseError> {
         let name = format!("container credentials endpoint {}", self.url.authority());
-        let mend = "check AWS_CONTAINER_CREDENTIALS_FULL_URI or …_RELATIVE_URI, and that what serves it is running";
-        let server = Server::new(name, mend, BOUNDS, self.ca_bundle.as_deref())?;
+        let help = "check AWS_CONTAINER_CREDENTIALS_FULL_URI or AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, and verify that \
+                    the endpoint is running";
+        let server = HttpBase::new(name, help, LIMITS, self.ca_bundle.as_deref())?;
         let token = self.authorization.token()?;
         let mut request = server.client().get(self.url.clone()).header(header::ACCEPT, "application/json");
         if let Some(token) = &token {
@@ -83,39 +47,45 @@ impl Container {
             request = request.header(header::AUTHORIZATION, value);
         }
         let scrubber = Scrubber::new(token.as_deref().map(String::as_str));
-        let answer = server.send(request, &scrubber).await?;
-        if answer.status == 200 {
-            return server.credentials(Dialect::Container, &answer.body, now, &scrubber);
+        let response = server.send(request, &scrubber).await?;
+        if response.status == 200 {
+            return server.credentials(Dialect::Container, &response.body, now, &scrubber);
         }
-        Err(refusal(&server, &answer, &scrubber))
+        Err(refusal(&server, &response, &scrubber))
     }
 }
 
-/// What an endpoint's document holds, or a clause that says why it holds nothing.
+/// Parses the document of an endpoint. Expiries up to `now` are errors.
+///
+/// # Errors
+/// Returns a clause without a subject, such as `returned no valid credentials: Token is missing`.
 pub(crate) fn credentials(document: &[u8], now: SystemTime, scrubber: &Scrubber<'_>) -> Result<Credentials, String> {
-    document::read(Dialect::Container, document, now, scrubber).map_err(|why| why.to_string())
+    credentials_document::read(Dialect::Container, document, now, scrubber).map_err(|error| error.to_string())
 }
 
-fn refusal(server: &Server, answer: &Answer, scrubber: &Scrubber<'_>) -> BaseError {
-    let mend = match answer.status {
-        401 | 403 => "check AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE (or …_TOKEN), and whom the endpoint lets in",
-        404 => "check the path in AWS_CONTAINER_CREDENTIALS_FULL_URI or …_RELATIVE_URI",
-        _ => "check that the URL is a container credentials endpoint's",
+fn refusal(server: &HttpBase, response: &BaseResponse, scrubber: &Scrubber<'_>) -> BaseError {
+    let help = match response.status {
+        401 | 403 => {
+            "check AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE or AWS_CONTAINER_AUTHORIZATION_TOKEN, and verify that the \
+             endpoint accepts requests from this client"
+        }
+        404 => "check the path in AWS_CONTAINER_CREDENTIALS_FULL_URI or AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        _ => "verify that the URL is that of a container credentials endpoint",
     };
-    let described = answer.described(scrubber);
-    server.error(BaseFault::Refused, format!("answered {described}"), mend)
+    let description = response.describe(scrubber);
+    server.error(BaseFault::Refused, format!("returned {description}"), help)
 }
 
-impl Authorization {
-    /// The token as it is now, without line breaks at its end.
+impl ContainerAuthorization {
+    /// Returns the current token without trailing line breaks, or `None` if no header is configured.
     pub(crate) fn token(&self) -> Result<Option<Zeroizing<String>>, BaseError> {
         match self {
             Self::None => Ok(None),
             Self::Fixed(token) => Ok(Some(Zeroizing::new(token.expose_secret().to_owned()))),
             Self::File(path) => {
-                let mut text = bounded_file::read(path, LONGEST_TOKEN).map_err(|error| BaseError {
+                let mut text = bounded_file::read(path, MAX_TOKEN_LENGTH).map_err(|error| BaseError {
                     what: format!("container authorization token file {}: {}", path.display(), error.kind()),
-                    mend: "mount the token there, or correct AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+                    help: "mount the token at this path, or correct AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
                     fault: BaseFault::Token,
                 })?;
                 let end = text.trim_end_matches(['\r', '\n']).len();
@@ -125,14 +95,17 @@ impl Authorization {
         }
     }
 
+    /// Returns the error for a token that cannot be a header value.
     pub(crate) fn not_a_token(&self) -> BaseError {
         let origin = match self {
             Self::File(path) => format!("container authorization token file {}", path.display()),
             _ => "AWS_CONTAINER_AUTHORIZATION_TOKEN".to_owned(),
         };
         BaseError {
-            what: format!("{origin} holds no token: it is empty, or holds a line break or another control character"),
-            mend: "name the file or the token that the endpoint's owner gave",
+            what: format!(
+                "{origin} contains no valid token: it is empty, or contains a line break or another control character"
+            ),
+            help: "provide the token that the endpoint requires",
             fault: BaseFault::Token,
         }
     }
@@ -143,17 +116,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_file_is_read_anew_and_only_its_end_is_trimmed() {
+    fn token_file_is_read_for_each_fetch_and_only_trailing_line_breaks_are_trimmed() {
         let directory = tempfile::tempdir().expect("a scratch directory");
         let path = directory.path().join("token");
-        let authorization = Authorization::File(path.clone());
+        let authorization = ContainerAuthorization::File(path.clone());
         assert_eq!(authorization.token().expect_err("absent").fault, BaseFault::Token);
         for (content, token) in [("one\r\n", "one"), ("two", "two"), (" x ", " x ")] {
             std::fs::write(&path, content).expect("written");
             assert_eq!(authorization.token().expect("read").expect("a token").as_str(), token);
         }
         std::fs::write(&path, "\n").expect("written");
-        assert!(authorization.token().expect_err("empty").to_string().contains("holds no token"));
-        assert!(Authorization::File(directory.path().to_owned()).token().is_err(), "a directory");
+        assert!(authorization.token().expect_err("empty").to_string().contains("contains no valid token"));
+        assert!(ContainerAuthorization::File(directory.path().to_owned()).token().is_err(), "a directory");
     }
 }

@@ -1,90 +1,89 @@
-//! `credential_source = Ec2InstanceMetadata`: the role of the node.
+//! `credential_source = Ec2InstanceMetadata`: credentials of the node's instance profile.
 //!
-//! Input: where the instance metadata service answers. Output: temporary credentials of the instance profile's role. Only
-//! version 2 is spoken: a token is made for each fetch and shown with every question; version 1 is never fallen back to.
+//! Input: the URL of the instance metadata service. Output: temporary credentials of the instance profile's role. Only
+//! IMDSv2 is supported: each fetch requests a session token and sends it with every request. There is no fallback to
+//! version 1.
 //! [Instance metadata](https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html).
 
 use std::time::{Duration, SystemTime};
 
 use reqwest::{Url, header::HeaderValue};
 
-use super::{
-    document::Dialect,
-    http::{Answer, Server},
-};
+use crate::plan::base::InstanceMetadata;
 use crate::{
+    chain::{
+        base::{
+            credentials_document::Dialect,
+            http_base::{BaseResponse, HttpBase},
+        },
+        error::{BaseError, BaseFault},
+    },
     credentials::Credentials,
-    http_client::Bounds,
-    provider::{BaseError, BaseFault},
+    http::client::CallLimits,
     scrubber::Scrubber,
 };
 
-/// It is one hop away, or not there.
-const BOUNDS: Bounds =
-    Bounds { connect: Duration::from_secs(1), attempt: Duration::from_secs(2), largest_answer: 64 * 1024 };
+/// Short timeouts: the service is one network hop away, or absent.
+const LIMITS: CallLimits =
+    CallLimits { connect: Duration::from_secs(1), attempt: Duration::from_secs(2), max_body: 64 * 1024 };
 
 const TOKEN_PATH: &str = "/latest/api/token";
 const ROLE_PATH: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// A token serves one fetch.
+/// Lifetime of a session token, in seconds. A token is used for one fetch.
 const TOKEN_TTL: &str = "60";
 
-/// Why the service does not answer, most often: its answer to the first question may not take another network hop.
-const MEND: &str = "see that this is an EC2 instance whose metadata service is on, with an http-put-response-hop-limit of 2 \
-                    where credvend runs in a container";
-
-/// An instance metadata service.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InstanceMetadata {
-    /// The URL that its paths stand under, without a slash at its end.
-    pub endpoint: String,
-}
+/// Help for the most common cause of a missing response: in a container, the response to the token request exceeds the
+/// hop limit.
+const HELP: &str = "verify that this is an EC2 instance with the metadata service enabled, and with an \
+                    http-put-response-hop-limit of 2 if credvend runs in a container";
 
 impl InstanceMetadata {
-    /// Asks for the instance profile's role and its credentials.
-    pub(in crate::chain) async fn fetch(&self, now: SystemTime) -> Result<Credentials, BaseError> {
+    /// Requests the name of the instance profile's role, then its credentials. `now` is STS's time.
+    pub(super) async fn fetch(&self, now: SystemTime) -> Result<Credentials, BaseError> {
         let host = self.endpoint.parse::<Url>().map(|url| url.authority().to_owned()).unwrap_or_default();
-        let server = Server::new(format!("instance metadata service {host}"), MEND, BOUNDS, None)?;
-        let mut session = Session { endpoint: &self.endpoint, token: token(&server, &self.endpoint).await?, server };
-        let role = session.get(ROLE_PATH).await?;
+        let server = HttpBase::new(format!("instance metadata service {host}"), HELP, LIMITS, None)?;
+        let mut client =
+            MetadataClient { endpoint: &self.endpoint, token: token(&server, &self.endpoint).await?, server };
+        let role = client.get(ROLE_PATH).await?;
         let role = String::from_utf8_lossy(&role.body);
         let role = role.lines().next().unwrap_or_default().trim();
-        // What stands in a role's name; everything else could lead to another path.
+        // Only characters of role names: others could change the path of the next request.
         if role.is_empty() || !role.chars().all(|c| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c)) {
-            return Err(session.server.error(
+            return Err(client.server.error(
                 BaseFault::Unavailable,
-                "named no role",
-                "see that this is EC2's instance metadata service, and that the instance has an instance profile",
+                "returned no valid role name",
+                "verify that this is the EC2 instance metadata service, and that the instance has an instance profile",
             ));
         }
-        let document = session.get(&format!("{ROLE_PATH}{role}")).await?;
-        session.server.credentials(Dialect::InstanceMetadata, &document.body, now, &session.scrubber())
+        let document = client.get(&format!("{ROLE_PATH}{role}")).await?;
+        client.server.credentials(Dialect::InstanceMetadata, &document.body, now, &client.scrubber())
     }
 }
 
-/// The questions of one fetch.
-struct Session<'a> {
-    server: Server,
+/// The requests of one fetch.
+struct MetadataClient<'a> {
+    server: HttpBase,
     endpoint: &'a str,
     token: HeaderValue,
 }
 
-impl Session<'_> {
-    /// Asks for a path, with another token where this one is no longer taken.
-    async fn get(&mut self, path: &str) -> Result<Answer, BaseError> {
-        let mut answer = self.ask(path).await?;
-        if answer.status == 401 {
+impl MetadataClient<'_> {
+    /// Requests a path. If the service no longer accepts the session token, requests a new token and retries once.
+    async fn get(&mut self, path: &str) -> Result<BaseResponse, BaseError> {
+        let mut response = self.request(path).await?;
+        if response.status == 401 {
             self.token = token(&self.server, self.endpoint).await?;
-            answer = self.ask(path).await?;
+            response = self.request(path).await?;
         }
-        match answer.status {
-            200 => Ok(answer),
-            404 => Err(self.refused(&answer, "attach an instance profile with a role to this instance")),
-            _ => Err(self.refused(&answer, "see that the instance's metadata options let this process in")),
+        match response.status {
+            200 => Ok(response),
+            404 => Err(self.refused(&response, "attach an instance profile with a role to this instance")),
+            _ => Err(self.refused(&response, "verify that the instance's metadata options allow this process access")),
         }
     }
 
-    async fn ask(&self, path: &str) -> Result<Answer, BaseError> {
+    async fn request(&self, path: &str) -> Result<BaseResponse, BaseError> {
         let request = self.server.client().get(format!("{}{path}", self.endpoint));
         self.server.send(request.header("x-aws-ec2-metadata-token", self.token.clone()), &self.scrubber()).await
     }
@@ -93,26 +92,26 @@ impl Session<'_> {
         Scrubber::new(self.token.to_str())
     }
 
-    fn refused(&self, answer: &Answer, mend: &'static str) -> BaseError {
-        self.server.error(BaseFault::Refused, format!("answered {}", answer.described(&self.scrubber())), mend)
+    fn refused(&self, response: &BaseResponse, help: &'static str) -> BaseError {
+        self.server.error(BaseFault::Refused, format!("returned {}", response.describe(&self.scrubber())), help)
     }
 }
 
-/// Makes a token.
-async fn token(server: &Server, endpoint: &str) -> Result<HeaderValue, BaseError> {
+/// Requests a session token.
+async fn token(server: &HttpBase, endpoint: &str) -> Result<HeaderValue, BaseError> {
     let request = server.client().put(format!("{endpoint}{TOKEN_PATH}"));
-    let nothing = Scrubber::new([]);
-    let answer = server.send(request.header("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_TTL), &nothing).await?;
-    if answer.status != 200 {
-        let described = answer.described(&nothing);
-        let what = format!("gave no version 2 token: it answered {described}");
-        return Err(server.error(BaseFault::Refused, what, "turn on version 2 in the instance's metadata options"));
+    let no_secrets = Scrubber::new([]);
+    let response = server.send(request.header("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_TTL), &no_secrets).await?;
+    if response.status != 200 {
+        let description = response.describe(&no_secrets);
+        let what = format!("issued no version 2 token: it returned {description}");
+        return Err(server.error(BaseFault::Refused, what, "enable IMDSv2 in the instance's metadata options"));
     }
-    match HeaderValue::from_bytes(answer.body.trim_ascii()) {
+    match HeaderValue::from_bytes(response.body.trim_ascii()) {
         Ok(mut token) if !token.is_empty() => {
             token.set_sensitive(true);
             Ok(token)
         }
-        _ => Err(server.error(BaseFault::Unavailable, "gave a token that no header can carry", MEND)),
+        _ => Err(server.error(BaseFault::Unavailable, "issued a token that is not a valid header value", HELP)),
     }
 }

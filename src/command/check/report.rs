@@ -1,43 +1,42 @@
-//! The report: lines for people, or a document for machines.
+//! The report of `credvend check`, as text or JSON.
 
 use serde::Serialize;
 
 use crate::{
     arn::SessionDuration,
-    chain::{Chain, SessionPlan},
-    command::{Exit, Failed},
+    command::{CommandError, Exit},
+    plan::{ChainPlan, SessionPlan},
     token::Claims,
 };
 
-/// Every profile's part.
+/// The report of all profiles.
 #[derive(Default)]
 pub(super) struct Report {
     pub(super) profiles: Vec<ProfileReport>,
 }
 
-/// One profile's part.
+/// The report of one profile.
 #[derive(Default)]
 pub(super) struct ProfileReport {
     pub(super) name: String,
     pub(super) hops: Vec<Hop>,
     pub(super) checks: Vec<Check>,
-    /// Checks that were not made because of a failure.
+    /// Names of the checks that were skipped after a failure.
     pub(super) skipped: Vec<String>,
 }
 
-/// One line.
+/// The result of a check.
 #[derive(Clone, Debug)]
 pub(super) struct Check {
     pub(super) name: String,
     pub(super) outcome: Outcome,
     pub(super) message: String,
-    /// What STS said, where it was it that refused.
-    answer: Option<String>,
-    /// What to do, in steps.
-    mend: Vec<String>,
+    /// The error response of STS, if STS refused the request.
+    response: Option<String>,
+    /// The steps that fix the problem.
+    help: Vec<String>,
 }
 
-/// How it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Ok,
@@ -45,7 +44,7 @@ pub(super) enum Outcome {
     Fail(Exit),
 }
 
-/// A step of the chain, as the configuration means it.
+/// A hop of the chain, as configured.
 #[derive(Serialize)]
 pub(super) struct Hop {
     kind: &'static str,
@@ -79,29 +78,29 @@ impl Check {
     }
 
     fn new(outcome: Outcome, name: String, message: String) -> Self {
-        Self { name, outcome, message, answer: None, mend: Vec::new() }
+        Self { name, outcome, message, response: None, help: Vec::new() }
     }
 
-    /// Adds what STS said.
-    pub(super) fn answered(self, answer: impl Into<String>) -> Self {
-        Self { answer: Some(answer.into()), ..self }
+    /// Adds the error response of STS.
+    pub(super) fn with_response(self, response: impl Into<String>) -> Self {
+        Self { response: Some(response.into()), ..self }
     }
 
-    /// Adds what to do.
-    pub(super) fn mend(mut self, step: impl Into<String>) -> Self {
-        self.mend.push(step.into());
+    /// Adds a step that fixes the problem.
+    pub(super) fn help(mut self, step: impl Into<String>) -> Self {
+        self.help.push(step.into());
         self
     }
 
-    /// Adds what to do, in steps.
-    pub(super) fn mends(mut self, steps: Vec<String>) -> Self {
-        self.mend.extend(steps);
+    /// Adds the steps that fix the problem.
+    pub(super) fn help_steps(mut self, steps: Vec<String>) -> Self {
+        self.help.extend(steps);
         self
     }
 
-    fn whole_message(&self) -> String {
-        match &self.answer {
-            Some(answer) => format!("{}: {answer}", self.message),
+    fn full_message(&self) -> String {
+        match &self.response {
+            Some(response) => format!("{}: {response}", self.message),
             None => self.message.clone(),
         }
     }
@@ -118,8 +117,8 @@ impl Outcome {
 }
 
 impl Hop {
-    /// A chain's hops; the token's claims name the session where nobody else does.
-    pub(super) fn all(chain: &Chain, claims: Option<&Claims>) -> Vec<Self> {
+    /// Returns the hops of a chain. The role session name comes from the token's claims if it is not configured.
+    pub(super) fn all(chain: &ChainPlan, claims: Option<&Claims>) -> Vec<Self> {
         let mut base = Self::of(chain.base.kind(), chain.session(1));
         if let Some(hop) = chain.base.web_identity() {
             base.web_identity_token_file = Some(hop.token_file.path().display().to_string());
@@ -162,48 +161,49 @@ impl ProfileReport {
 }
 
 impl Report {
-    /// The document.
+    /// Formats the report as a JSON document.
     pub(super) fn json(&self) -> String {
         let profiles = self.profiles.iter().map(|ProfileReport { name, hops, checks, .. }| WireProfile {
             name,
             hops,
             checks: checks.iter().map(WireCheck::of).collect(),
         });
-        // Strings and numbers always serialize.
+        // Serializing strings and numbers cannot fail.
         let mut document = serde_json::to_string_pretty(&Wire { profiles: profiles.collect() }).unwrap_or_default();
         document.push('\n');
         document
     }
 
-    /// The lines: result, name, message, and below it what STS said and what to do.
+    /// Formats the report as text. Each check has a line with result, name and message. The response of STS and the steps follow
+    /// on separate lines.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         for (number, profile) in self.profiles.iter().enumerate() {
             let gap = if number == 0 { "" } else { "\n" };
-            text.push_str(&format!("{gap}profile {}\n", visible(&profile.name)));
+            text.push_str(&format!("{gap}profile {}\n", sanitize(&profile.name)));
             let names = profile.checks.iter().map(|check| &check.name).chain(&profile.skipped);
             let width = names.map(|name| name.len()).max().unwrap_or_default();
             let mut line = |result: &str, name: &str, message: &str| {
-                text.push_str(&format!("  {result:<4}  {name:<width$}  {}\n", visible(message)));
+                text.push_str(&format!("  {result:<4}  {name:<width$}  {}\n", sanitize(message)));
             };
             for check in &profile.checks {
                 line(check.outcome.as_str(), &check.name, &check.message);
-                if let Some(answer) = &check.answer {
-                    line("", "", answer);
+                if let Some(response) = &check.response {
+                    line("", "", response);
                 }
-                for step in &check.mend {
+                for step in &check.help {
                     line("", "", &format!("-> {step}"));
                 }
             }
             for name in &profile.skipped {
-                line("skip", name, "not tried, because of the failure above");
+                line("skip", name, "not run because of the failure above");
             }
         }
         text
     }
 
-    /// Success where nothing failed, else what failed first.
-    pub(super) fn outcome(&self) -> Result<(), Failed> {
+    /// Returns the first failure in the report.
+    pub(super) fn outcome(&self) -> Result<(), CommandError> {
         let Some((profile, (exit, check))) =
             self.profiles.iter().find_map(|profile| Some((profile, profile.first_failure()?)))
         else {
@@ -211,15 +211,15 @@ impl Report {
         };
         let checks = || self.profiles.iter().flat_map(|profile| &profile.checks);
         let failed = checks().filter(|check| matches!(check.outcome, Outcome::Fail(_))).count();
-        let Check { name, mend, .. } = check;
-        let message = check.whole_message();
-        let mend = mend.first().map(|mend| format!("; {mend}")).unwrap_or_default();
+        let Check { name, help, .. } = check;
+        let message = check.full_message();
+        let help = help.first().map(|help| format!("; {help}")).unwrap_or_default();
         let line = format!(
-            "{failed} of {} checks failed: profile {}: {name}: {message}{mend}",
+            "{failed} of {} checks failed: profile {}: {name}: {message}{help}",
             checks().count(),
             profile.name
         );
-        Err(Failed::new(exit, visible(&line)))
+        Err(CommandError::new(exit, sanitize(&line)))
     }
 }
 
@@ -241,17 +241,17 @@ struct WireCheck<'a> {
     result: &'static str,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    mend: Option<String>,
+    help: Option<String>,
 }
 
 impl<'a> WireCheck<'a> {
     fn of(check: &'a Check) -> Self {
-        let mend = (!check.mend.is_empty()).then(|| check.mend.join("; "));
-        Self { name: &check.name, result: check.outcome.as_str(), message: check.whole_message(), mend }
+        let help = (!check.help.is_empty()).then(|| check.help.join("; "));
+        Self { name: &check.name, result: check.outcome.as_str(), message: check.full_message(), help }
     }
 }
 
-/// Text for a terminal: what a token claims of itself must not move the cursor.
-fn visible(text: &str) -> String {
+/// Replaces control characters, so that the claims of a token cannot control the terminal.
+fn sanitize(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

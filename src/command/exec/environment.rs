@@ -1,24 +1,21 @@
-//! The environment that makes the private endpoint the one place where a program's AWS SDK finds credentials.
+//! Computes the environment of the program, so that its AWS SDK finds credentials only at the private endpoint.
 //!
-//! Pure: what is vended and the environment as it is go in, changes come out. SDKs look at variables with keys, at a web
-//! identity and at profiles before they look at a container credentials endpoint, so those must go. The order:
+//! Input: the endpoint and the current environment. Output: the changes to the environment. SDKs prefer access keys in
+//! variables, a web identity and profiles to a container credentials endpoint, so these are removed or hidden. The order:
 //! [credential provider chain](https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html).
 
 use zeroize::Zeroizing;
 
-use crate::{
-    arn::Region,
-    config::{env::Environment, shadowing::files_that_shadow},
-};
+use crate::{arn::Region, config::shadowing::shadowing_files, settings::environment::Environment};
 
-/// Whatever some SDK reads before, or together with, the endpoint.
-const MISLEADING: [&str; 14] = [
+/// Variables that some SDK reads before, or together with, the variables of the endpoint.
+const CONFLICTING_VARIABLES: [&str; 14] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     // botocore reads this before AWS_SESSION_TOKEN.
     "AWS_SECURITY_TOKEN",
-    // Other spellings that the SDKs for Go and Java 1 know.
+    // Alternative names in the SDKs for Go and Java 1.
     "AWS_ACCESS_KEY",
     "AWS_SECRET_KEY",
     "AWS_CREDENTIAL_EXPIRATION",
@@ -27,45 +24,46 @@ const MISLEADING: [&str; 14] = [
     "AWS_ROLE_SESSION_NAME",
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
-    // Most SDKs prefer it to the full URI, and its presence counts for botocore even where it is empty.
+    // Most SDKs prefer it to the full URI. botocore uses it even if it is empty.
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    // Most SDKs prefer it to the token itself.
+    // Most SDKs prefer it to AWS_CONTAINER_AUTHORIZATION_TOKEN.
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 ];
 
-/// What a program is told.
-pub(super) struct Vended<'a> {
+/// The private endpoint and the region of its credentials.
+pub(super) struct PrivateEndpoint<'a> {
     pub(super) url: &'a str,
     pub(super) authorization_token: &'a str,
     pub(super) region: Option<&'a Region>,
 }
 
-/// What becomes of a variable.
+/// A change to a variable.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Removed,
     Set(Zeroizing<String>),
 }
 
-/// The changes, each variable once.
-pub(super) fn changes(vended: &Vended<'_>, env: &dyn Environment) -> Vec<(&'static str, Change)> {
+/// Returns the changes to the environment. Each variable occurs once.
+pub(super) fn changes(endpoint: &PrivateEndpoint<'_>, env: &dyn Environment) -> Vec<(&'static str, Change)> {
     let set = |text: &str| Change::Set(Zeroizing::new(text.to_owned()));
-    let mut changes: Vec<_> = MISLEADING.into_iter().map(|variable| (variable, Change::Removed)).collect();
-    changes.push(("AWS_CONTAINER_CREDENTIALS_FULL_URI", set(vended.url)));
-    // In the environment rather than in a file: there is nothing to clean up, and every SDK reads it.
-    changes.push(("AWS_CONTAINER_AUTHORIZATION_TOKEN", set(vended.authorization_token)));
+    let mut changes: Vec<_> = CONFLICTING_VARIABLES.into_iter().map(|variable| (variable, Change::Removed)).collect();
+    changes.push(("AWS_CONTAINER_CREDENTIALS_FULL_URI", set(endpoint.url)));
+    // Pass the token in a variable, not in a file: there is no file to clean up, and all SDKs read the variable.
+    changes.push(("AWS_CONTAINER_AUTHORIZATION_TOKEN", set(endpoint.authorization_token)));
 
-    // botocore reads the one, most other SDKs the other; what is there already is the program's own choice.
+    // botocore reads AWS_DEFAULT_REGION, and most other SDKs read AWS_REGION. Keep inherited values.
     let variables = ["AWS_REGION", "AWS_DEFAULT_REGION"];
     let inherited = variables.into_iter().find_map(|variable| env.text(variable));
-    if let Some(region) = inherited.or_else(|| vended.region.map(|region| region.as_str().to_owned())) {
+    if let Some(region) = inherited.or_else(|| endpoint.region.map(|region| region.as_str().to_owned())) {
         let missing = variables.into_iter().filter(|variable| env.text(variable).is_none());
         changes.extend(missing.map(|variable| (variable, set(&region))));
     }
-    for (variable, path) in files_that_shadow(env) {
+    for (variable, path) in shadowing_files(env) {
         tracing::warn!(
-            file = %path.display(),
-            "its default profile holds credentials, which SDKs prefer to this endpoint: {variable} is /dev/null for the program"
+            path = %path.display(),
+            variable,
+            "shared file hidden from the program, because SDKs prefer its default profile to the endpoint"
         );
         changes.push((variable, set("/dev/null")));
     }
@@ -78,41 +76,41 @@ mod tests {
 
     use super::*;
 
-    fn changed(env: &[(&str, &str)], region: Option<&str>) -> HashMap<&'static str, Option<String>> {
+    fn changes_by_variable(env: &[(&str, &str)], region: Option<&str>) -> HashMap<&'static str, Option<String>> {
         let env: HashMap<_, _> = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let region = region.map(|region| Region::parse(region).expect("a region"));
-        let vended =
-            Vended { url: "http://127.0.0.1:1/v1/credentials", authorization_token: "t", region: region.as_ref() };
+        let url = "http://127.0.0.1:1/v1/credentials";
+        let endpoint = PrivateEndpoint { url, authorization_token: "t", region: region.as_ref() };
         let text = |change| match change {
             Change::Removed => None,
             Change::Set(text) => Some(text.to_string()),
         };
-        changes(&vended, &env).into_iter().map(|(variable, change)| (variable, text(change))).collect()
+        changes(&endpoint, &env).into_iter().map(|(variable, change)| (variable, text(change))).collect()
     }
 
     #[test]
-    fn a_region_is_told_where_the_program_has_none() {
+    fn region_is_set_if_the_program_has_none() {
         let regions = |env: &[(&str, &str)], region| {
-            let mut changed = changed(env, region);
-            ["AWS_REGION", "AWS_DEFAULT_REGION"].map(|variable| changed.remove(variable).flatten().unwrap_or_default())
+            let mut changes = changes_by_variable(env, region);
+            ["AWS_REGION", "AWS_DEFAULT_REGION"].map(|variable| changes.remove(variable).flatten().unwrap_or_default())
         };
         assert_eq!(regions(&[], None), ["", ""]);
         assert_eq!(regions(&[("AWS_REGION", "")], Some("eu-west-1")), ["eu-west-1", "eu-west-1"]);
-        // The two never disagree because of credvend.
+        // A missing variable gets the value of the inherited one, not the region of the profile.
         assert_eq!(regions(&[("AWS_REGION", "us-east-2")], Some("eu-west-1")), ["", "us-east-2"]);
         assert_eq!(regions(&[("AWS_REGION", "a"), ("AWS_DEFAULT_REGION", "b")], Some("eu-west-1")), ["", ""]);
     }
 
     #[test]
-    fn a_default_profile_with_credentials_is_hidden_and_another_is_not() {
+    fn only_a_default_profile_with_credentials_hides_its_file() {
         let home = tempfile::tempdir().expect("a scratch directory");
         let write = |name: &str, content: &str| {
             std::fs::create_dir_all(home.path().join(".aws")).expect("made");
             std::fs::write(home.path().join(".aws").join(name), content).expect("written");
         };
         let hidden = || {
-            let changed = changed(&[("HOME", &home.path().display().to_string())], None);
-            ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"].map(|variable| changed.contains_key(variable))
+            let changes = changes_by_variable(&[("HOME", &home.path().display().to_string())], None);
+            ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"].map(|variable| changes.contains_key(variable))
         };
         assert_eq!(hidden(), [false, false]);
         write("config", "[default]\nregion = eu-west-1\n[profile b]\nrole_arn = arn:aws:iam::222222222222:role/b\n");

@@ -1,4 +1,4 @@
-//! The two shared files, found and read, and a profile in them with the place of each of its values.
+//! Finds and reads the two shared files, and provides their profiles. Each value of a profile has its origin: file and line.
 
 use std::{
     fmt,
@@ -7,45 +7,50 @@ use std::{
 
 use crate::{
     cli::IdentityArgs,
-    config::{Given, Mistakes, env::Environment, sts_settings::StsKeys},
+    config::sts_settings::StsKeys,
+    settings::{
+        environment::Environment,
+        errors::ConfigErrors,
+        setting::{Setting, pick},
+    },
     shared_file::{self, FileKind, Section, SharedFile},
 };
 
-/// Which profiles are wanted, of which file.
-pub(in crate::config) struct Wanted {
-    /// The config file that was named.
-    config: Option<Given>,
-    /// The profiles that were named.
-    names: Vec<Given>,
+/// The profiles to vend, and the config file that defines them.
+pub(crate) struct ProfileSelection {
+    /// The config file from the flag or variable; `None` for the default file.
+    config: Option<Setting>,
+    /// The profiles from the flag or variable; empty for the default profile.
+    names: Vec<Setting>,
     all: bool,
 }
 
-impl Wanted {
-    pub(in crate::config) fn of(args: &IdentityArgs, env: &dyn Environment) -> Self {
-        let given = |text: &String, origin: &str| Given { text: text.clone(), origin: origin.to_owned() };
+impl ProfileSelection {
+    pub(crate) fn read(args: &IdentityArgs, env: &dyn Environment) -> Self {
+        let setting = |text: &String, origin: &str| Setting { text: text.clone(), origin: origin.to_owned() };
         let names = if args.profile.is_empty() && !args.all_profiles {
-            env.text("AWS_PROFILE").iter().map(|name| given(name, "AWS_PROFILE")).collect()
+            env.text("AWS_PROFILE").iter().map(|name| setting(name, "AWS_PROFILE")).collect()
         } else {
-            args.profile.iter().map(|name| given(name, "--profile")).collect()
+            args.profile.iter().map(|name| setting(name, "--profile")).collect()
         };
         Self {
-            config: super::super::pick(args.config.as_ref(), "--config", env, &["AWS_CONFIG_FILE"]),
+            config: pick(args.config.as_ref(), "--config", env, &["AWS_CONFIG_FILE"]),
             names,
             all: args.all_profiles,
         }
     }
 }
 
-/// The default profile of the home directory's config file, where there is one.
-pub(in crate::config) fn default_of_home(env: &dyn Environment) -> Option<Wanted> {
+/// Selects the default profile of the config file in the home directory, if that file has one.
+pub(crate) fn default_in_home(env: &dyn Environment) -> Option<ProfileSelection> {
     let bytes = std::fs::read(home_file(env, "config")?).ok()?;
-    // A file that cannot be read as one is reported by whoever uses it.
+    // Select a malformed file too, so that reading it reports the error.
     let has_default =
         shared_file::read(FileKind::Config, &bytes).map_or(true, |file| file.profiles.named("default").is_some());
-    has_default.then_some(Wanted { config: None, names: Vec::new(), all: false })
+    has_default.then_some(ProfileSelection { config: None, names: Vec::new(), all: false })
 }
 
-/// Both files, merged as SDKs merge them.
+/// Both files, merged in the same way as in SDKs.
 pub(super) struct Files {
     merged: SharedFile,
     config_path: PathBuf,
@@ -53,9 +58,9 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn read(wanted: &Wanted, env: &dyn Environment, mistakes: &mut Mistakes) -> Option<Self> {
-        let config_path = match &wanted.config {
-            Some(given) => Some(expand_home(&given.text, env)),
+    pub(super) fn read(selection: &ProfileSelection, env: &dyn Environment, errors: &mut ConfigErrors) -> Option<Self> {
+        let config_path = match &selection.config {
+            Some(setting) => Some(expand_home(&setting.text, env)),
             None => home_file(env, "config"),
         };
         let credentials_path = match env.text("AWS_SHARED_CREDENTIALS_FILE") {
@@ -63,36 +68,43 @@ impl Files {
             None => home_file(env, "credentials"),
         };
         let Some(config_path) = config_path else {
-            mistakes.add("no AWS config file: HOME is not set; name one with --config");
+            errors.add("no AWS config file: HOME is not set; specify a file with --config");
             return None;
         };
-        let config = read(FileKind::Config, &config_path, wanted.config.as_ref(), mistakes);
-        // Without HOME there is no credentials file to look for, and none is needed.
+        let config = read(FileKind::Config, &config_path, selection.config.as_ref(), errors);
+        // Without HOME there is no default credentials file. The credentials file is optional.
         let credentials_path = credentials_path.unwrap_or_default();
         let credentials = if credentials_path.as_os_str().is_empty() {
             Some(SharedFile::default())
         } else {
-            read(FileKind::Credentials, &credentials_path, None, mistakes)
+            read(FileKind::Credentials, &credentials_path, None, errors)
         };
         Some(Self { merged: shared_file::merge(config?, credentials?), config_path, credentials_path })
     }
 
-    /// The names of the profiles that are wanted; those that do not exist are mistakes.
-    pub(super) fn wanted_names(&self, wanted: &Wanted, mistakes: &mut Mistakes) -> Vec<String> {
-        if wanted.all {
+    /// Returns the names of the selected profiles. Adds an error for each profile that does not exist.
+    pub(super) fn selected_names(&self, selection: &ProfileSelection, errors: &mut ConfigErrors) -> Vec<String> {
+        if selection.all {
             let with_role = self.merged.profiles.iter().filter(|section| section.value("role_arn").is_some());
             let names: Vec<_> = with_role.map(|section| section.name.clone()).collect();
             if names.is_empty() {
-                mistakes.add(format!("--all-profiles: no profile in {} has a role_arn", self.config_path.display()));
+                errors.add(format!(
+                    "--all-profiles: no profile in {} has a role_arn; set one",
+                    self.config_path.display()
+                ));
             }
             return names;
         }
-        let default = [Given { text: "default".into(), origin: "the default profile".into() }];
-        let asked = if wanted.names.is_empty() { default.as_slice() } else { &wanted.names };
+        let default = [Setting { text: "default".into(), origin: "the default profile".into() }];
+        let selected = if selection.names.is_empty() { default.as_slice() } else { &selection.names };
         let mut names: Vec<String> = Vec::new();
-        for Given { text: name, origin } in asked {
+        for Setting { text: name, origin } in selected {
             if self.profile(name).is_none() {
-                mistakes.add(format!("{origin}: no profile {name} in {}{}", self.config_path.display(), self.hint()));
+                errors.add(format!(
+                    "{origin}: no profile {name} in {}; {}",
+                    self.config_path.display(),
+                    self.available_profiles()
+                ));
             } else if !names.contains(name) {
                 names.push(name.clone());
             }
@@ -100,8 +112,8 @@ impl Files {
         names
     }
 
-    pub(super) fn profile(&self, name: &str) -> Option<Profile<'_>> {
-        self.merged.profiles.named(name).map(|section| Profile { section, files: self })
+    pub(super) fn profile(&self, name: &str) -> Option<FileProfile<'_>> {
+        self.merged.profiles.named(name).map(|section| FileProfile { section, files: self })
     }
 
     pub(super) fn warnings(&self) -> Vec<String> {
@@ -115,57 +127,58 @@ impl Files {
         }
     }
 
-    /// The profiles that there are.
-    fn hint(&self) -> String {
+    /// Returns what to do about a missing profile: lists up to 8 of the existing profiles.
+    fn available_profiles(&self) -> String {
         let names: Vec<_> = self.merged.profiles.iter().map(|section| section.name.as_str()).take(8).collect();
-        if names.is_empty() { "; it has none".into() } else { format!("; it has {}", names.join(", ")) }
+        if names.is_empty() { "add a profile".into() } else { format!("use one of: {}", names.join(", ")) }
     }
 }
 
-fn read(kind: FileKind, path: &Path, named_by: Option<&Given>, mistakes: &mut Mistakes) -> Option<SharedFile> {
+/// Reads one file. `setting` is the flag or variable that sets its path; a file at the default path may be missing.
+fn read(kind: FileKind, path: &Path, setting: Option<&Setting>, errors: &mut ConfigErrors) -> Option<SharedFile> {
     match std::fs::read(path) {
         Ok(bytes) => match shared_file::read(kind, &bytes) {
             Ok(file) => Some(file),
             Err(error) => {
-                mistakes.add(format!("{}: {error}", path.display()));
+                errors.add(format!("{}: {error}", path.display()));
                 None
             }
         },
-        // A file that nobody named need not exist.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named_by.is_none() => Some(SharedFile::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && setting.is_none() => Some(SharedFile::default()),
         Err(error) => {
-            let origin = named_by.map_or_else(|| kind.to_string(), |given| given.origin.clone());
-            mistakes.add(format!("{origin}: {}: {}", path.display(), error.kind()));
+            let origin = setting.map_or_else(|| kind.to_string(), |setting| setting.origin.clone());
+            let (path, kind) = (path.display(), error.kind());
+            errors.add(format!("{origin}: cannot read {path}: {kind}; check the path and the permissions"));
             None
         }
     }
 }
 
-pub(in crate::config) fn home_file(env: &dyn Environment, name: &str) -> Option<PathBuf> {
+pub(crate) fn home_file(env: &dyn Environment, name: &str) -> Option<PathBuf> {
     Some(Path::new(&env.text("HOME")?).join(".aws").join(name))
 }
 
-/// SDKs take a leading `~/` in the variables that name these files.
-pub(in crate::config) fn expand_home(text: &str, env: &dyn Environment) -> PathBuf {
+/// Expands a leading `~/` to the home directory, as SDKs do in the variables for these files.
+pub(crate) fn expand_home(text: &str, env: &dyn Environment) -> PathBuf {
     match (text.strip_prefix("~/"), env.text("HOME")) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),
         _ => text.into(),
     }
 }
 
-/// A profile of both files.
+/// A profile in the merged files.
 #[derive(Clone, Copy)]
-pub(super) struct Profile<'a> {
+pub(super) struct FileProfile<'a> {
     section: &'a Section,
     files: &'a Files,
 }
 
-impl<'a> Profile<'a> {
+impl<'a> FileProfile<'a> {
     pub(super) fn name(&self) -> &'a str {
         &self.section.name
     }
 
-    /// What no other profile of this or another file is called.
+    /// Returns a name that is unique among the profiles of all files.
     pub(super) fn identity(&self) -> String {
         format!("{} [{}]", self.files.path(self.section.file).display(), self.name())
     }
@@ -174,40 +187,43 @@ impl<'a> Profile<'a> {
         self.section.value(key)
     }
 
-    /// A value with its place.
-    pub(super) fn given(&self, key: &str) -> Option<Given> {
-        Some(Given { text: self.value(key)?.to_owned(), origin: self.place(key) })
+    /// Returns the value of a key and its origin.
+    pub(super) fn setting(&self, key: &str) -> Option<Setting> {
+        Some(Setting { text: self.value(key)?.to_owned(), origin: self.origin(key) })
     }
 
-    /// The items of a value, between commas.
-    pub(super) fn given_list(&self, key: &str) -> Vec<Given> {
+    /// Returns the comma-separated items of a value.
+    pub(super) fn setting_list(&self, key: &str) -> Vec<Setting> {
         let items = self.value(key).unwrap_or_default().split(',').map(str::trim).filter(|item| !item.is_empty());
-        items.map(|text| Given { text: text.to_owned(), origin: self.place(key) }).collect()
+        items.map(|text| Setting { text: text.to_owned(), origin: self.origin(key) }).collect()
     }
 
-    fn place(&self, key: &str) -> String {
+    fn origin(&self, key: &str) -> String {
         let kind = self.section.file_of(key).unwrap_or(self.section.file);
         let line = self.section.line_of(key).unwrap_or(self.section.line);
         format!("profile {}: {key} ({}, line {line})", self.name(), self.files.path(kind).display())
     }
 }
 
-impl fmt::Display for Profile<'_> {
+impl fmt::Display for FileProfile<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Section { name, file, line, .. } = self.section;
         write!(f, "profile {name} ({}, line {line})", self.files.path(*file).display())
     }
 }
 
-impl StsKeys for Profile<'_> {
+impl StsKeys for FileProfile<'_> {
     fn key(&self, name: &str) -> Option<(String, String)> {
-        self.given(name).map(|Given { text, origin }| (text, origin))
+        self.setting(name).map(|Setting { text, origin }| (text, origin))
     }
 
-    fn endpoint_url(&self, mistakes: &mut Mistakes) -> Option<(String, String)> {
+    fn endpoint_url(&self, errors: &mut ConfigErrors) -> Option<(String, String)> {
         if let Some(services) = self.value("services") {
             let Some(section) = self.files.merged.services.named(services) else {
-                mistakes.add(format!("{}: there is no section [services {services}]", self.place("services")));
+                errors.add(format!(
+                    "{}: section [services {services}] does not exist; add the section or correct the name",
+                    self.origin("services")
+                ));
                 return None;
             };
             if let Some(url) = section.nested("sts").and_then(|sts| sts.get("endpoint_url")) {

@@ -1,4 +1,4 @@
-//! Rules that hold for any file, on files made of plausible lines; rust-ini is a second, independent reader.
+//! Property tests on generated files. rust-ini serves as a second, independent parser.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use super::update;
 const NAMES: [&str; 2] = ["default", "x"];
 const VALUES: [&str; 3] = ["ASIANEW", "secret/NEW+1=", "token/NEW=="];
 
-/// Lines that SDKs and rust-ini understand alike: no indented line, no comment behind a value.
+/// Lines that SDKs and rust-ini parse alike: no indented lines and no comments after a value.
 fn plain_line() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
         "",
@@ -52,9 +52,9 @@ fn any_line() -> impl Strategy<Value = &'static str> {
 fn file_of(line: impl Strategy<Value = &'static str>) -> impl Strategy<Value = String> {
     let ending = prop::sample::select(vec!["\n", "\r\n"]);
     (prop::collection::vec(line, 0..25), ending, any::<bool>(), any::<bool>()).prop_map(
-        |(lines, ending, is_complete, has_mark)| {
-            let mark = if has_mark { "\u{feff}" } else { "" };
-            let end = if is_complete && !lines.is_empty() { ending } else { "" };
+        |(lines, ending, is_terminated, has_byte_order_mark)| {
+            let mark = if has_byte_order_mark { "\u{feff}" } else { "" };
+            let end = if is_terminated && !lines.is_empty() { ending } else { "" };
             format!("{mark}{}{end}", lines.join(ending))
         },
     )
@@ -64,7 +64,7 @@ fn updates() -> Vec<SectionUpdate<'static>> {
     NAMES.map(update).to_vec()
 }
 
-/// The lines that can be nobody's business but the user's, by a rule simpler than the one under test.
+/// Returns the lines that credvend must preserve, determined by a simpler rule than the one under test.
 fn foreign_lines(file: &str) -> Vec<&str> {
     let ours = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_security_token"];
     file.trim_start_matches('\u{feff}')
@@ -100,44 +100,44 @@ proptest! {
     }
 
     #[test]
-    fn our_reader_finds_ours_and_everything_else_as_it_was(file in file_of(any_line())) {
+    fn credentials_are_read_back_and_other_properties_are_unchanged(file in file_of(any_line())) {
         let Ok(before) = read(FileKind::Credentials, file.as_bytes()) else { return Ok(()) };
         let spliced = splice(file.as_bytes(), &updates());
-        let after = read(FileKind::Credentials, &spliced).expect("what could be read can be read");
+        let after = read(FileKind::Credentials, &spliced).expect("a readable file stays readable");
         for name in NAMES {
-            let section = after.profiles.named(name).expect("our section");
+            let section = after.profiles.named(name).expect("the updated section");
             prop_assert!(section.written_by_us);
             prop_assert_eq!(CREDENTIAL_KEYS.map(|key| section.value(key)), VALUES.map(Some));
             prop_assert!(section.value("aws_security_token").is_none());
         }
         for section in before.profiles.iter() {
-            let is_ours = NAMES.contains(&section.name.as_str());
-            let still = after.profiles.named(&section.name).expect("the section");
-            for key in section.properties.keys().filter(|key| !is_ours || !key.starts_with("aws_")) {
-                prop_assert_eq!(still.value(key), section.value(key));
-                prop_assert_eq!(still.nested(key), section.nested(key));
+            let is_updated = NAMES.contains(&section.name.as_str());
+            let section_after = after.profiles.named(&section.name).expect("the section");
+            for key in section.properties.keys().filter(|key| !is_updated || !key.starts_with("aws_")) {
+                prop_assert_eq!(section_after.value(key), section.value(key));
+                prop_assert_eq!(section_after.nested(key), section.nested(key));
             }
-            prop_assert!(is_ours || still.properties.keys().eq(section.properties.keys()));
+            prop_assert!(is_updated || section_after.properties.keys().eq(section.properties.keys()));
         }
     }
 
     #[test]
-    fn rust_ini_reads_the_same(file in file_of(plain_line())) {
+    fn rust_ini_reads_the_same_credentials(file in file_of(plain_line())) {
         let spliced = splice(file.as_bytes(), &updates());
         let text = String::from_utf8(spliced).expect("text stays text");
         let ini = ini::Ini::load_from_str(text.trim_start_matches('\u{feff}')).expect("an INI file");
         for name in NAMES {
-            // rust-ini keeps sections of one name apart: exactly one of them holds ours.
-            let with = |key: &str| ini.section_all(Some(name)).flat_map(|section| section.get_all(key)).map(str::to_owned).collect::<Vec<_>>();
+            // rust-ini does not merge sections with the same name: exactly one of them contains the credentials.
+            let values_of = |key: &str| ini.section_all(Some(name)).flat_map(|section| section.get_all(key)).map(str::to_owned).collect::<Vec<_>>();
             for (key, value) in CREDENTIAL_KEYS.into_iter().zip(VALUES) {
-                prop_assert_eq!(with(key), [value]);
+                prop_assert_eq!(values_of(key), [value]);
             }
-            prop_assert!(with("aws_security_token").is_empty());
+            prop_assert!(values_of("aws_security_token").is_empty());
         }
     }
 
     #[test]
-    fn no_bytes_at_all_make_it_fail(bytes in prop::collection::vec(prop::sample::select(b"[]x=# ;\t\r\n\xff\xef\xbb\xbfa_".to_vec()), 0..60)) {
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(prop::sample::select(b"[]x=# ;\t\r\n\xff\xef\xbb\xbfa_".to_vec()), 0..60)) {
         let once = splice(&bytes, &updates());
         prop_assert_eq!(&splice(&once, &updates()), &once);
         let _ = read(FileKind::Config, &bytes);

@@ -1,6 +1,9 @@
-//! One test a rule of the dialect.
+//! One test for each rule of the file format.
 
-use super::super::*;
+use super::super::{
+    syntax_error::{Problem, SyntaxError},
+    *,
+};
 
 fn config(text: &str) -> SharedFile {
     read(FileKind::Config, text.as_bytes()).expect("a readable config file")
@@ -23,7 +26,7 @@ fn warned_lines(file: &SharedFile) -> Vec<usize> {
 }
 
 #[test]
-fn values_are_cut_where_the_sdks_cut_them() {
+fn values_end_where_sdks_end_them() {
     for (line, expected) in [
         ("region = us-east-1", "us-east-1"),
         ("region=us-east-1", "us-east-1"),
@@ -46,7 +49,7 @@ fn values_are_cut_where_the_sdks_cut_them() {
 }
 
 #[test]
-fn headers_of_either_file() {
+fn headers_follow_the_rules_of_their_file() {
     for (kind, header, name) in [
         (FileKind::Config, "[profile foo]", Some("foo")),
         (FileKind::Config, "[ profile \t foo ]", Some("foo")),
@@ -78,7 +81,7 @@ fn headers_of_either_file() {
 }
 
 #[test]
-fn services_and_sso_sessions_are_no_profiles() {
+fn services_and_sso_sessions_are_not_profiles() {
     let file = config(
         "[sso-session s]\nsso_region = x\n[services s]\nsts =\n  endpoint_url = http://localhost # here\n  Other=1\n",
     );
@@ -90,7 +93,7 @@ fn services_and_sso_sessions_are_no_profiles() {
 }
 
 #[test]
-fn the_prefixed_default_displaces_the_other_in_either_order() {
+fn the_prefixed_default_replaces_the_plain_one_in_either_order() {
     for (text, line) in [
         ("[default]\na = plain\nb = plain\n[profile default]\na = prefixed\n", 1),
         ("[profile default]\na = prefixed\n[default]\na = plain\nb = plain\n", 3),
@@ -130,7 +133,7 @@ fn indented_lines_continue_a_value_or_nest_under_an_empty_one() {
 }
 
 #[test]
-fn blank_lines_comments_crlf_and_a_byte_order_mark() {
+fn blank_lines_comments_crlf_and_a_byte_order_mark_are_ignored() {
     let file = config("\u{feff}# first\r\n; second\r\n \t \r\n[default]\r\nregion = x\r\n\r\noutput = y\r");
     assert_eq!(value(&file, "default", "region"), Some("x"));
     assert_eq!(value(&file, "default", "output"), Some("y"));
@@ -140,7 +143,7 @@ fn blank_lines_comments_crlf_and_a_byte_order_mark() {
 }
 
 #[test]
-fn a_line_that_fits_nowhere_refuses_the_file() {
+fn an_invalid_line_is_an_error() {
     for (text, line, problem) in [
         ("a = b\n", 1, Problem::OutsideSection),
         ("# x\n\n  a = b\n", 3, Problem::NothingToContinue),
@@ -164,7 +167,7 @@ fn a_line_that_fits_nowhere_refuses_the_file() {
 }
 
 #[test]
-fn an_indented_comment_is_skipped_where_nothing_can_be_continued() {
+fn an_indented_comment_without_a_value_to_continue_is_skipped() {
     let file = config("[default]\n  # about a\na = b\ns3 =\n  ; about c\n  c = d\n");
     assert_eq!(warned_lines(&file), [2, 5]);
     let nested = file.profiles.named("default").and_then(|section| section.nested("s3")).expect("nested");
@@ -172,7 +175,7 @@ fn an_indented_comment_is_skipped_where_nothing_can_be_continued() {
 }
 
 #[test]
-fn an_invalid_property_name_is_skipped_with_what_belongs_to_it() {
+fn a_property_with_an_invalid_name_is_skipped_with_its_continuation_lines() {
     let file = config("[default]\nin valid = 1\n  continued\na = 2\n[ignored]\nalso in valid = 3\n");
     assert_eq!(
         file.profiles.named("default").map(|section| section.properties.keys().collect::<Vec<_>>()),
@@ -182,7 +185,7 @@ fn an_invalid_property_name_is_skipped_with_what_belongs_to_it() {
 }
 
 #[test]
-fn bytes_that_are_not_utf8_matter_in_values_only() {
+fn invalid_utf8_is_an_error_only_in_values() {
     let file = read(FileKind::Config, b"# \xff\n[profile \xff]\na = \xff\n[default]\n\xff = 1\na = 2 # \xff\n")
         .expect("readable");
     assert_eq!((names(&file), value(&file, "default", "a")), (vec!["default"], Some("2")));
@@ -192,7 +195,7 @@ fn bytes_that_are_not_utf8_matter_in_values_only() {
 }
 
 #[test]
-fn nothing_that_is_printed_repeats_a_value() {
+fn errors_warnings_and_debug_output_show_no_values() {
     let secret = "wJalrXUtnFEMI";
     let file = credentials(&format!(
         "[default]\naws_secret_access_key = {secret}\naws_secret_access_key {secret}==\n{secret}= x\n"
@@ -209,7 +212,7 @@ fn nothing_that_is_printed_repeats_a_value() {
 }
 
 #[test]
-fn our_comment_marks_the_section_below_it_alone() {
+fn a_credvend_comment_marks_only_the_section_directly_below() {
     let file = credentials(
         "# credvend: these credentials expire at 2026-11-21T10:00:00Z\n[ours]\na = 1\n# credvend: x\n\n[apart]\n# other\n[theirs]\n[later]\n# credvend: x\n[later]\n",
     );
@@ -219,7 +222,7 @@ fn our_comment_marks_the_section_below_it_alone() {
 }
 
 #[test]
-fn merging_prefers_the_credentials_file_but_not_what_we_wrote_there() {
+fn merging_prefers_the_credentials_file_except_for_credentials_that_credvend_wrote() {
     let config = config("[profile b]\nregion = config\naws_access_key_id = config\n[services s]\n[stray]\n");
     let credentials = credentials(
         "[a]\naws_access_key_id = a\n# credvend: x\n[b]\naws_access_key_id = ours\naws_session_token = ours\nregion = credentials\n[profile c]\n",

@@ -1,9 +1,9 @@
-//! One test a rule of the splice. In the tables `COMMENT`, `ID`, `SECRET` and `TOKEN` stand for the lines of ours.
+//! One test for each rule of `splice`. `COMMENT`, `ID`, `SECRET` and `TOKEN` stand for the lines that credvend writes.
 
 use super::super::*;
 use super::{text, update};
 
-const OURS: &str = "COMMENT\n[x]\nID\nSECRET\nTOKEN\n";
+const SECTION: &str = "COMMENT\n[x]\nID\nSECRET\nTOKEN\n";
 
 fn expand(pattern: &str) -> String {
     pattern
@@ -13,7 +13,7 @@ fn expand(pattern: &str) -> String {
         .replace("TOKEN", "aws_session_token = token/NEW==")
 }
 
-/// Splices profile `x` in, twice, since the second time must change nothing.
+/// Applies an update of profile `x` twice: the second time must change nothing.
 fn check(before: &str, after: &str) {
     let once = splice(before.as_bytes(), &[update("x")]);
     assert_eq!(text(&once), expand(after), "from {before:?}");
@@ -22,59 +22,59 @@ fn check(before: &str, after: &str) {
 
 #[test]
 fn a_missing_section_is_appended() {
-    check("", OURS);
-    check("\u{feff}", &format!("\u{feff}{OURS}"));
-    check("[y]\na = b\n", &format!("[y]\na = b\n\n{OURS}"));
-    check("[y]\na = b", &format!("[y]\na = b\n\n{OURS}"));
-    check("[y]\na = b\n\n", &format!("[y]\na = b\n\n{OURS}"));
-    check("[y]\na = b\n \t\n", &format!("[y]\na = b\n \t\n{OURS}"));
-    check("[y]\r\na = b\n", &format!("[y]\r\na = b\n\r\n{}", OURS.replace('\n', "\r\n")));
-    check("[y]\r\na = b\r", &format!("[y]\r\na = b\r\n\r\n{}", OURS.replace('\n', "\r\n")));
+    check("", SECTION);
+    check("\u{feff}", &format!("\u{feff}{SECTION}"));
+    check("[y]\na = b\n", &format!("[y]\na = b\n\n{SECTION}"));
+    check("[y]\na = b", &format!("[y]\na = b\n\n{SECTION}"));
+    check("[y]\na = b\n\n", &format!("[y]\na = b\n\n{SECTION}"));
+    check("[y]\na = b\n \t\n", &format!("[y]\na = b\n \t\n{SECTION}"));
+    check("[y]\r\na = b\n", &format!("[y]\r\na = b\n\r\n{}", SECTION.replace('\n', "\r\n")));
+    check("[y]\r\na = b\r", &format!("[y]\r\na = b\r\n\r\n{}", SECTION.replace('\n', "\r\n")));
 }
 
 #[test]
-fn a_header_is_found_as_sdks_find_it() {
+fn headers_are_recognized_as_sdks_recognize_them() {
     for header in ["[x]", "[ x ]", "[\tx]# touching", "[x] ; apart", "[x]  "] {
         check(&format!("{header}\n"), &format!("COMMENT\n{header}\nID\nSECRET\nTOKEN\n"));
     }
     for other in ["[X]", "[profile x]", "[x", "[x] y", "#[x]", " [x]", "[xx]"] {
-        check(&format!("{other}\n"), &format!("{other}\n\n{OURS}"));
+        check(&format!("{other}\n"), &format!("{other}\n\n{SECTION}"));
     }
-    check("[x]", OURS);
-    check("\u{feff}[x]\n", &format!("\u{feff}{OURS}"));
+    check("[x]", SECTION);
+    check("\u{feff}[x]\n", &format!("\u{feff}{SECTION}"));
 }
 
 #[test]
-fn one_comment_stands_above_the_header() {
-    check("# credvend: old\n[x]\n", OURS);
-    check("[y]\n# credvend: old\r\n[x]\n", &format!("[y]\n{}", OURS.replace("COMMENT\n", "COMMENT\r\n")));
-    check("\u{feff}# credvend: old\n[x]\n", &format!("\u{feff}{OURS}"));
-    check("# mine\n[x]\n", &format!("# mine\n{OURS}"));
-    check("# credvend: old\n\n[x]\n", &format!("# credvend: old\n\n{OURS}"));
-    check("# credvend: older\n# credvend: old\n[x]\n", &format!("# credvend: older\n{OURS}"));
-    check("[y]\na =\n  b = c\n[x]\n", &format!("[y]\na =\n  b = c\n{OURS}"));
+fn a_credvend_comment_directly_above_the_header_is_replaced() {
+    check("# credvend: old\n[x]\n", SECTION);
+    check("[y]\n# credvend: old\r\n[x]\n", &format!("[y]\n{}", SECTION.replace("COMMENT\n", "COMMENT\r\n")));
+    check("\u{feff}# credvend: old\n[x]\n", &format!("\u{feff}{SECTION}"));
+    check("# mine\n[x]\n", &format!("# mine\n{SECTION}"));
+    check("# credvend: old\n\n[x]\n", &format!("# credvend: old\n\n{SECTION}"));
+    check("# credvend: older\n# credvend: old\n[x]\n", &format!("# credvend: older\n{SECTION}"));
+    check("[y]\na =\n  b = c\n[x]\n", &format!("[y]\na =\n  b = c\n{SECTION}"));
 }
 
 #[test]
-fn our_lines_are_replaced_where_they_stand() {
+fn existing_credential_lines_are_replaced_in_place() {
     check(
         "[x]\nregion = r\nAWS_Session_Token=old # note\n# c\naws_access_key_id \t=  old\noutput = o\naws_secret_access_key = old",
         "COMMENT\n[x]\nregion = r\nTOKEN\n# c\nID\noutput = o\nSECRET",
     );
     check("[x]\r\naws_access_key_id = old\na = b\n", "COMMENT\r\n[x]\r\nID\nSECRET\r\nTOKEN\r\na = b\n");
-    check("[x]\naws_access_key_id : old\n", OURS);
+    check("[x]\naws_access_key_id : old\n", SECTION);
     check("[x]\naws_access_key_id_2 = theirs\n", "COMMENT\n[x]\nID\nSECRET\nTOKEN\naws_access_key_id_2 = theirs\n");
 }
 
 #[test]
-fn missing_lines_follow_the_last_of_ours_or_the_header() {
+fn missing_lines_follow_the_last_credential_line_or_the_header() {
     check("[x]\na = b\n\n[y]\n", "COMMENT\n[x]\nID\nSECRET\nTOKEN\na = b\n\n[y]\n");
     check("[x]\na = b\naws_secret_access_key = old\nc = d\n", "COMMENT\n[x]\na = b\nSECRET\nID\nTOKEN\nc = d\n");
     check("[x]\naws_session_token = old", "COMMENT\n[x]\nTOKEN\nID\nSECRET\n");
 }
 
 #[test]
-fn doubles_and_the_legacy_token_are_removed() {
+fn duplicates_and_the_legacy_token_are_removed() {
     check("[x]\naws_access_key_id = 1\na = b\nAWS_ACCESS_KEY_ID = 2\n", "COMMENT\n[x]\nID\nSECRET\nTOKEN\na = b\n");
     check("[x]\naws_security_token = 1\n  more\na = b\n", "COMMENT\n[x]\nID\nSECRET\nTOKEN\na = b\n");
     check(
@@ -84,7 +84,7 @@ fn doubles_and_the_legacy_token_are_removed() {
 }
 
 #[test]
-fn indented_lines_stay_unless_they_continue_a_line_of_ours() {
+fn indented_lines_are_kept_unless_they_continue_a_credential_line() {
     check(
         "[x]\ns3 =\n  aws_access_key_id = theirs\n",
         "COMMENT\n[x]\nID\nSECRET\nTOKEN\ns3 =\n  aws_access_key_id = theirs\n",
@@ -97,7 +97,7 @@ fn indented_lines_stay_unless_they_continue_a_line_of_ours() {
 }
 
 #[test]
-fn stray_indented_lines_are_not_attached_to_ours() {
+fn indented_lines_below_a_header_do_not_continue_a_credential_line() {
     check(
         "[x]\n# c\n  a = b\n\n  c = d\n\ne = f\n",
         "COMMENT\n[x]\n# c\n  a = b\n\n  c = d\nID\nSECRET\nTOKEN\n\ne = f\n",
@@ -107,15 +107,15 @@ fn stray_indented_lines_are_not_attached_to_ours() {
 }
 
 #[test]
-fn junk_stays() {
-    let junk = b"\xff\xfe = \x00\n  stray\n[\xff]\n]\nno equals\n[x\n\r\n= \n".to_vec();
-    let spliced = splice(&junk, &[update("x")]);
-    assert!(spliced.starts_with(&junk));
-    assert_eq!(text(&spliced[junk.len()..]), format!("\n{}", expand(OURS)));
+fn invalid_lines_are_kept() {
+    let invalid = b"\xff\xfe = \x00\n  stray\n[\xff]\n]\nno equals\n[x\n\r\n= \n".to_vec();
+    let spliced = splice(&invalid, &[update("x")]);
+    assert!(spliced.starts_with(&invalid));
+    assert_eq!(text(&spliced[invalid.len()..]), format!("\n{}", expand(SECTION)));
 }
 
 #[test]
-fn several_profiles_at_once_and_the_last_update_of_one_wins() {
+fn several_profiles_are_updated_and_the_last_update_of_a_profile_wins() {
     let old = SectionUpdate::new("x", "old", "old", "old", "old").expect("valid");
     let spliced = splice(b"[b]\n[a]\n", &[update("c"), update("a"), old, update("x"), update("b")]);
     let file = read(FileKind::Credentials, &spliced).expect("readable");
@@ -129,14 +129,14 @@ fn several_profiles_at_once_and_the_last_update_of_one_wins() {
 }
 
 #[test]
-fn what_the_file_cannot_carry_is_refused_unseen() {
+fn invalid_names_and_values_are_refused_and_not_shown() {
     for name in ["", "a b", "a]", "ä", "a\n", "#a", "a=b"] {
         let error = check_profile_name(name).expect_err(name);
         assert!(!error.to_string().contains('\n'));
         assert_eq!(SectionUpdate::new(name, "a", "b", "c", "d").expect_err(name), error);
     }
     check_profile_name("aA0_-/.%@:+").expect("a valid name");
-    // Read as any other, and written by nobody: Python's parser gives its keys to every section.
+    // `DEFAULT` can be read but not written: Python's parser applies its keys to every section.
     check_profile_name("DEFAULT").expect("a valid name");
     assert_eq!(check_section_name("DEFAULT"), Err(UpdateError::DefaultSection));
     assert!(SectionUpdate::new("DEFAULT", "AKIA", "secret", "token", "expiry").is_err());

@@ -2,96 +2,98 @@ use std::time::Duration;
 
 use local_sts::{LocalSts, TlsVersions, World};
 
-use super::{assert_chained, date, role_a, role_b_of};
+use super::{assert_chained, date_in, role_a_document, role_b_from};
 use crate::support::{BaseServer, Credvend, Running, Stage};
 
-/// Another credvend, which vends role A with an authorization token.
-fn other(stage: &Stage) -> Running {
+/// Starts another credvend that serves role A's credentials and requires an authorization token.
+fn start_role_a_server(stage: &Stage) -> Running {
     let token_file = stage.path("authorization");
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--auth-token-file"]).arg(token_file).start();
-    run.line(&["exchanged"]);
+    run.line(&["credentials obtained"]);
     run
 }
 
 fn export(stage: &Stage, url: &str) -> Credvend {
-    let run = stage.with_config(&["export", "--log-level", "trace"], &role_b_of("EcsContainer"));
+    let run = stage.with_config(&["export", "--log-level", "trace"], &role_b_from("EcsContainer"));
     run.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)
 }
 
 #[test]
-fn another_credvend_is_a_base() {
+fn another_credvend_serves_as_the_container_endpoint() {
     let stage = Stage::new();
-    let other = other(&stage);
-    let url = format!("http://{}/v1/credentials", other.address());
+    let server = start_role_a_server(&stage);
+    let url = format!("http://{}/v1/credentials", server.address());
     let file = stage.path("authorization");
-    let asked = || export(&stage, &url).env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &file);
-    // The proxy leads nowhere; STS is exempt from it by its address, the endpoint always.
-    let by_name = format!("http://localhost:{}/v1/credentials", other.address().port());
-    let ended = asked().env("AWS_CONTAINER_CREDENTIALS_FULL_URI", by_name);
+    let export_with_file = || export(&stage, &url).env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &file);
+    // The proxy is unreachable. NO_PROXY exempts STS by its address; requests to the endpoint never use a proxy.
+    let by_name = format!("http://localhost:{}/v1/credentials", server.address().port());
+    let ended = export_with_file().env("AWS_CONTAINER_CREDENTIALS_FULL_URI", by_name);
     let ended = ended.env("HTTP_PROXY", "http://127.0.0.1:9").env("NO_PROXY", "127.0.0.1").end().succeeded();
     assert_chained(&stage, &ended);
-    assert!(ended.stderr.contains("fetched") && ended.stderr.contains("source=\"container\""), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("base credentials loaded") && ended.stderr.contains("source=\"container\""),
+        "{}",
+        ended.stderr
+    );
     let token = stage.read("authorization");
     assert!(!ended.stderr.contains(&token));
 
-    // A line break at its end does no harm; the token itself serves as well, but is outranked by its file.
+    // A trailing line break is ignored. The variable with the token also works, but the file takes precedence.
     stage.write("authorization", &format!("{token}\r\n"));
-    asked().env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "wrong").end().succeeded();
+    export_with_file().env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "wrong").end().succeeded();
     export(&stage, &url).env("AWS_CONTAINER_AUTHORIZATION_TOKEN", &token).end().succeeded();
     export(&stage, &url).end().failed(4, &["hop 1", "HTTP 401", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]);
-    let absent = format!("http://{}/v1/credentials/absent", other.address());
+    let absent = format!("http://{}/v1/credentials/absent", server.address());
     export(&stage, &absent).env("AWS_CONTAINER_AUTHORIZATION_TOKEN", &token).end().failed(4, &["HTTP 404", "path"]);
     stage.write("authorization", &format!("{token}\n{token}"));
-    asked().end().failed(3, &["authorization", "line break"]);
-    std::fs::remove_file(&file).expect("removed");
-    asked().end().failed(3, &["authorization", "entity not found"]);
+    export_with_file().end().failed(3, &["authorization", "line break"]);
+    std::fs::remove_file(&file).expect("remove file");
+    export_with_file().end().failed(3, &["authorization", "entity not found"]);
 }
 
 #[test]
-fn the_token_is_read_anew_at_each_fetch() {
+fn authorization_token_file_is_read_at_each_fetch() {
     let stage = Stage::new();
-    let document = role_a(&stage);
-    // Two seconds live: the next fetch follows after one.
+    let document = role_a_document(&stage);
+    // The credentials expire after 2 s, so the next fetch follows after 1 s.
     let body = serde_json::json!({
         "AccessKeyId": document["AccessKeyId"], "SecretAccessKey": document["SecretAccessKey"],
         "Token": document["SessionToken"],
     });
     let server = BaseServer::start(move |_, _| {
         let mut body = body.clone();
-        body["Expiration"] = date(Duration::from_secs(2)).into();
+        body["Expiration"] = date_in(Duration::from_secs(2)).into();
         (200, body.to_string())
     });
     let file = stage.write("authorization", "first");
     stage.sts.set_lifetime(Some(Duration::from_secs(17)));
     let run = stage
-        .with_config(&["run", "--listen", "127.0.0.1:0"], &role_b_of("EcsContainer"))
+        .with_config(&["run", "--listen", "127.0.0.1:0"], &role_b_from("EcsContainer"))
         .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.url())
         .env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file)
         .start();
-    run.line(&["fetched"]);
+    run.line(&["base credentials loaded"]);
     stage.write("authorization", "second");
-    run.lines(&["fetched"], 2);
-    let shown: Vec<_> =
-        server.asked().iter().map(|request| request.header("authorization").map(str::to_owned)).collect();
-    assert_eq!(shown[..2], [Some("first".into()), Some("second".into())]);
+    run.lines(&["base credentials loaded"], 2);
+    let authorizations: Vec<_> =
+        server.requests().iter().map(|request| request.header("authorization").map(str::to_owned)).collect();
+    assert_eq!(authorizations[..2], [Some("first".into()), Some("second".into())]);
 }
 
 #[test]
-fn what_an_endpoint_answers_decides_about_another_attempt() {
+fn response_of_the_endpoint_decides_whether_to_retry() {
     let stage = Stage::new();
-    let good = |document: &serde_json::Value| {
-        serde_json::json!({
-            "AccessKeyId": document["AccessKeyId"], "SecretAccessKey": document["SecretAccessKey"],
-            "Token": document["SessionToken"], "Expiration": document["Expiration"],
-        })
-        .to_string()
-    };
-    let good = good(&role_a(&stage));
-    for first in [(500, String::new()), (429, "slow down".into()), (200, "<html>".into())] {
-        let (good, bad) = (good.clone(), first.clone());
-        let server = BaseServer::start(move |number, _| if number == 0 { bad.clone() } else { (200, good.clone()) });
+    let document = role_a_document(&stage);
+    let valid = serde_json::json!({
+        "AccessKeyId": document["AccessKeyId"], "SecretAccessKey": document["SecretAccessKey"],
+        "Token": document["SessionToken"], "Expiration": document["Expiration"],
+    })
+    .to_string();
+    for transient in [(500, String::new()), (429, "slow down".into()), (200, "<html>".into())] {
+        let (first, later) = (transient.clone(), (200, valid.clone()));
+        let server = BaseServer::start(move |number, _| if number == 0 { first.clone() } else { later.clone() });
         export(&stage, &server.url()).end().succeeded();
-        assert_eq!(server.asked().len(), 2, "{first:?}");
+        assert_eq!(server.requests().len(), 2, "{transient:?}");
     }
     for (status, body, code, word) in [
         (403, "Access Denied to secret-of-the-request-0123456789", 4, "HTTP 403: Access Denied to [redacted]"),
@@ -100,7 +102,7 @@ fn what_an_endpoint_answers_decides_about_another_attempt() {
         (503, r#"{"message":"starting"}"#, 5, "HTTP 503: starting"),
         (500, "headers: secret-of-the-request-0123456789", 5, "HTTP 500: headers: [redacted]"),
         (200, r#"{"Code":"Denied","Message":"secret-of-the-request-0123456789"}"#, 4, "Denied: [redacted]"),
-        (200, r#"{"AccessKeyId":"a"}"#, 5, "no Token"),
+        (200, r#"{"AccessKeyId":"a"}"#, 5, "Token is missing"),
     ] {
         let server = BaseServer::start(move |_, _| (status, body.to_owned()));
         let run = export(&stage, &server.url()).arg("--timeout").arg("1s");
@@ -113,10 +115,10 @@ fn what_an_endpoint_answers_decides_about_another_attempt() {
 }
 
 #[test]
-fn credvend_does_not_ask_itself() {
+fn own_endpoint_as_the_base_is_refused() {
     let stage = Stage::new();
     let run = |listen: &str, url: &str| {
-        let run = stage.with_config(&["run", "--listen", listen], &role_b_of("EcsContainer"));
+        let run = stage.with_config(&["run", "--listen", listen], &role_b_from("EcsContainer"));
         run.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", url).end()
     };
     run("127.0.0.1:9911", "http://localhost:9911/v1/credentials").failed(2, &["profile default", "own --listen"]);
@@ -124,13 +126,13 @@ fn credvend_does_not_ask_itself() {
 }
 
 #[test]
-fn an_endpoint_over_tls_is_verified_by_the_same_roots_as_sts() {
-    let sts = LocalSts::start_tls(World::two_accounts(), TlsVersions::Both).expect("local STS starts");
-    let stage = Stage::of(sts);
-    let bundle = stage.write("ca.pem", stage.sts.ca_pem().expect("TLS"));
-    // STS is no such endpoint, but only over TLS can it say so.
+fn tls_endpoint_is_verified_with_the_ca_bundle() {
+    let sts = LocalSts::start_tls(World::two_accounts(), TlsVersions::Both).expect("start local STS");
+    let stage = Stage::with_sts(sts);
+    let bundle = stage.write("ca.pem", stage.sts.ca_pem().expect("local STS has a CA"));
+    // The local STS is not a container endpoint and responds with an error status, but only after the TLS handshake.
     let run = || export(&stage, &stage.sts.url()).arg("--timeout").arg("1s");
-    run().env("AWS_CA_BUNDLE", &bundle).end().failed(4, &["hop 1", "answered HTTP 4"]);
+    run().env("AWS_CA_BUNDLE", &bundle).end().failed(4, &["hop 1", "returned HTTP 4"]);
     run().end().failed(5, &["hop 1", "certificate"]);
     run().env("AWS_CA_BUNDLE", stage.path("absent")).end().failed(2, &["absent"]);
 }

@@ -1,4 +1,5 @@
-//! A server that a base asks: an instance metadata service that knows version 2 alone, or one that answers what it is told.
+//! An HTTP server that a chain can get its first credentials from: an instance metadata service (version 2 only), or a server
+//! with responses of the test's choice.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -12,10 +13,10 @@ const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
 pub(crate) struct BaseServer {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<Request>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
 }
 
-/// A request as it came; header names in lower case.
+/// A received request. Header names are in lower case.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) line: String,
@@ -29,32 +30,34 @@ impl Request {
 }
 
 impl BaseServer {
-    /// Answers each request with status and body; the request's number counts from 0. It ends with the test's process.
-    pub(crate) fn start(answer: impl Fn(usize, &Request) -> (u16, String) + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    /// Starts a server that runs until the test process ends. `respond` takes the number of the request, from 0, and the
+    /// request; it returns the status and the body of the response.
+    pub(crate) fn start(respond: impl Fn(usize, &Request) -> (u16, String) + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let record = Arc::clone(&asked);
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let record = Arc::clone(&requests);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let Some(request) = read(&stream) else { continue };
                 let number = record.lock().expect("unpoisoned").len();
                 record.lock().expect("unpoisoned").push(request.clone());
-                let (status, body) = answer(number, &request);
+                let (status, body) = respond(number, &request);
                 let length = body.len();
-                let head = format!("HTTP/1.1 {status} Said\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+                let head = format!("HTTP/1.1 {status} Status\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
                 let _ = (&stream).write_all(format!("{head}{body}").as_bytes());
             }
         });
-        Self { address, asked }
+        Self { address, requests }
     }
 
-    /// EC2's: a token for a PUT with a TTL, everything else for that token alone. `document` is what the role `node-role` gets,
-    /// and the first `forgotten` tokens are not taken.
+    /// Starts an EC2 instance metadata service: it issues a session token for a PUT with a TTL, and requires that token for
+    /// every GET. `document` holds the credentials of the role `node-role`. The service rejects the first `forgotten` session
+    /// tokens.
     pub(crate) fn instance_metadata(document: String, forgotten: usize) -> Self {
-        let made = Mutex::new(0);
+        let issued = Mutex::new(0);
         Self::start(move |_, request| {
-            let mut made = made.lock().expect("unpoisoned");
+            let mut issued = issued.lock().expect("unpoisoned");
             let ttl = request.header("x-aws-ec2-metadata-token-ttl-seconds").and_then(|ttl| ttl.parse().ok());
             if request.header("x-forwarded-for").is_some() {
                 return (403, String::new());
@@ -62,14 +65,14 @@ impl BaseServer {
             if request.line == format!("PUT {TOKEN_PATH} HTTP/1.1") {
                 return match ttl {
                     Some(1..=21_600) => {
-                        *made += 1;
-                        (200, format!("version-two-token-{made}=="))
+                        *issued += 1;
+                        (200, format!("version-two-token-{issued}=="))
                     }
                     _ => (400, String::new()),
                 };
             }
-            let good = (*made > forgotten).then(|| format!("version-two-token-{made}=="));
-            if good.is_none() || request.header("x-aws-ec2-metadata-token") != good.as_deref() {
+            let valid = (*issued > forgotten).then(|| format!("version-two-token-{issued}=="));
+            if valid.is_none() || request.header("x-aws-ec2-metadata-token") != valid.as_deref() {
                 return (401, "Unauthorized".into());
             }
             match request.line.strip_prefix("GET ").and_then(|line| line.strip_suffix(" HTTP/1.1")) {
@@ -84,8 +87,9 @@ impl BaseServer {
         format!("http://{}", self.address)
     }
 
-    pub(crate) fn asked(&self) -> Vec<Request> {
-        self.asked.lock().expect("unpoisoned").clone()
+    /// Returns every request so far.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().expect("unpoisoned").clone()
     }
 }
 

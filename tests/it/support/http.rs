@@ -1,4 +1,4 @@
-//! An HTTP client that sends exactly the bytes it is given.
+//! An HTTP client that sends the bytes of a request unchanged.
 
 use std::{
     io::{Read as _, Write as _},
@@ -8,13 +8,13 @@ use std::{
 use super::DEADLINE;
 
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     head: String,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
@@ -24,32 +24,32 @@ impl Answer {
 
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("the body is not JSON: {self:?}"))
     }
 
-    /// A string in the JSON body.
+    /// Returns a string field of the JSON body.
     #[track_caller]
     pub(crate) fn text(&self, key: &str) -> String {
         self.json()[key].as_str().unwrap_or_else(|| panic!("no {key} in {self:?}")).to_owned()
     }
 }
 
-/// Asks for a path with these further headers.
+/// Sends a GET request with these additional headers.
 #[track_caller]
-pub(crate) fn get(address: SocketAddr, path: &str, headers: &[&str]) -> Answer {
+pub(crate) fn get(address: SocketAddr, path: &str, headers: &[&str]) -> Response {
     let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
     raw(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: close\r\n\r\n"))
 }
 
-/// Sends these bytes and reads until the other side closes.
+/// Sends `request` and reads the response until the server closes the connection.
 #[track_caller]
-pub(crate) fn raw(address: SocketAddr, request: &str) -> Answer {
+pub(crate) fn raw(address: SocketAddr, request: &str) -> Response {
     let mut stream = TcpStream::connect(address).expect("connected");
     stream.set_read_timeout(Some(DEADLINE)).expect("set");
     stream.write_all(request.as_bytes()).expect("sent");
     let mut text = String::new();
-    stream.read_to_string(&mut text).expect("an answer");
+    stream.read_to_string(&mut text).expect("a response");
     let (head, body) = text.split_once("\r\n\r\n").expect("a head");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
+    Response { status, head: head.to_owned(), body: body.to_owned() }
 }

@@ -1,4 +1,5 @@
-//! The real binary as a child process: its environment is what the test gave, its stderr is read as it comes.
+//! The credvend binary as a child process: it has only the environment that the test sets, and its stderr is read line by
+//! line while it runs.
 
 use std::{
     ffi::OsStr,
@@ -11,23 +12,24 @@ use std::{
     time::Instant,
 };
 
-use super::DEADLINE;
+use super::{DEADLINE, binary};
 
 pub(crate) use rustix::process::Signal;
 
+/// A credvend command that has not started.
 pub(crate) struct Credvend(Command);
 
-/// Undoes what a `nohup` around the tests does: a signal that is ignored here is ignored by children too, while one that has
-/// a handler here has none in them.
-fn heed_signals() {
+/// Installs handlers for the signals that this process ignores, for example because the tests run under `nohup`. Child
+/// processes inherit ignored signals, but not handlers.
+fn stop_ignoring_signals() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let status = std::fs::read_to_string("/proc/self/status").expect("read");
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("a mask").trim();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("a line SigIgn").trim();
         let ignored = u64::from_str_radix(mask, 16).expect("hexadecimal");
         for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::USR1, Signal::USR2] {
             if ignored & (1 << (signal.as_raw() - 1)) != 0 {
-                signal_hook::flag::register(signal.as_raw(), Arc::default()).expect("handled");
+                signal_hook::flag::register(signal.as_raw(), Arc::default()).expect("a signal handler");
             }
         }
     });
@@ -42,21 +44,22 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// The last line on stderr: what failed, where, and what to do.
+    /// Returns the last line of stderr, which explains a failure.
     pub(crate) fn last_line(&self) -> &str {
         self.stderr.lines().last().unwrap_or_default()
     }
 
-    /// Asserts the exit code and that the last line holds these words.
+    /// Asserts that the command exited with `code`, that the last line of stderr contains `texts`, and that stdout is empty.
     #[track_caller]
-    pub(crate) fn failed(&self, code: i32, words: &[&str]) {
+    pub(crate) fn failed(&self, code: i32, texts: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");
-        for word in words {
-            assert!(self.last_line().contains(word), "{word:?} is missing in {:?}", self.last_line());
+        for text in texts {
+            assert!(self.last_line().contains(text), "{text:?} is missing in {:?}", self.last_line());
         }
-        assert_eq!(self.stdout, "", "nothing on stdout after a failure");
+        assert_eq!(self.stdout, "", "stdout after a failure");
     }
 
+    /// Asserts that the command exited with 0.
     #[track_caller]
     pub(crate) fn succeeded(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:?}");
@@ -65,9 +68,11 @@ impl Ended {
 }
 
 impl Credvend {
+    /// Returns a command with these arguments and an empty environment.
+    #[track_caller]
     pub(crate) fn new(arguments: &[&str]) -> Self {
-        heed_signals();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_credvend"));
+        stop_ignoring_signals();
+        let mut command = Command::new(binary());
         command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self(command)
     }
@@ -87,13 +92,13 @@ impl Credvend {
         self
     }
 
-    /// In a process group of its own, which it can signal.
+    /// Gives the command its own process group, which it can signal.
     pub(crate) fn own_group(mut self) -> Self {
         self.0.process_group(0);
         self
     }
 
-    /// Runs it to its end.
+    /// Runs the command until it exits.
     pub(crate) fn end(mut self) -> Ended {
         let output = self.0.output().expect("credvend starts");
         Ended {
@@ -103,7 +108,7 @@ impl Credvend {
         }
     }
 
-    /// Starts it and goes on.
+    /// Starts the command in the background.
     pub(crate) fn start(mut self) -> Running {
         let mut child = self.0.spawn().expect("credvend starts");
         let log = Arc::new(Log::default());
@@ -113,7 +118,7 @@ impl Credvend {
             move || {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                     log.lines.lock().expect("unpoisoned").push(line);
-                    log.came.notify_all();
+                    log.changed.notify_all();
                 }
             }
         });
@@ -124,10 +129,10 @@ impl Credvend {
 #[derive(Default)]
 struct Log {
     lines: Mutex<Vec<String>>,
-    came: Condvar,
+    changed: Condvar,
 }
 
-/// A running command; killed where the test ends before it.
+/// A running command. It is killed when the test ends.
 pub(crate) struct Running {
     child: Child,
     log: Arc<Log>,
@@ -135,35 +140,35 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Waits for a line on stderr that holds all these words.
+    /// Waits for a line on stderr that contains all of `texts`.
     #[track_caller]
-    pub(crate) fn line(&self, words: &[&str]) -> String {
-        self.lines(words, 1).pop().expect("one line")
+    pub(crate) fn line(&self, texts: &[&str]) -> String {
+        self.lines(texts, 1).pop().expect("one line")
     }
 
-    /// Waits until so many lines on stderr hold all these words.
+    /// Waits until `count` lines on stderr contain all of `texts`.
     #[track_caller]
-    pub(crate) fn lines(&self, words: &[&str], count: usize) -> Vec<String> {
-        let until = Instant::now() + DEADLINE;
+    pub(crate) fn lines(&self, texts: &[&str], count: usize) -> Vec<String> {
+        let end = Instant::now() + DEADLINE;
         let mut lines = self.log.lines.lock().expect("unpoisoned");
         loop {
             let found: Vec<_> =
-                lines.iter().filter(|line| words.iter().all(|word| line.contains(word))).cloned().collect();
+                lines.iter().filter(|line| texts.iter().all(|text| line.contains(text))).cloned().collect();
             if found.len() >= count {
                 return found;
             }
-            let left = until.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no line with {words:?} in {lines:#?}");
-            lines = self.log.came.wait_timeout(lines, left).expect("unpoisoned").0;
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no line with {texts:?} in {lines:#?}");
+            lines = self.log.changed.wait_timeout(lines, left).expect("unpoisoned").0;
         }
     }
 
-    /// Where it listens for credentials, once it does.
+    /// Waits until the command listens for credentials requests, and returns the address.
     pub(crate) fn address(&self) -> SocketAddr {
         Self::address_in(&self.line(&["listening url=http://"]))
     }
 
-    /// Where it listens for probes, once it does.
+    /// Waits until the command listens for probes, and returns the address.
     pub(crate) fn admin_address(&self) -> SocketAddr {
         Self::address_in(&self.line(&["listening for probes url=http://"]))
     }
@@ -175,29 +180,29 @@ impl Running {
 
     pub(crate) fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process ID");
-        rustix::process::kill_process(id, signal).expect("signalled");
+        rustix::process::kill_process(id, signal).expect("a running process");
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it wrote to stderr so far.
+    /// Returns everything on stderr so far.
     pub(crate) fn stderr(&self) -> String {
         self.log.lines.lock().expect("unpoisoned").join("\n")
     }
 
-    /// Asks it to end and waits until it has.
+    /// Sends SIGTERM and waits until the command exits.
     pub(crate) fn terminate(self) -> Ended {
         self.signal(Signal::TERM);
         self.wait()
     }
 
-    /// Waits until it has ended.
+    /// Waits until the command exits.
     pub(crate) fn wait(mut self) -> Ended {
         let status = self.status();
         if let Some(reader) = self.reader.take() {
-            reader.join().expect("read to its end");
+            reader.join().expect("stderr to the end");
         }
         let mut stdout = String::new();
         let pipe = self.child.stdout.take();
@@ -205,13 +210,13 @@ impl Running {
         Ended { code: status.code(), stdout, stderr: self.stderr() }
     }
 
-    /// Waits for its exit status, signals included.
+    /// Waits until the command exits, and returns its status, which includes the signal that killed it.
     pub(crate) fn status(&mut self) -> ExitStatus {
-        self.child.wait().expect("waited for")
+        self.child.wait().expect("an exit status")
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("asked").is_none()
+        self.child.try_wait().expect("a status").is_none()
     }
 }
 

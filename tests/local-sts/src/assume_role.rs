@@ -1,25 +1,25 @@
-//! AssumeRole: one hop of a chain.
+//! The AssumeRole action: one hop of a role chain.
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 
-use crate::answer::{Action, Answer};
+use crate::action::Action;
 use crate::caller::Caller;
 use crate::error::StsError;
 use crate::parameters::{Parameters, Violations};
 use crate::policy::condition::Context;
-use crate::policy::evaluation::{Permission, Trust};
-use crate::session::Session;
+use crate::policy::evaluation::{Permission, TrustMatch};
 use crate::session_request::SessionRequest;
-use crate::sts::OpenSession;
+use crate::sts::IssueCredentials;
+use crate::success_response::SuccessResponse;
 use crate::tags::SessionTags;
 use crate::world::{Role, World};
 
-pub(crate) fn answer(
+pub(crate) fn handle(
     parameters: &Parameters,
     caller: &Caller,
     world: &World,
-    open: OpenSession<'_>,
-) -> Result<Answer, StsError> {
+    issue_credentials: IssueCredentials<'_>,
+) -> Result<SuccessResponse, StsError> {
     let mut violations = Violations::default();
     let tags = SessionTags::read(parameters, &mut violations)?;
     let external_id = parameters.text("ExternalId");
@@ -58,28 +58,20 @@ pub(crate) fn answer(
         .role(&role_arn)
         .filter(|role| may_assume(caller, role, &request.role_arn.account, &role_arn, &context))
         .ok_or_else(|| refused("sts:AssumeRole"))?;
-    let trusted_for = |action: &str| role.trust.trusts(caller.as_requester(), action, &context).is_some();
+    let trusted_for = |action: &str| role.trust.trusts(caller.as_request_principal(), action, &context).is_some();
     if !tags.is_empty() && !trusted_for("sts:TagSession") {
         return Err(refused("sts:TagSession"));
     }
-    // A source identity once set stays the same along the chain.
+    // A source identity cannot change along a role chain.
     let identity_changed = inherited_identity.is_some() && inherited_identity != source_identity;
     if identity_changed || (source_identity.is_some() && !trusted_for("sts:SetSourceIdentity")) {
         return Err(refused("sts:SetSourceIdentity"));
     }
 
     let duration = request.duration(role, caller.session.is_some())?;
-    let (tags, transitive_keys) = tags.into_session();
-    let session = Session {
-        role_arn: request.role_arn,
-        name: request.session_name,
-        source_identity: source_identity.map(str::to_owned),
-        tags,
-        transitive_keys,
-        policy: request.policy,
-    };
-    let credentials = open(&session, duration);
-    Ok(Answer::assumed(Action::AssumeRole, credentials, &session, packed_size, Vec::new()))
+    let session = request.into_session(tags, source_identity.map(str::to_owned));
+    let credentials = issue_credentials(&session, duration);
+    Ok(SuccessResponse::with_credentials(Action::AssumeRole, credentials, &session, packed_size, Vec::new()))
 }
 
 fn context_of(caller: &Caller, request: &SessionRequest, tags: &SessionTags) -> Context {
@@ -92,18 +84,20 @@ fn context_of(caller: &Caller, request: &SessionRequest, tags: &SessionTags) -> 
             context.set(&format!("aws:PrincipalTag/{key}"), [value]);
         }
     }
-    tags.describe(&mut context);
+    tags.add_to_context(&mut context);
     context
 }
 
-/// The role must trust the caller, and the caller's own policies must allow it: unless both are of one account and the
-/// role names the caller itself.
+/// Returns true if the role trusts the caller and the caller's own policies allow the action.
+///
+/// If the role is in the caller's account and its trust policy names the caller itself, the caller needs no policy that
+/// allows the action.
 fn may_assume(caller: &Caller, role: &Role, account: &str, role_arn: &str, context: &Context) -> bool {
     const ACTION: &str = "sts:AssumeRole";
-    let Some(trust) = role.trust.trusts(caller.as_requester(), ACTION, context) else { return false };
+    let Some(trust) = role.trust.trusts(caller.as_request_principal(), ACTION, context) else { return false };
     match caller.permission(ACTION, role_arn, context) {
         Permission::Allowed => true,
-        Permission::Denied => false,
-        Permission::Unsaid => caller.account == account && trust == Trust::Direct,
+        Permission::ExplicitDeny => false,
+        Permission::ImplicitDeny => caller.account == account && trust == TrustMatch::Principal,
     }
 }

@@ -1,9 +1,9 @@
-//! Who signed a request: a user with a static access key, or a role session.
+//! The caller that signed a request: an IAM user with a static access key, or a role session.
 
 use crate::error::StsError;
 use crate::policy::PolicyDocument;
 use crate::policy::condition::Context;
-use crate::policy::evaluation::{Permission, Requester, permission};
+use crate::policy::evaluation::{Permission, RequestPrincipal, permission};
 use crate::random;
 use crate::session::{Session, Sessions};
 use crate::signature::{PresentedSignature, SignedContent};
@@ -15,15 +15,15 @@ pub(crate) struct Caller {
     pub(crate) account: String,
     pub(crate) arn: String,
     pub(crate) user_id: String,
-    /// The ARNs a trust policy may know the caller by.
+    /// The ARNs by which a trust policy can name the caller.
     arns: Vec<String>,
     policies: Vec<PolicyDocument>,
-    /// Absent for a user.
+    /// The role session; `None` for an IAM user.
     pub(crate) session: Option<Session>,
 }
 
 impl Caller {
-    /// Finds the key, then checks token, expiry and signature.
+    /// Looks up the access key, then checks the session token, the expiry and the signature.
     pub(crate) fn authenticate(
         presented: &PresentedSignature,
         content: SignedContent<'_>,
@@ -38,8 +38,8 @@ impl Caller {
             if now >= credentials.expires_at {
                 return Err(StsError::expired_session());
             }
-            presented.is_made_with(&credentials.secret_access_key, content)?;
-            return Ok(Self::of_session(session, world));
+            presented.verify(&credentials.secret_access_key, content)?;
+            return Ok(Self::from_session(session, world));
         }
         let Some((account, name, user)) = world.user(&presented.access_key_id) else {
             return Err(StsError::unknown_key());
@@ -47,7 +47,7 @@ impl Caller {
         if presented.session_token.is_some() {
             return Err(StsError::unknown_key());
         }
-        presented.is_made_with(&user.secret_access_key, content)?;
+        presented.verify(&user.secret_access_key, content)?;
         let arn = format!("arn:{}:iam::{account}:user/{name}", world.partition());
         Ok(Self {
             account: account.to_owned(),
@@ -59,32 +59,32 @@ impl Caller {
         })
     }
 
-    fn of_session(session: &Session, world: &World) -> Self {
+    fn from_session(session: &Session, world: &World) -> Self {
         let role_arn = session.role_arn.to_string();
         Self {
             account: session.role_arn.account.clone(),
             arn: session.arn(),
             user_id: session.id(),
-            // As in AWS, a role's policies count as they are now, not as they were when the session began.
+            // As in AWS, a session has the role's current policies, not those from when the session was issued.
             policies: world.role(&role_arn).map(|role| role.policies.clone()).unwrap_or_default(),
             arns: vec![role_arn, session.arn()],
             session: Some(session.clone()),
         }
     }
 
-    pub(crate) fn as_requester(&self) -> Requester<'_> {
-        Requester::Aws { account: &self.account, arns: &self.arns }
+    pub(crate) fn as_request_principal(&self) -> RequestPrincipal<'_> {
+        RequestPrincipal::Aws { account: &self.account, arns: &self.arns }
     }
 
-    /// The role's ARN for a session, the user's own for a user: `aws:PrincipalArn`.
+    /// Returns the value of `aws:PrincipalArn`: the ARN of the session's role, or of the user.
     pub(crate) fn principal_arn(&self) -> &str {
         &self.arns[0]
     }
 
-    /// What the caller's own policies say, narrowed by the session's.
+    /// Evaluates the caller's own policies together with the session policy.
     pub(crate) fn permission(&self, action: &str, resource: &str, context: &Context) -> Permission {
         let own = permission(&self.policies, action, resource, context);
-        if self.session_permits(action, resource, context) { own } else { Permission::Denied }
+        if self.session_permits(action, resource, context) { own } else { Permission::ExplicitDeny }
     }
 
     fn session_permits(&self, action: &str, resource: &str, context: &Context) -> bool {

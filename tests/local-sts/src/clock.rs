@@ -1,18 +1,18 @@
-//! The clock of this STS: the machine's, shifted by a number of seconds, and the ways AWS writes a date.
+//! The server's clock, which can differ from the machine's, and AWS's date formats.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 
-/// Seconds since 1970, moved by a shift that can change while the server runs.
+/// The machine's clock plus an offset in seconds, which can change while the server runs.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     shift: AtomicI64,
 }
 
 impl Clock {
-    pub(crate) fn shifted_by(seconds: i64) -> Self {
+    pub(crate) fn with_shift(seconds: i64) -> Self {
         Self { shift: AtomicI64::new(seconds) }
     }
 
@@ -20,21 +20,20 @@ impl Clock {
         unix_time() + self.shift.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn shift(&self, seconds: i64) {
+    pub(crate) fn set_shift(&self, seconds: i64) {
         self.shift.store(seconds, Ordering::SeqCst);
     }
 }
 
-/// The machine's own time.
-// A clock has to ask somebody: this is the one place of the crate which does.
+/// Returns the machine's time in seconds since 1970. No other code in this crate reads the machine's clock.
 #[allow(clippy::disallowed_methods)]
 pub(crate) fn unix_time() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// `2026-11-22T00:10:33Z`, as in `Expiration`.
-pub(crate) fn iso(seconds: i64) -> String {
+/// Formats a time like `2026-11-22T00:10:33Z`, as in `Expiration`.
+pub(crate) fn iso8601(seconds: i64) -> String {
     let at = date_time(seconds);
     format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
@@ -47,13 +46,13 @@ pub(crate) fn iso(seconds: i64) -> String {
     )
 }
 
-/// `20261122T001033Z`, as in `X-Amz-Date`.
-pub(crate) fn compact(seconds: i64) -> String {
-    iso(seconds).replace(['-', ':'], "")
+/// Formats a time like `20261122T001033Z`, as in `X-Amz-Date`.
+pub(crate) fn amz_date(seconds: i64) -> String {
+    iso8601(seconds).replace(['-', ':'], "")
 }
 
-/// Reads what [`compact`] writes.
-pub(crate) fn from_compact(text: &str) -> Option<i64> {
+/// Parses the format that [`amz_date`] writes.
+pub(crate) fn parse_amz_date(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     if bytes.len() != 16 || bytes[8] != b'T' || bytes[15] != b'Z' {
         return None;
@@ -66,7 +65,7 @@ pub(crate) fn from_compact(text: &str) -> Option<i64> {
     Some(date.with_time(time).assume_utc().unix_timestamp())
 }
 
-/// `Sun, 22 Nov 2026 00:10:33 GMT`, as in the `Date` header.
+/// Formats a time like `Sun, 22 Nov 2026 00:10:33 GMT`, as in the `Date` header.
 pub(crate) fn http_date(seconds: i64) -> String {
     let at = date_time(seconds);
     let (weekday, month) = (at.weekday().to_string(), at.month().to_string());
@@ -91,26 +90,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_written_as_aws_writes_them() {
+    fn dates_are_formatted_like_those_of_aws() {
         let noon = 1_795_348_805; // 2026-11-22T12:00:05Z
-        assert_eq!(iso(noon), "2026-11-22T12:00:05Z");
-        assert_eq!(compact(noon), "20261122T120005Z");
+        assert_eq!(iso8601(noon), "2026-11-22T12:00:05Z");
+        assert_eq!(amz_date(noon), "20261122T120005Z");
         assert_eq!(http_date(noon), "Sun, 22 Nov 2026 12:00:05 GMT");
     }
 
     #[test]
-    fn compact_dates_are_read_back() {
-        assert_eq!(from_compact("20261122T120005Z"), Some(1_795_348_805));
+    fn amz_dates_are_parsed() {
+        assert_eq!(parse_amz_date("20261122T120005Z"), Some(1_795_348_805));
         for wrong in ["", "20261122T120005", "20261322T120005Z", "2026-11-22T12:00", "20261122T12000\u{e9}"] {
-            assert_eq!(from_compact(wrong), None, "{wrong}");
+            assert_eq!(parse_amz_date(wrong), None, "{wrong}");
         }
     }
 
     #[test]
     fn a_shift_moves_the_clock() {
-        let clock = Clock::shifted_by(-600);
+        let clock = Clock::with_shift(-600);
         assert!(clock.now() <= unix_time() - 600);
-        clock.shift(600);
+        clock.set_shift(600);
         assert!(clock.now() >= unix_time() + 599);
     }
 }

@@ -1,10 +1,10 @@
-//! The refusals of STS: code, HTTP status and message as on the wire.
+//! STS errors: the code, HTTP status and message that a client receives.
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>
 
 use crate::xml::{self, Element};
 
-/// An error answer.
+/// An error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StsError {
     pub(crate) code: String,
@@ -26,7 +26,7 @@ impl StsError {
     }
 
     pub(crate) fn verification_key() -> Self {
-        // AWS writes two spaces.
+        // The two spaces are in AWS's own message.
         Self::invalid_identity_token(
             "Couldn't retrieve verification key from your identity provider,  \
              please reference AssumeRoleWithWebIdentity documentation for requirements",
@@ -64,9 +64,9 @@ impl StsError {
     }
 
     pub(crate) fn to_xml(&self, request_id: &str) -> String {
-        let blame = if self.status >= 500 { "Receiver" } else { "Sender" };
+        let fault_type = if self.status >= 500 { "Receiver" } else { "Sender" };
         let error = vec![
-            Element::text("Type", blame),
+            Element::text("Type", fault_type),
             Element::text("Code", &self.code),
             Element::text("Message", &self.message),
         ];

@@ -1,41 +1,39 @@
-//! Faults, and the script they are taken from.
+//! Faults that tests inject into STS responses, and their queue.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-/// Something that goes wrong with a request.
+/// A fault to inject into the response to a request.
 ///
-/// Each request to STS takes the first fault of the script which matches its action; the rest wait for the next ones.
+/// Each request to STS takes the first fault in the queue that matches its action. The other faults stay in the queue.
 /// In JSON: `{"kind": "throttle"}`, `{"kind": {"delay": {"milliseconds": 50}}, "action": "AssumeRole", "times": 3}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// What happens.
+    /// The effect of the fault.
     pub kind: FaultKind,
-    /// Only to requests for this action, such as `AssumeRole`.
+    /// The action whose requests the fault affects, such as `AssumeRole`; any action if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub action: Option<String>,
-    /// To how many requests, one if absent.
+    action: Option<String>,
+    /// The number of requests that the fault affects; one if absent.
     #[serde(default)]
-    pub times: Times,
+    times: Times,
 }
 
-/// How many requests a fault meets.
+/// The number of requests that a fault affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Times {
-    /// This many.
+enum Times {
     Count(u32),
-    /// All of them until the faults are cleared (`"forever"`).
+    /// All requests until the faults are cleared (`"forever"`).
     Always(Forever),
 }
 
-/// The word `forever`.
+/// The string `forever`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Forever {
-    /// Until the faults are cleared.
+enum Forever {
     Forever,
 }
 
@@ -45,15 +43,15 @@ impl Default for Times {
     }
 }
 
-/// The kinds of fault.
+/// The effect of a fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultKind {
     /// `Throttling` 400 "Rate exceeded".
     Throttle,
-    /// Any error answer.
+    /// An error response.
     Error {
-        /// The error code on the wire.
+        /// The error code.
         code: String,
         /// The HTTP status.
         status: u16,
@@ -65,90 +63,90 @@ pub enum FaultKind {
         /// The HTTP status, 500 or 503.
         status: u16,
     },
-    /// `IDPCommunicationError` 400: STS could not reach the identity provider.
+    /// `IDPCommunicationError` 400: STS cannot reach the identity provider.
     IdpCommunicationError,
     /// `InvalidIdentityToken` 400 "Couldn't retrieve verification key …", which is often transient.
     InvalidIdentityTokenVerificationKey,
-    /// The connection is closed with an RST before any answer.
+    /// Closes the connection with an RST instead of responding.
     Reset,
-    /// No answer until the faults are cleared; then the request is treated as usual.
+    /// Holds the response back until the faults are cleared, then handles the request normally.
     Hang,
-    /// The usual answer after a while.
+    /// Delays the normal response.
     Delay {
-        /// How long after.
+        /// The delay.
         milliseconds: u64,
     },
-    /// The usual answer's body byte by byte.
+    /// Sends the body of the normal response byte by byte.
     Drip {
-        /// Between two bytes.
+        /// The pause after each byte.
         milliseconds: u64,
     },
     /// 200 with a body that is not XML.
     Garbage,
-    /// The usual answer, cut in the middle: fewer bytes than `Content-Length` promised.
+    /// Sends half of the normal response's body, which is less than its `Content-Length`, and breaks the connection.
     TruncatedBody,
-    /// The usual answer, cut in the middle, with a `Content-Length` which agrees.
+    /// Sends half of the normal response's body with the `Content-Length` of that half.
     CutXml,
-    /// 200 and a body of this size.
+    /// 200 with a body of spaces.
     HugeBody {
-        /// 1 MiB each.
+        /// The size of the body.
         mebibytes: u32,
     },
-    /// A sound 200 answer to another action.
+    /// A well-formed 200 response to another action.
     WrongRoot,
-    /// The usual answer without `Expiration`.
+    /// The normal response without `Expiration`.
     MissingExpiry,
-    /// The usual answer with an `Expiration` an hour ago.
+    /// The normal response with an `Expiration` one hour ago.
     PastExpiry,
 }
 
 impl Fault {
-    /// A fault for the next request, whatever its action.
+    /// Returns a fault for the next request of any action.
     pub fn new(kind: FaultKind) -> Self {
         Self { kind, action: None, times: Times::default() }
     }
 
-    /// `Throttling` 400 "Rate exceeded".
+    /// Returns a `Throttling` 400 "Rate exceeded" fault.
     pub fn throttle() -> Self {
         Self::new(FaultKind::Throttle)
     }
 
-    /// Any error answer.
+    /// Returns a fault that responds with this error.
     pub fn error(code: &str, status: u16, message: &str) -> Self {
         Self::new(FaultKind::Error { code: code.to_owned(), status, message: message.to_owned() })
     }
 
-    /// 500 or 503.
+    /// Returns a server error fault; the status is 500 or 503.
     pub fn server_error(status: u16) -> Self {
         Self::new(FaultKind::ServerError { status })
     }
 
-    /// Only for requests of this action.
+    /// Limits the fault to requests of this action.
     pub fn for_action(mut self, action: &str) -> Self {
         self.action = Some(action.to_owned());
         self
     }
 
-    /// For this many requests.
+    /// Applies the fault to this many requests.
     pub fn times(mut self, count: u32) -> Self {
         self.times = Times::Count(count);
         self
     }
 
-    /// For all requests until the faults are cleared.
+    /// Applies the fault to all requests until the faults are cleared.
     pub fn forever(mut self) -> Self {
         self.times = Times::Always(Forever::Forever);
         self
     }
 }
 
-/// The faults still to come, in order.
+/// The pending faults, in order.
 #[derive(Debug, Default)]
-pub(crate) struct FaultScript {
+pub(crate) struct FaultQueue {
     faults: VecDeque<Fault>,
 }
 
-impl FaultScript {
+impl FaultQueue {
     pub(crate) fn append(&mut self, faults: impl IntoIterator<Item = Fault>) {
         self.faults.extend(faults.into_iter().filter(|fault| fault.times != Times::Count(0)));
     }
@@ -157,7 +155,7 @@ impl FaultScript {
         self.faults.clear();
     }
 
-    /// The fault this request meets, counted off.
+    /// Returns the fault for a request and counts it.
     pub(crate) fn take(&mut self, action: Option<&str>) -> Option<FaultKind> {
         let index = self.faults.iter().position(|fault| fault.action.is_none() || fault.action.as_deref() == action)?;
         let fault = &mut self.faults[index];
@@ -178,31 +176,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_are_taken_in_order_by_action_and_count() {
-        let mut script = FaultScript::default();
-        script.append([
+    fn faults_apply_in_order_by_action_and_count() {
+        let mut queue = FaultQueue::default();
+        queue.append([
             Fault::throttle().for_action("AssumeRole").times(2),
             Fault::new(FaultKind::Reset),
             Fault::throttle().times(0),
             Fault::server_error(500).forever(),
         ]);
-        assert_eq!(script.take(None), Some(FaultKind::Reset));
-        assert_eq!(script.take(Some("AssumeRole")), Some(FaultKind::Throttle));
-        assert_eq!(script.take(Some("GetCallerIdentity")), Some(FaultKind::ServerError { status: 500 }));
-        assert_eq!(script.take(Some("AssumeRole")), Some(FaultKind::Throttle));
-        assert_eq!(script.take(Some("AssumeRole")), Some(FaultKind::ServerError { status: 500 }));
-        script.clear();
-        assert_eq!(script.take(Some("AssumeRole")), None);
+        assert_eq!(queue.take(None), Some(FaultKind::Reset));
+        assert_eq!(queue.take(Some("AssumeRole")), Some(FaultKind::Throttle));
+        assert_eq!(queue.take(Some("GetCallerIdentity")), Some(FaultKind::ServerError { status: 500 }));
+        assert_eq!(queue.take(Some("AssumeRole")), Some(FaultKind::Throttle));
+        assert_eq!(queue.take(Some("AssumeRole")), Some(FaultKind::ServerError { status: 500 }));
+        queue.clear();
+        assert_eq!(queue.take(Some("AssumeRole")), None);
     }
 
     #[test]
-    fn faults_read_from_json() {
+    fn faults_are_parsed_from_json() {
         let faults: Vec<Fault> = serde_json::from_str(
             r#"[{"kind": "throttle", "times": "forever"},
                 {"kind": {"error": {"code": "C", "status": 418, "message": "M"}}, "action": "AssumeRole", "times": 2},
                 {"kind": {"delay": {"milliseconds": 5}}}]"#,
         )
-        .expect("readable");
+        .expect("valid faults");
         assert_eq!(faults[0], Fault::throttle().forever());
         assert_eq!(faults[1], Fault::error("C", 418, "M").for_action("AssumeRole").times(2));
         assert_eq!(faults[2], Fault::new(FaultKind::Delay { milliseconds: 5 }));

@@ -1,53 +1,59 @@
-//! A strict local AWS STS, for tests, benchmarks and trying things without an AWS account.
+//! A strict local AWS STS for tests, benchmarks, and for trying credvend without an AWS account.
 //!
-//! It exchanges web identity tokens, assumes roles and tells callers who they are, and refuses what AWS refuses: with the
-//! same codes, statuses and texts, after the same checks of signatures, lifetimes and policies.
+//! It implements AssumeRoleWithWebIdentity, AssumeRole and GetCallerIdentity. It verifies signatures, tokens, lifetimes
+//! and policies as AWS does, and returns the same error codes, HTTP statuses and messages.
 //!
 //! ```
 //! use local_sts::{Claims, LocalSts, World};
 //!
 //! let sts = LocalSts::start(World::two_accounts())?;
 //! let token = sts.mint(&Claims::service_account("shop", "checkout"));
-//! // Give AWS_ENDPOINT_URL_STS = sts.url() and the token to a client, then look at sts.requests().
+//! // Configure a client with AWS_ENDPOINT_URL_STS = sts.url() and the token, then inspect sts.requests().
 //! # assert!(sts.url().starts_with("http://127.0.0.1:") && token.len() > 900);
 //! # Ok::<(), local_sts::StartError>(())
 //! ```
 //!
-//! The program of the same name serves the same, prints the environment variables to use and can keep a projected token
-//! fresh in a directory; see `local-sts --help`. Its `/_local/` routes do over HTTP what [`LocalSts`] does in a test.
+//! The `local-sts` binary runs the same server, prints the environment variables for clients and can keep a projected
+//! token in a directory up to date; see `local-sts --help`. Its `/_local/` routes offer over HTTP what [`LocalSts`]
+//! offers in a test.
 //!
-//! Two things are stricter than AWS: parameters in the URL are refused, and so is a policy with an element this server
-//! does not evaluate. Four are absent: the content of managed policies (a session's `PolicyArns` are checked and then
-//! narrow nothing), multi-factor codes (always wrong), permissions boundaries, and organisation policies. The percentage
-//! in `PackedPolicySize` is an estimate, as AWS publishes no rule. Tokens from other issuers cannot be verified, as no
-//! keys are fetched.
+//! The server is stricter than AWS in two ways: it refuses parameters in the URL, and it refuses policies with elements
+//! that it does not evaluate. It does not implement:
+//!
+//! - the content of managed policies: `PolicyArns` are validated but do not restrict the session
+//! - multi-factor authentication: every code is wrong
+//! - permissions boundaries
+//! - organization policies
+//! - AWS's formula for `PackedPolicySize`, which is not published: the percentage is an estimate
+//! - tokens of other issuers: the server fetches no keys, so it cannot verify them
 
-// The handle
+// The server handle
 mod local_sts;
-mod record;
+mod request_log;
 mod tls;
 
-// What exists
+// The simulated AWS accounts and faults
 mod fault;
 mod policy;
 mod world;
 
-// Tokens: minted here, laid out as a kubelet does
-mod key;
-mod seconds;
+// Tokens
+mod duration_seconds;
+mod signing_key;
 mod token;
 mod token_volume;
 
-// HTTP, and behind it the service
+// HTTP and the service
 mod server;
 mod sts;
 
-// Who asks
+// Authentication
 mod caller;
 mod signature;
 mod web_identity;
 
-// The actions and what they share
+// Actions
+mod action;
 mod assume_role;
 mod assume_role_with_web_identity;
 mod parameters;
@@ -56,20 +62,20 @@ mod session;
 mod session_request;
 mod tags;
 
-// What is answered
-mod answer;
+// Responses
 mod error;
+mod success_response;
 mod xml;
 
-// Time, chance and locks
+// Time, randomness and locks
 mod clock;
 mod lock;
 mod random;
 
-pub use fault::{Fault, FaultKind, Forever, Times};
+pub use fault::{Fault, FaultKind};
 pub use local_sts::{LocalSts, StartError};
 pub use policy::{PolicyDocument, PolicyError};
-pub use record::RecordedRequest;
+pub use request_log::RecordedRequest;
 pub use tls::TlsVersions;
 pub use token::Claims;
 pub use token_volume::TokenVolume;

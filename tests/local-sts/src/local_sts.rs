@@ -1,4 +1,4 @@
-//! The handle: a server on a thread of its own, gone when the handle is dropped.
+//! The server handle. The server runs on its own thread and stops when the handle is dropped.
 
 use std::fmt;
 use std::io;
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use crate::fault::{Fault, FaultScript};
-use crate::record::RecordedRequest;
+use crate::fault::{Fault, FaultQueue};
+use crate::request_log::RecordedRequest;
 use crate::server::{self, Server};
 use crate::sts::Sts;
 use crate::tls::{TlsIdentity, TlsVersions};
@@ -26,35 +26,35 @@ pub struct LocalSts {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Why a server did not start.
+/// The reason why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// No socket, or no thread.
+    /// The socket, the runtime or the thread cannot be created.
     #[error("cannot listen: {0}")]
     Io(#[from] io::Error),
-    /// The world makes no sense.
+    /// The world is invalid.
     #[error(transparent)]
     World(#[from] WorldError),
-    /// No certificate could be made.
-    #[error("cannot make a certificate: {0}")]
+    /// The certificate cannot be created.
+    #[error("cannot create a certificate: {0}")]
     Certificate(#[from] rcgen::Error),
-    /// The TLS configuration was refused.
+    /// The TLS configuration is invalid.
     #[error("cannot serve TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
 
 impl LocalSts {
-    /// Serves this world over HTTP on a free port of 127.0.0.1.
+    /// Starts a server for this world over HTTP on a free port of 127.0.0.1.
     pub fn start(world: World) -> Result<LocalSts, StartError> {
         Self::start_on(any_loopback_port(), world, None)
     }
 
-    /// Serves this world over HTTPS, with a certificate for `127.0.0.1` and `localhost`.
+    /// Starts a server for this world over HTTPS, with a certificate for `127.0.0.1` and `localhost`.
     pub fn start_tls(world: World, versions: TlsVersions) -> Result<LocalSts, StartError> {
         Self::start_on(any_loopback_port(), world, Some(versions))
     }
 
-    /// Serves on a given address, over HTTPS if TLS versions are given.
+    /// Starts a server on this address, over HTTPS if TLS versions are given.
     pub fn start_on(address: SocketAddr, world: World, tls: Option<TlsVersions>) -> Result<LocalSts, StartError> {
         let tls = tls.map(TlsIdentity::generate).transpose()?;
         let listener = std::net::TcpListener::bind(address)?;
@@ -62,13 +62,13 @@ impl LocalSts {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr()?);
 
-        let mut faults = FaultScript::default();
+        let mut faults = FaultQueue::default();
         faults.append(world.faults.iter().cloned());
         let server = Arc::new(Server {
             sts: Sts::new(&world, &url)?,
             log: Default::default(),
             faults: faults.into(),
-            release: watch::Sender::new(()),
+            faults_cleared: watch::Sender::new(()),
         });
         let (acceptor, ca_pem) = tls.map(|tls| (tls.acceptor, tls.ca_pem)).unzip();
         let (stop, stopped) = oneshot::channel();
@@ -89,67 +89,65 @@ impl LocalSts {
         Ok(LocalSts { url, ca_pem, server, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// `http://127.0.0.1:PORT`, without a slash at the end: the value for `AWS_ENDPOINT_URL_STS`.
+    /// Returns the value for `AWS_ENDPOINT_URL_STS`: `http://127.0.0.1:PORT`, without a trailing slash.
     pub fn url(&self) -> String {
         self.url.clone()
     }
 
-    /// The certificate authority to trust, if the server speaks HTTPS: the content for `AWS_CA_BUNDLE`.
+    /// Returns the content for the `AWS_CA_BUNDLE` file: the server's certificate authority; `None` without HTTPS.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
 
-    /// The `iss` of minted tokens: the URL, unless the world says otherwise.
+    /// Returns the `iss` claim of minted tokens: the world's issuer, or the server's URL.
     pub fn issuer(&self) -> String {
         self.server.sts.issuer().to_owned()
     }
 
-    /// A signed token, dated by the server's clock.
+    /// Mints a signed token, dated by the server's clock.
     pub fn mint(&self, claims: &Claims) -> String {
         self.server.sts.mint(claims)
     }
 
-    /// Everything asked so far except the discovery document, the keys and the `/_local/` routes.
+    /// Returns all requests so far, except those for the discovery document, the keys and the `/_local/` routes.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.server.log.all()
     }
 
-    /// Blocks the calling thread until there were `count` requests in all, or until the timeout; returns all of them.
+    /// Blocks until the server has received `count` requests in total, or until the timeout, and returns all requests.
     pub fn wait_for_requests(&self, count: usize, timeout: Duration) -> Vec<RecordedRequest> {
         self.server.log.wait(count, timeout)
     }
 
-    /// Appends faults to the script.
+    /// Appends faults to the queue.
     pub fn inject(&self, faults: Vec<Fault>) {
         self.server.inject(faults);
     }
 
-    /// Forgets the faults still to come and answers the requests that hang.
+    /// Removes all pending faults and responds to the requests that hang.
     pub fn clear_faults(&self) {
         self.server.clear_faults();
     }
 
-    /// Credentials issued from now on live this long, in whole seconds, whatever `DurationSeconds` asks for.
+    /// Sets the lifetime of credentials that are issued from now on, in whole seconds. It overrides `DurationSeconds`;
+    /// `None` ends the override.
     pub fn set_lifetime(&self, lifetime: Option<Duration>) {
         self.server.sts.set_lifetime(lifetime);
     }
 
-    /// Sets the clock this many seconds ahead of the machine's.
+    /// Sets the server's clock this many seconds ahead of the machine's.
     pub fn set_clock_shift(&self, seconds: i64) {
-        self.server.sts.clock.shift(seconds);
+        self.server.sts.clock.set_shift(seconds);
     }
 
-    /// Replaces the accounts. Sessions stay; issuer, faults, lifetime and clock of the new world are not looked at.
-    pub fn replace_world(&self, world: World) -> Result<(), WorldError> {
-        self.edit_world(|present| *present = world)
-    }
-
-    /// Changes the accounts while requests go on, for example to mend a trust policy.
+    /// Changes the accounts while the server runs, for example to fix a trust policy.
+    ///
+    /// Sessions stay valid. Changes to the issuer, faults, credential lifetime and clock shift have no effect.
     pub fn edit_world(&self, edit: impl FnOnce(&mut World)) -> Result<(), WorldError> {
         self.server.sts.edit_world(edit)
     }
 
-    /// Changes one role; `{issuer}` and `{issuer_host}` work as in a world file. No such role is an error.
+    /// Changes one role. `{issuer}` and `{issuer_host}` work as in a world file. It is an error if the role does not exist.
     pub fn edit_role(&self, arn: &str, edit: impl FnOnce(&mut Role)) -> Result<(), WorldError> {
         let mut found = false;
         self.edit_world(|world| {
@@ -161,8 +159,8 @@ impl LocalSts {
         if found { Ok(()) } else { Err(WorldError::NoSuchRole(arn.to_owned())) }
     }
 
-    /// Every secret access key (those of users, too), session token and minted token so far: what must not be in
-    /// anybody's logs.
+    /// Returns every secret access key (including those of users), session token and minted token so far. Tests check
+    /// that no log contains them.
     pub fn issued_secrets(&self) -> Vec<String> {
         self.server.sts.issued_secrets()
     }
@@ -178,7 +176,7 @@ impl Drop for LocalSts {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there has been reported already.
+            // A panic on the thread has already been printed.
             let _ = thread.join();
         }
     }

@@ -1,8 +1,8 @@
-//! Taking a mutex.
+//! Locking mutexes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Waits for the mutex. Its holders never leave half a change behind, so one that panicked has spoilt nothing.
+/// Locks the mutex and ignores poisoning: no holder leaves a partial change behind, so the data is valid after a panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

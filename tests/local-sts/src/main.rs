@@ -1,4 +1,4 @@
-//! `local-sts`: the local STS as a program of its own, with a projected token beside it if asked for.
+//! `local-sts`: runs the local STS as a program and, with `--token-dir`, projects a service account token.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -13,38 +13,38 @@ use local_sts::{Claims, LocalSts, TokenVolume, World};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// A strict local AWS STS: verifies tokens, signatures and trust policies as AWS does.
+/// A strict local AWS STS that verifies tokens, signatures and trust policies as AWS does
 #[derive(Parser)]
 #[command(name = "local-sts")]
 struct Arguments {
-    /// Where to listen; port 0 takes a free one.
+    /// Address to listen on; port 0 selects a free port
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// The accounts, roles and users; two accounts with a role each if absent.
+    /// File with accounts, roles and users [default: two accounts with one role each]
     #[arg(long, value_name = "FILE.json")]
     world: Option<PathBuf>,
-    /// Lays out a projected service account token here, and renews it at 80 % of its life.
+    /// Directory for a projected service account token, which is renewed after 80 % of its lifetime
     #[arg(long, value_name = "DIRECTORY")]
     token_dir: Option<PathBuf>,
-    /// The mode of its file; a pod with an fsGroup has 0640.
+    /// Mode of the token file; 0640 in a pod with an fsGroup
     #[arg(long, value_name = "OCTAL", value_parser = octal, default_value = "0644")]
     token_mode: u32,
-    /// How long a projected token lives.
+    /// Lifetime of the projected token
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     token_lifetime: u64,
-    /// How long credentials live, whatever the request asks for.
+    /// Lifetime of issued credentials; overrides the requested duration
     #[arg(long, value_name = "SECONDS")]
     credential_lifetime: Option<u64>,
-    /// How far the clock is ahead of the machine's; negative for behind.
+    /// Time by which the server's clock is ahead of the machine's; negative if behind
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     clock_shift: Option<i64>,
-    /// Writes the URL to this file once the server listens.
+    /// File to write the URL to once the server listens
     #[arg(long, value_name = "FILE")]
     url_file: Option<PathBuf>,
-    /// The namespace in the projected token.
+    /// Namespace in the projected token
     #[arg(long, value_name = "NAME", default_value = "shop")]
     namespace: String,
-    /// The service account in the projected token.
+    /// Service account in the projected token
     #[arg(long, value_name = "NAME", default_value = "checkout")]
     service_account: String,
 }
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 
 /// Runs until SIGTERM or SIGINT.
 fn serve(arguments: &Arguments) -> Result<(), Failure> {
-    // Before anybody can learn that the server is up, so a signal sent then is not lost.
+    // Register the handlers before the URL is published, so that no signal is lost after that.
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let sts = Arc::new(LocalSts::start_on(arguments.listen, arguments.read_world()?, None)?);
     let token_file = match &arguments.token_dir {
@@ -72,7 +72,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     };
     announce(&sts.url(), token_file.as_deref(), arguments.world.is_none())?;
     if let Some(file) = &arguments.url_file {
-        write_whole(file, &sts.url())?;
+        write_atomically(file, &sts.url())?;
     }
     let _ = signals.forever().next();
     Ok(())
@@ -106,11 +106,11 @@ impl Arguments {
     }
 }
 
-/// Writes the first token and starts the thread that renews it; it ends with the process.
+/// Writes the first token and starts the thread that renews it until the process ends.
 fn project_token(sts: Arc<LocalSts>, volume: TokenVolume, claims: Claims) -> Result<PathBuf, Failure> {
     volume.write(&sts.mint(&claims))?;
     let token_file = volume.token_file();
-    // A kubelet, too, renews when 80 % of the life is over.
+    // The kubelet also renews a token after 80 % of its lifetime.
     let renewal = claims.lifetime.mul_f64(0.8).max(Duration::from_millis(100));
     std::thread::spawn(move || {
         loop {
@@ -127,12 +127,12 @@ fn octal(text: &str) -> Result<u32, ParseIntError> {
     u32::from_str_radix(text, 8)
 }
 
-/// Lines to read, and lines to paste into a shell.
+/// Prints the environment variables for clients as shell commands, with comments.
 fn announce(url: &str, token_file: Option<&Path>, built_in_world: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "# local STS at {url}")?;
     writeln!(out, "export AWS_ENDPOINT_URL_STS={url}")?;
-    // Some SDKs read the one, some the other.
+    // Some SDKs read AWS_REGION, others AWS_DEFAULT_REGION.
     writeln!(out, "export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1")?;
     if let Some(token_file) = token_file {
         writeln!(out, "# projected token at {}", token_file.display())?;
@@ -144,8 +144,8 @@ fn announce(url: &str, token_file: Option<&Path>, built_in_world: bool) -> io::R
     out.flush()
 }
 
-/// A reader waiting for the file to appear never sees half of it.
-fn write_whole(file: &Path, content: &str) -> io::Result<()> {
+/// Writes a file by renaming a temporary one, so that a reader that waits for the file never sees partial content.
+fn write_atomically(file: &Path, content: &str) -> io::Result<()> {
     let unfinished = file.with_extension("unfinished");
     std::fs::write(&unfinished, content)?;
     std::fs::rename(unfinished, file)

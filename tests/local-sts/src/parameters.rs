@@ -1,4 +1,4 @@
-//! The form fields of a request: reading them, and the limits AWS sets them.
+//! The form fields of a request, and AWS's constraints on their values.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub(crate) struct Parameters {
 }
 
 impl Parameters {
-    /// Decodes `application/x-www-form-urlencoded`; a field given twice is refused.
+    /// Decodes an `application/x-www-form-urlencoded` body. Duplicate fields are an error.
     pub(crate) fn decode(body: &[u8]) -> Result<Self, StsError> {
         let mut fields = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(body) {
@@ -30,8 +30,8 @@ impl Parameters {
         &self.fields
     }
 
-    /// `Name.member.N` and `Name.member.N.Part` in order of N, each a map from part to value (a bare value's part is
-    /// the empty string).
+    /// Returns the list that is encoded as `Name.member.N` and `Name.member.N.Part`, in order of N. Each entry maps parts
+    /// to values; the part of `Name.member.N` is the empty string.
     pub(crate) fn list(&self, name: &str) -> Result<Vec<BTreeMap<&str, &str>>, StsError> {
         let mut members: BTreeMap<usize, BTreeMap<&str, &str>> = BTreeMap::new();
         for (field, value) in &self.fields {
@@ -54,14 +54,14 @@ fn malformed_list(name: &str) -> StsError {
     StsError::new("MalformedInput", 400, format!("Unexpected list element at {name}"))
 }
 
-/// Collects every violated limit, so one `ValidationError` names them all as AWS's does.
+/// Collects all violated constraints, so that one `ValidationError` reports them all, as in AWS.
 #[derive(Debug, Default)]
 pub(crate) struct Violations {
     found: Vec<String>,
 }
 
 impl Violations {
-    /// The parameter's value; absence is a violation.
+    /// Returns the parameter's value, and adds a violation if it is missing.
     pub(crate) fn required<'a>(&mut self, parameters: &'a Parameters, name: &str) -> &'a str {
         match parameters.text(name) {
             Some(value) => value,
@@ -70,7 +70,7 @@ impl Violations {
                     "Value null at '{}' failed to satisfy constraint: Member must not be null",
                     member_name(name)
                 ));
-                // Long enough for every limit, so that nothing else is said of it; never used, as `finish` fails.
+                // This value satisfies every other constraint, and is not used because `finish` fails.
                 "absent-absent-absent"
             }
         }
@@ -86,7 +86,7 @@ impl Violations {
         }
     }
 
-    /// Letters, digits and underscore, and whatever stands in `others`: what AWS's pattern `[\w…]*` says.
+    /// Allows ASCII letters, digits, underscore and the characters in `others`, as AWS's pattern `[\w…]*` does.
     pub(crate) fn characters(&mut self, name: &str, value: &str, others: &str, pattern: &str) {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || others.contains(c);
         if !value.chars().all(allowed) {
@@ -94,13 +94,13 @@ impl Violations {
         }
     }
 
-    /// `[\w+=,.@-]*`, 2 to 64 characters: role session names and source identities.
+    /// Checks a role session name or source identity: `[\w+=,.@-]*`, 2 to 64 characters.
     pub(crate) fn session_name(&mut self, name: &str, value: &str) {
         self.characters(name, value, "+=,.@-", r"[\w+=,.@-]*");
         self.length(name, value, 2, 64);
     }
 
-    /// 900 to 43200 seconds; 3600 if absent.
+    /// Returns `DurationSeconds`: 900 to 43200 seconds, 3600 if absent.
     pub(crate) fn duration(&mut self, parameters: &Parameters) -> u64 {
         const NAME: &str = "DurationSeconds";
         let Some(text) = parameters.text(NAME) else { return 3600 };
@@ -122,7 +122,7 @@ impl Violations {
             .push(format!("Value '{value}' at '{}' failed to satisfy constraint: {constraint}", member_name(name)));
     }
 
-    /// The one error for all of them.
+    /// Returns one error for all violations.
     pub(crate) fn finish(self) -> Result<(), StsError> {
         match self.found.len() {
             0 => Ok(()),
@@ -134,7 +134,7 @@ impl Violations {
     }
 }
 
-/// `RoleSessionName` is `roleSessionName` in messages.
+/// Returns the parameter's name as AWS's messages show it: `roleSessionName` for `RoleSessionName`.
 fn member_name(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect()
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_read_in_order() {
+    fn lists_are_decoded_in_order() {
         let parameters = Parameters::decode(
             b"Tags.member.2.Key=b&Tags.member.1.Key=a&Tags.member.1.Value=x&Keys.member.1=k&TagsOther=1",
         )
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn violations_are_named_as_aws_names_them() {
+    fn violations_are_reported_like_those_of_aws() {
         let mut violations = Violations::default();
         violations.session_name("RoleSessionName", "a:b");
         assert_eq!(

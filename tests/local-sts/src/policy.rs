@@ -1,7 +1,7 @@
-//! IAM policy documents: the trust policy of a role, the permissions of a role or user, the policy of a session.
+//! IAM policy documents: trust policies of roles, permissions policies of roles and users, and session policies.
 //!
-//! Reading is as lenient as AWS's; what this server could not evaluate is refused by [`PolicyDocument::check`], so a
-//! world file never means something else here than it does there.
+//! Parsing is as lenient as in AWS. [`PolicyDocument::check`] refuses elements that this server cannot evaluate, so that
+//! a policy in a world file never has a different effect than in AWS.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
 
 pub(crate) mod condition;
@@ -76,7 +76,7 @@ enum PrincipalKind {
     Service,
 }
 
-/// What IAM takes alone or in a list.
+/// One value or a list of values; IAM accepts both.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 enum OneOrMany<T> {
@@ -84,7 +84,7 @@ enum OneOrMany<T> {
     Many(Vec<T>),
 }
 
-// By hand: an untagged one would read a list of any JSON as one value, and keep its errors to itself.
+// A derived untagged implementation would parse a list of JSON values as one value, and hide the errors of its variants.
 impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrMany<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let result = match Value::deserialize(deserializer)? {
@@ -104,23 +104,23 @@ impl<T> OneOrMany<T> {
     }
 }
 
-/// Why a policy cannot be used.
+/// The reason why a policy is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// Not JSON, or not the structure of a policy.
+    /// The text is not JSON or does not have the structure of a policy.
     #[error("syntax: {0}")]
     Syntax(#[from] serde_json::Error),
-    /// A statement which is incomplete, or asks for what this server does not evaluate.
+    /// A statement is incomplete or has an element that this server does not evaluate.
     #[error("{0}")]
     Statement(String),
 }
 
-/// Where a policy stands, which decides what its statements need.
+/// The kind of a policy, which determines the elements that its statements need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// On a role: says who may assume it.
+pub(crate) enum PolicyKind {
+    /// A role's policy that determines who can assume the role.
     Trust,
-    /// On a role, a user or a session: says what it may do.
+    /// A policy of a role, user or session that determines which actions it can perform.
     Permissions,
 }
 
@@ -133,55 +133,59 @@ impl FromStr for PolicyDocument {
 }
 
 impl PolicyDocument {
-    /// Whether AWS would accept the document in this place.
-    pub(crate) fn check_shape(&self, place: Place) -> Result<(), PolicyError> {
+    /// Checks that AWS accepts the document as a policy of this kind.
+    pub(crate) fn check_syntax(&self, kind: PolicyKind) -> Result<(), PolicyError> {
         if let Some(version) = self.version.as_deref()
             && !["2012-10-17", "2008-10-17"].contains(&version)
         {
             return refuse(format!("Version {version:?} does not exist"));
         }
         for statement in self.statement.iter() {
-            statement.check_shape(place)?;
+            statement.check_syntax(kind)?;
         }
         Ok(())
     }
 
-    /// Whether this server also understands all of it.
-    pub(crate) fn check(&self, place: Place) -> Result<(), PolicyError> {
-        self.check_shape(place)?;
+    /// Checks that AWS accepts the document and that this server can evaluate it.
+    pub(crate) fn check(&self, kind: PolicyKind) -> Result<(), PolicyError> {
+        self.check_syntax(kind)?;
         for statement in self.statement.iter() {
-            statement.check_understood()?;
+            statement.check_supported()?;
         }
         Ok(())
     }
 }
 
 impl Statement {
-    fn check_shape(&self, place: Place) -> Result<(), PolicyError> {
+    fn check_syntax(&self, kind: PolicyKind) -> Result<(), PolicyError> {
         if self.action.is_some() == self.not_action.is_some() {
-            return refuse("a statement needs one of Action and NotAction");
+            return refuse("a statement needs exactly one of Action and NotAction");
         }
         let has_principal = self.principal.is_some() || self.not_principal.is_some();
         let has_resource = self.resource.is_some() || self.not_resource.is_some();
-        match place {
-            Place::Trust if !has_principal => refuse("a trust policy's statement needs a Principal"),
-            Place::Trust if has_resource => refuse("a trust policy's statement has no Resource: it is the role"),
-            Place::Permissions if has_principal => refuse("a permissions policy's statement has no Principal"),
-            Place::Permissions if self.resource.is_some() == self.not_resource.is_some() => {
-                refuse("a statement needs one of Resource and NotResource")
+        match kind {
+            PolicyKind::Trust if !has_principal => refuse("a statement of a trust policy needs a Principal"),
+            PolicyKind::Trust if has_resource => {
+                refuse("a statement of a trust policy must not have a Resource: the resource is the role")
+            }
+            PolicyKind::Permissions if has_principal => {
+                refuse("a statement of a permissions policy must not have a Principal")
+            }
+            PolicyKind::Permissions if self.resource.is_some() == self.not_resource.is_some() => {
+                refuse("a statement needs exactly one of Resource and NotResource")
             }
             _ => Ok(()),
         }
     }
 
-    fn check_understood(&self) -> Result<(), PolicyError> {
+    fn check_supported(&self) -> Result<(), PolicyError> {
         if self.not_principal.is_some() {
             return refuse("NotPrincipal is not supported");
         }
         if let Some(Principal::Named(named)) = &self.principal
             && named.values().flat_map(OneOrMany::iter).any(|name| name.len() > 1 && name.contains('*'))
         {
-            return refuse("a Principal is \"*\" or a whole name: wildcards do not work in part of one");
+            return refuse("a Principal must be \"*\" or a complete name: wildcards in part of a name do not work");
         }
         let condition_values = self.condition.values().flat_map(BTreeMap::values).flat_map(OneOrMany::iter);
         let resources = self.resource.iter().chain(&self.not_resource).flat_map(OneOrMany::iter);

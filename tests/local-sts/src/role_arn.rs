@@ -10,7 +10,7 @@ use crate::error::StsError;
 pub(crate) struct RoleArn {
     pub(crate) partition: String,
     pub(crate) account: String,
-    /// Between slashes, `/` if there is none.
+    /// Starts and ends with a slash; `/` for a role without a path.
     pub(crate) path: String,
     pub(crate) name: String,
 }
@@ -34,11 +34,11 @@ fn parse(text: &str) -> Option<RoleArn> {
     let parts: Vec<&str> = text.split(':').collect();
     let &["arn", partition, "iam", "", account, resource] = parts.as_slice() else { return None };
     let (path, name) = resource.strip_prefix("role/").map(|rest| rest.rsplit_once('/').unwrap_or(("", rest)))?;
-    let partition_fits = partition == "aws" || partition.starts_with("aws-");
-    let account_fits = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    let name_fits = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c));
-    let path_fits = path.chars().all(|c| c.is_ascii_graphic());
-    (partition_fits && account_fits && name_fits && path_fits).then(|| RoleArn {
+    let is_valid_partition = partition == "aws" || partition.starts_with("aws-");
+    let is_valid_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    let is_valid_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c));
+    let is_valid_path = path.chars().all(|c| c.is_ascii_graphic());
+    (is_valid_partition && is_valid_account && is_valid_name && is_valid_path).then(|| RoleArn {
         partition: partition.to_owned(),
         account: account.to_owned(),
         path: if path.is_empty() { "/".to_owned() } else { format!("/{path}/") },
@@ -51,14 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arns_are_parsed_and_written_back() {
+    fn parsed_arns_display_as_the_original_text() {
         for text in ["arn:aws:iam::111111111111:role/r", "arn:aws-us-gov:iam::111111111111:role/a/b/r.x@y"] {
             assert_eq!(text.parse::<RoleArn>().expect(text).to_string(), text);
         }
     }
 
     #[test]
-    fn what_is_no_role_arn() {
+    fn invalid_role_arns_are_refused() {
         for text in [
             "",
             "role",

@@ -1,7 +1,7 @@
-//! HTTP: the accept loop, the routes, and the answers as bytes.
+//! The HTTP server: the accept loop, the routes and the responses.
 
 mod admin;
-mod faulty;
+mod fault_effects;
 mod response;
 
 use std::collections::BTreeMap;
@@ -26,46 +26,46 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use self::response::{Body, PlainAnswer, json_response};
+use self::response::{Body, RenderedResponse, json_response};
 use crate::error::StsError;
-use crate::fault::{FaultKind, FaultScript};
+use crate::fault::{FaultKind, FaultQueue};
 use crate::lock::lock;
 use crate::parameters::Parameters;
-use crate::record::{RecordedRequest, RequestLog};
+use crate::request_log::{RecordedRequest, RequestLog};
 use crate::signature::SignedContent;
 use crate::sts::Sts;
 use crate::{clock, random};
 
-const LONGEST_BODY: usize = 1 << 20;
+const MAX_BODY: usize = 1 << 20;
 const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 const KEYS_PATH: &str = "/openid/v1/jwks";
 
-/// What all connections share.
+/// The state that all connections share.
 pub(crate) struct Server {
     pub(crate) sts: Sts,
     pub(crate) log: RequestLog,
-    pub(crate) faults: Mutex<FaultScript>,
-    /// Sent to when the faults are cleared.
-    pub(crate) release: watch::Sender<()>,
+    pub(crate) faults: Mutex<FaultQueue>,
+    /// Notifies hanging requests when the faults are cleared.
+    pub(crate) faults_cleared: watch::Sender<()>,
 }
 
-/// Serves until the runtime is gone.
+/// Accepts connections until the runtime is dropped.
 pub(crate) async fn run(server: Arc<Server>, listener: TcpListener, tls: Option<TlsAcceptor>) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 tokio::spawn(serve_connection(Arc::clone(&server), stream, peer, tls.clone()));
             }
-            // Out of file descriptors, most likely: some will come back.
+            // The process has most likely run out of file descriptors; wait until some are free.
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
 }
 
-/// Errors end the connection; the client knows more of them than this side.
+/// Serves a connection until it ends. Connection errors are not reported: the client reports them.
 async fn serve_connection(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
     let Ok(()) = stream.set_nodelay(true) else { return };
-    // A second handle on the socket, for the fault which resets it.
+    // The reset fault needs a second handle to the socket.
     let Ok(socket) = SockRef::from(&stream).try_clone() else { return };
     let connection = Connection { server, peer, socket };
     match tls {
@@ -99,7 +99,7 @@ impl Connection {
             (_, path) if path.starts_with(admin::PREFIX) && self.peer.ip().is_loopback() => {
                 Ok(admin::route(server, &parts, &read(body).await?))
             }
-            _ => self.ask_sts(&parts, &read(body).await?).await,
+            _ => self.handle_sts_request(&parts, &read(body).await?).await,
         };
         response.map(|mut response| {
             let date = clock::http_date(server.sts.clock.now());
@@ -110,16 +110,16 @@ impl Connection {
         })
     }
 
-    async fn ask_sts(&self, parts: &Parts, body: &[u8]) -> io::Result<Response<Body>> {
+    async fn handle_sts_request(&self, parts: &Parts, body: &[u8]) -> io::Result<Response<Body>> {
         let server = &self.server;
         let parameters = Parameters::decode(body);
-        let mut record = server.describe(parts, parameters.as_ref().ok());
-        // Before the fault is taken, so that clearing the faults at this very moment is not missed.
-        let mut released = server.release.subscribe();
+        let mut record = server.new_record(parts, parameters.as_ref().ok());
+        // Subscribe before the fault is taken, so that a concurrent clearing of the faults is not missed.
+        let mut faults_cleared = server.faults_cleared.subscribe();
         let fault = lock(&server.faults).take(record.action.as_deref());
         record.fault.clone_from(&fault);
         let request_id = record.request_id.clone();
-        let answer = |fault: Option<&FaultKind>| server.answer(parts, body, &parameters, fault, &request_id);
+        let respond = |fault: Option<&FaultKind>| server.respond(parts, body, &parameters, fault, &request_id);
         match fault {
             Some(FaultKind::Reset) => {
                 server.log.add(record);
@@ -127,20 +127,20 @@ impl Connection {
                 Err(io::ErrorKind::ConnectionReset.into())
             }
             Some(FaultKind::Hang) => {
-                let number = server.log.add(record);
-                let _ = released.changed().await;
-                let plain = answer(None);
-                server.log.settle(number, plain.status, plain.code.clone());
-                Ok(plain.into_response(&request_id))
+                let index = server.log.add(record);
+                let _ = faults_cleared.changed().await;
+                let rendered = respond(None);
+                server.log.set_result(index, rendered.status, rendered.code.clone());
+                Ok(rendered.into_http(&request_id))
             }
             fault => {
-                let plain = answer(fault.as_ref());
-                record.status = Some(plain.status);
-                record.code.clone_from(&plain.code);
+                let rendered = respond(fault.as_ref());
+                record.status = Some(rendered.status);
+                record.code.clone_from(&rendered.code);
                 server.log.add(record);
                 match fault {
-                    Some(fault) => Ok(faulty::respond(plain, &fault, &request_id).await),
-                    None => Ok(plain.into_response(&request_id)),
+                    Some(fault) => Ok(fault_effects::send(rendered, &fault, &request_id).await),
+                    None => Ok(rendered.into_http(&request_id)),
                 }
             }
         }
@@ -148,32 +148,34 @@ impl Connection {
 }
 
 impl Server {
-    /// The answer's bytes, with the faults that change only these.
-    fn answer(
+    /// Handles a request and renders its response, with the effects of faults that change only the content.
+    fn respond(
         &self,
         parts: &Parts,
         body: &[u8],
         parameters: &Result<Parameters, StsError>,
         fault: Option<&FaultKind>,
         request_id: &str,
-    ) -> PlainAnswer {
-        let result = match fault.and_then(faulty::as_error) {
+    ) -> RenderedResponse {
+        let result = match fault.and_then(fault_effects::error_for) {
             Some(error) => Err(error),
-            None => check_envelope(parts).and_then(|()| {
+            None => check_http_request(parts).and_then(|()| {
                 let content = SignedContent { method: parts.method.as_str(), headers: &parts.headers, body };
-                self.sts.answer(content, parameters.as_ref().map_err(Clone::clone)?)
+                self.sts.handle(content, parameters.as_ref().map_err(Clone::clone)?)
             }),
         };
         match result {
-            Ok(mut answer) => {
-                faulty::tamper(&mut answer, fault, self.sts.clock.now());
-                PlainAnswer { status: 200, code: None, xml: answer.to_xml(request_id) }
+            Ok(mut success) => {
+                fault_effects::alter_success(&mut success, fault, self.sts.clock.now());
+                RenderedResponse { status: 200, code: None, xml: success.to_xml(request_id) }
             }
-            Err(error) => PlainAnswer { status: error.status, xml: error.to_xml(request_id), code: Some(error.code) },
+            Err(error) => {
+                RenderedResponse { status: error.status, xml: error.to_xml(request_id), code: Some(error.code) }
+            }
         }
     }
 
-    fn describe(&self, parts: &Parts, parameters: Option<&Parameters>) -> RecordedRequest {
+    fn new_record(&self, parts: &Parts, parameters: Option<&Parameters>) -> RecordedRequest {
         let parameters = parameters.map(|parameters| parameters.fields().clone()).unwrap_or_default();
         RecordedRequest {
             method: parts.method.to_string(),
@@ -203,17 +205,17 @@ impl Server {
     }
 }
 
-/// What is wrong with a request before its parameters are looked at.
-fn check_envelope(parts: &Parts) -> Result<(), StsError> {
+/// Checks the URL, method and content type, before the parameters.
+fn check_http_request(parts: &Parts) -> Result<(), StsError> {
     if parts.uri.path() != "/" {
-        return Err(StsError::new("UnknownOperationException", 404, "STS is served at /"));
+        return Err(StsError::new("UnknownOperationException", 404, "the path must be /"));
     }
-    // AWS takes parameters from the query, too. Nobody should send a token there, where proxies log it.
+    // AWS also accepts parameters in the query. Clients must not send a token there, because proxies log URLs.
     if parts.uri.query().is_some() {
-        return Err(StsError::new("MalformedQueryString", 400, "Parameters belong into the body, not into the URL"));
+        return Err(StsError::new("MalformedQueryString", 400, "send the parameters in the body, not in the URL"));
     }
     if parts.method != Method::POST {
-        return Err(StsError::new("UnknownOperationException", 404, "STS is asked by POST"));
+        return Err(StsError::new("UnknownOperationException", 404, "the method must be POST"));
     }
     let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
@@ -228,7 +230,7 @@ fn check_envelope(parts: &Parts) -> Result<(), StsError> {
 }
 
 async fn read(body: Incoming) -> io::Result<Bytes> {
-    let collected = Limited::new(body, LONGEST_BODY).collect().await.map_err(io::Error::other)?;
+    let collected = Limited::new(body, MAX_BODY).collect().await.map_err(io::Error::other)?;
     Ok(collected.to_bytes())
 }
 
@@ -238,9 +240,9 @@ fn headers_by_name(headers: &HeaderMap) -> BTreeMap<String, String> {
         let value = String::from_utf8_lossy(value.as_bytes());
         by_name
             .entry(name.to_string())
-            .and_modify(|present| {
-                present.push(',');
-                present.push_str(&value);
+            .and_modify(|joined| {
+                joined.push(',');
+                joined.push_str(&value);
             })
             .or_insert_with(|| value.into_owned());
     }

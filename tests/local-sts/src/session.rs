@@ -1,4 +1,4 @@
-//! Role sessions: the temporary credentials issued so far and what they stand for.
+//! Role sessions and their temporary credentials.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,7 +6,7 @@ use crate::policy::PolicyDocument;
 use crate::random;
 use crate::role_arn::RoleArn;
 
-/// Temporary credentials as the answer shows them.
+/// Temporary credentials of a role session.
 #[derive(Clone, Debug)]
 pub(crate) struct IssuedCredentials {
     pub(crate) access_key_id: String,
@@ -16,27 +16,27 @@ pub(crate) struct IssuedCredentials {
     pub(crate) expires_at: i64,
 }
 
-/// Somebody being a role.
+/// A role session.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(crate) role_arn: RoleArn,
     pub(crate) name: String,
     pub(crate) source_identity: Option<String>,
     pub(crate) tags: BTreeMap<String, String>,
-    /// Those of the tags which the next role in a chain inherits.
+    /// The keys of the tags that the next session in a role chain inherits.
     pub(crate) transitive_keys: Vec<String>,
-    /// Narrows what the role may do.
+    /// The session policy, which restricts the role's permissions.
     pub(crate) policy: Option<PolicyDocument>,
 }
 
 impl Session {
-    /// `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`: the role's path is not in it.
+    /// Returns `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`, which does not contain the role's path.
     pub(crate) fn arn(&self) -> String {
         let RoleArn { partition, account, name, .. } = &self.role_arn;
         format!("arn:{partition}:sts::{account}:assumed-role/{name}/{}", self.name)
     }
 
-    /// `AROA…:SESSION`.
+    /// Returns the assumed role ID, `AROA…:SESSION`.
     pub(crate) fn id(&self) -> String {
         format!("{}:{}", random::stable_identifier("AROA", 17, &self.role_arn.to_string()), self.name)
     }
@@ -49,12 +49,12 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// Makes up credentials of the usual lengths: a 20-character key ID, a 40-character secret, a long token.
-    pub(crate) fn open(&mut self, session: Session, expires_at: i64) -> IssuedCredentials {
+    /// Issues credentials of the same lengths as in AWS: a 20-character key ID, a 40-character secret, a long token.
+    pub(crate) fn issue(&mut self, session: Session, expires_at: i64) -> IssuedCredentials {
         let credentials = IssuedCredentials {
             access_key_id: random::identifier("ASIA", 16),
             secret_access_key: random::base64(30),
-            // What all of AWS's begin with; the length leaves one `=` at the end.
+            // AWS's session tokens begin with this text. 644 bytes give base64 that ends with one `=`.
             session_token: format!("IQoJb3JpZ2luX2Vj{}", random::base64(644)),
             expires_at,
         };
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_look_like_those_of_aws() {
+    fn credentials_have_the_format_of_those_of_aws() {
         let session = Session {
             role_arn: "arn:aws:iam::111111111111:role/team/role".parse().expect("an ARN"),
             name: "name".to_owned(),
@@ -83,7 +83,7 @@ mod tests {
         };
         assert_eq!(session.arn(), "arn:aws:sts::111111111111:assumed-role/role/name");
         assert!(session.id().starts_with("AROA") && session.id().ends_with(":name") && session.id().len() == 26);
-        let credentials = Sessions::default().open(session, 0);
+        let credentials = Sessions::default().issue(session, 0);
         assert_eq!((credentials.access_key_id.len(), credentials.secret_access_key.len()), (20, 40));
         assert!(credentials.session_token.len() > 800);
         for character in ['+', '/', '='] {

@@ -1,28 +1,30 @@
-//! What both AssumeRole actions are asked for: which role, as whom, for how long, narrowed by which policies.
+//! The parameters that AssumeRole and AssumeRoleWithWebIdentity share: role, session name, duration and session policies.
 
 use crate::error::StsError;
 use crate::parameters::{Parameters, Violations};
-use crate::policy::{Place, PolicyDocument};
+use crate::policy::{PolicyDocument, PolicyKind};
 use crate::role_arn::RoleArn;
+use crate::session::Session;
+use crate::tags::SessionTags;
 use crate::world::Role;
 
-const LONGEST_CHAINED_SESSION: u64 = 3600;
-/// Characters that policies, policy ARNs and tags share. AWS packs them into an undocumented format with a limit of its
-/// own, so the percentages here are of the right kind, not the same.
+const MAX_CHAINED_DURATION: u64 = 3600;
+/// The number of characters that session policies, policy ARNs and tags can have together. AWS limits the size of an
+/// undocumented packed format, so the percentages of this server differ from those of AWS.
 const PACKED_SPACE: u64 = 4096;
 
-/// The common parameters, within their limits.
+/// The shared parameters, validated.
 #[derive(Debug)]
 pub(crate) struct SessionRequest {
     pub(crate) role_arn: RoleArn,
     pub(crate) session_name: String,
-    pub(crate) policy: Option<PolicyDocument>,
+    policy: Option<PolicyDocument>,
     duration: u64,
     policies_length: usize,
 }
 
 impl SessionRequest {
-    /// Fails with all violations found so far and here, if there are any.
+    /// Reads the parameters. If there are violations, including those passed in, returns one error for all of them.
     pub(crate) fn read(parameters: &Parameters, mut violations: Violations) -> Result<Self, StsError> {
         let role_arn = violations.required(parameters, "RoleArn");
         violations.length("RoleArn", role_arn, 20, 2048);
@@ -56,7 +58,7 @@ impl SessionRequest {
         })
     }
 
-    /// How much of the room for policies and tags is used, in percent: `None` if neither was given.
+    /// Returns the percentage of the space for policies and tags that the request uses; `None` if it has neither.
     pub(crate) fn packed_size<'a>(
         &self,
         tags: impl IntoIterator<Item = (&'a String, &'a String)>,
@@ -74,9 +76,9 @@ impl SessionRequest {
         }
     }
 
-    /// Seconds the session lasts. A `chained` one is asked for by another role session.
+    /// Returns the session's duration in seconds. `chained` means that the caller is itself a role session.
     pub(crate) fn duration(&self, role: &Role, chained: bool) -> Result<u64, StsError> {
-        if chained && self.duration > LONGEST_CHAINED_SESSION {
+        if chained && self.duration > MAX_CHAINED_DURATION {
             return Err(StsError::validation(
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
             ));
@@ -88,17 +90,30 @@ impl SessionRequest {
         }
         Ok(self.duration)
     }
+
+    /// Returns the role session for this request.
+    pub(crate) fn into_session(self, tags: SessionTags, source_identity: Option<String>) -> Session {
+        let (tags, transitive_keys) = tags.into_session();
+        Session {
+            role_arn: self.role_arn,
+            name: self.session_name,
+            source_identity,
+            tags,
+            transitive_keys,
+            policy: self.policy,
+        }
+    }
 }
 
 fn session_policy(text: &str) -> Result<PolicyDocument, StsError> {
     let malformed =
         |reason: String| StsError::new("MalformedPolicyDocument", 400, format!("Syntax errors in policy. {reason}"));
     let policy: PolicyDocument = text.parse().map_err(|error| malformed(format!("({error})")))?;
-    policy.check_shape(Place::Permissions).map_err(|error| malformed(format!("({error})")))?;
+    policy.check_syntax(PolicyKind::Permissions).map_err(|error| malformed(format!("({error})")))?;
     Ok(policy)
 }
 
-/// `arn:aws:iam::aws:policy/ReadOnlyAccess` or one of an account's own.
+/// Returns true for the ARN of a policy, AWS managed like `arn:aws:iam::aws:policy/ReadOnlyAccess` or customer managed.
 fn is_policy_arn(text: &str) -> bool {
     let parts: Vec<&str> = text.split(':').collect();
     matches!(parts.as_slice(), ["arn", _, "iam", "", _, resource] if resource.strip_prefix("policy/").is_some_and(|name| !name.is_empty()))

@@ -1,6 +1,7 @@
-//! Signature Version 4, from the verifier's side.
+//! Verification of Signature Version 4.
 //!
-//! Written from the specification and not with the crate credvend signs with, so a mistake there shows here.
+//! It follows the specification and does not use the crate that credvend signs with, so that errors in that crate are
+//! detected.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -16,8 +17,8 @@ const SERVICE: &str = "sts";
 const TERMINATOR: &str = "aws4_request";
 const ALLOWED_SKEW: i64 = 15 * 60;
 
-/// The parts of a request a signature covers. The path is always `/` and the query always empty: STS has one path, and
-/// this server refuses queries before it looks at signatures.
+/// The parts of a request that a signature covers. The path is always `/` and the query is always empty, because this
+/// server refuses other requests before it verifies signatures.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SignedContent<'a> {
     pub(crate) method: &'a str,
@@ -25,7 +26,7 @@ pub(crate) struct SignedContent<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// A signature as the request presents it: well-formed and of this hour, not yet known to be right.
+/// The signature of a request: well-formed and within the allowed clock skew, but not verified yet.
 #[derive(Debug)]
 pub(crate) struct PresentedSignature {
     pub(crate) access_key_id: String,
@@ -39,8 +40,10 @@ pub(crate) struct PresentedSignature {
 }
 
 impl PresentedSignature {
-    /// Reads the `Authorization` header and checks what can be checked without the key.
-    pub(crate) fn read(headers: &HeaderMap, now: i64, only_region: Option<&str>) -> Result<Self, StsError> {
+    /// Parses the `Authorization` header and checks everything that does not need the secret key.
+    ///
+    /// The credential scope must be in `required_region`, or in any region if that is `None`.
+    pub(crate) fn read(headers: &HeaderMap, now: i64, required_region: Option<&str>) -> Result<Self, StsError> {
         let Some(authorization) = header(headers, "authorization") else {
             return Err(StsError::new("MissingAuthenticationToken", 403, "Request is missing Authentication Token"));
         };
@@ -76,13 +79,13 @@ impl PresentedSignature {
             signature: field("Signature")?.to_owned(),
         };
         presented.check_signed_headers(headers)?;
-        presented.check_scope(service, terminator, only_region)?;
+        presented.check_scope(service, terminator, required_region)?;
         presented.check_time(now)?;
         Ok(presented)
     }
 
-    /// Whether the signature is the one this secret makes for this content.
-    pub(crate) fn is_made_with(&self, secret: &str, content: SignedContent<'_>) -> Result<(), StsError> {
+    /// Verifies the signature of this content with the secret key.
+    pub(crate) fn verify(&self, secret: &str, content: SignedContent<'_>) -> Result<(), StsError> {
         let wrong = || {
             StsError::signature(
                 "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
@@ -141,12 +144,12 @@ impl PresentedSignature {
         Ok(())
     }
 
-    fn check_scope(&self, service: &str, terminator: &str, only_region: Option<&str>) -> Result<(), StsError> {
-        let region_fits = match only_region {
-            Some(only) => self.region == only,
-            None => looks_like_a_region(&self.region),
+    fn check_scope(&self, service: &str, terminator: &str, required_region: Option<&str>) -> Result<(), StsError> {
+        let is_valid_region = match required_region {
+            Some(required) => self.region == required,
+            None => has_region_format(&self.region),
         };
-        if !region_fits {
+        if !is_valid_region {
             return Err(StsError::signature("Credential should be scoped to a valid region. "));
         }
         if service != SERVICE {
@@ -161,7 +164,7 @@ impl PresentedSignature {
     }
 
     fn check_time(&self, now: i64) -> Result<(), StsError> {
-        let Some(signed_at) = clock::from_compact(&self.timestamp) else {
+        let Some(signed_at) = clock::parse_amz_date(&self.timestamp) else {
             return Err(StsError::incomplete_signature(
                 "Date must be in ISO-8601 'basic format'. Got a date in another format. See http://en.wikipedia.org/wiki/ISO_8601",
             ));
@@ -178,24 +181,24 @@ impl PresentedSignature {
             return Err(StsError::signature(format!(
                 "Signature expired: {} is now earlier than {} ({} - 15 min.)",
                 self.timestamp,
-                clock::compact(earliest),
-                clock::compact(now)
+                clock::amz_date(earliest),
+                clock::amz_date(now)
             )));
         }
         if signed_at > latest {
             return Err(StsError::signature(format!(
                 "Signature not yet current: {} is still later than {} ({} + 15 min.)",
                 self.timestamp,
-                clock::compact(latest),
-                clock::compact(now)
+                clock::amz_date(latest),
+                clock::amz_date(now)
             )));
         }
         Ok(())
     }
 }
 
-/// `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`: words and a number.
-fn looks_like_a_region(text: &str) -> bool {
+/// Returns true for text like `us-east-1`, `us-gov-west-1` or `eusc-de-east-1`: two or more words and a number.
+fn has_region_format(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let Some((number, words)) = parts.split_last() else { return false };
     words.len() >= 2
@@ -204,7 +207,7 @@ fn looks_like_a_region(text: &str) -> bool {
         && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The header's values as they are signed: trimmed, inner blanks made one, several joined by commas.
+/// Returns a header's canonical value: trimmed, with single spaces, and multiple values joined by commas.
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     let values: Vec<String> = headers
         .get_all(name)
@@ -215,7 +218,7 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 fn hmac(key: &[u8], message: &str) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC accepts keys of any length");
     mac.update(message.as_bytes());
     mac.finalize().into_bytes().to_vec()
 }

@@ -1,17 +1,18 @@
-//! The service without its sockets: a request's parts in, an answer or an error out.
+//! The STS service without HTTP: takes the content of a request and returns a response or an error.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::answer::{Action, Answer};
+use crate::action::Action;
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::error::StsError;
-use crate::key::SigningKey;
 use crate::lock::lock;
 use crate::parameters::Parameters;
 use crate::session::{IssuedCredentials, Session, Sessions};
 use crate::signature::{PresentedSignature, SignedContent};
+use crate::signing_key::SigningKey;
+use crate::success_response::SuccessResponse;
 use crate::token::Claims;
 use crate::web_identity::Issuer;
 use crate::world::{World, WorldError};
@@ -19,8 +20,8 @@ use crate::{assume_role, assume_role_with_web_identity};
 
 const API_VERSION: &str = "2011-06-15";
 
-/// How an action issues credentials: for a session and the seconds it was asked to last.
-pub(crate) type OpenSession<'a> = &'a dyn Fn(&Session, u64) -> IssuedCredentials;
+/// Issues credentials for a session; the second parameter is the requested duration in seconds.
+pub(crate) type IssueCredentials<'a> = &'a dyn Fn(&Session, u64) -> IssuedCredentials;
 
 /// The state of the service.
 pub(crate) struct Sts {
@@ -29,7 +30,7 @@ pub(crate) struct Sts {
     key: &'static SigningKey,
     world: Mutex<World>,
     sessions: Mutex<Sessions>,
-    /// How long credentials live whatever was asked for.
+    /// The lifetime of credentials, if it overrides the requested duration.
     lifetime: Mutex<Option<Duration>>,
     issued_secrets: Mutex<Vec<String>>,
 }
@@ -40,9 +41,9 @@ impl Sts {
         let world = world.with_issuer(&issuer)?;
         let users = world.accounts.values().flat_map(|account| account.users.values());
         Ok(Self {
-            clock: Clock::shifted_by(world.clock_shift),
+            clock: Clock::with_shift(world.clock_shift),
             issuer,
-            key: SigningKey::of_this_process(),
+            key: SigningKey::shared(),
             lifetime: Mutex::new(world.lifetime()),
             issued_secrets: Mutex::new(users.map(|user| user.secret_access_key.clone()).collect()),
             sessions: Mutex::default(),
@@ -50,12 +51,16 @@ impl Sts {
         })
     }
 
-    /// Performs the action the parameters name.
-    pub(crate) fn answer(&self, content: SignedContent<'_>, parameters: &Parameters) -> Result<Answer, StsError> {
+    /// Performs the action that the parameters name.
+    pub(crate) fn handle(
+        &self,
+        content: SignedContent<'_>,
+        parameters: &Parameters,
+    ) -> Result<SuccessResponse, StsError> {
         let action = read_action(parameters)?;
         let now = self.clock.now();
         let world = lock(&self.world).clone();
-        let open = |session: &Session, seconds: u64| self.open_session(session, seconds, now);
+        let issue = |session: &Session, seconds: u64| self.issue_credentials(session, seconds, now);
         let authenticate = || {
             let presented = PresentedSignature::read(content.headers, now, world.signing_region.as_deref())?;
             Caller::authenticate(&presented, content, &world, &lock(&self.sessions), now)
@@ -63,12 +68,12 @@ impl Sts {
         match action {
             Action::AssumeRoleWithWebIdentity => {
                 let issuer = Issuer { url: &self.issuer, key: self.key };
-                assume_role_with_web_identity::answer(parameters, &world, &issuer, now, &open)
+                assume_role_with_web_identity::handle(parameters, &world, &issuer, now, &issue)
             }
-            Action::AssumeRole => assume_role::answer(parameters, &authenticate()?, &world, &open),
+            Action::AssumeRole => assume_role::handle(parameters, &authenticate()?, &world, &issue),
             Action::GetCallerIdentity => {
                 let caller = authenticate()?;
-                Ok(Answer::identity(&caller.arn, &caller.user_id, &caller.account))
+                Ok(SuccessResponse::caller_identity(&caller.arn, &caller.user_id, &caller.account))
             }
         }
     }
@@ -95,7 +100,7 @@ impl Sts {
         lock(&self.issued_secrets).clone()
     }
 
-    /// The accounts change; sessions, clock, lifetime and faults stay.
+    /// Changes the accounts. Sessions, clock, lifetime and faults stay the same.
     pub(crate) fn edit_world(&self, edit: impl FnOnce(&mut World)) -> Result<(), WorldError> {
         let mut world = lock(&self.world);
         let mut edited = world.clone();
@@ -106,10 +111,10 @@ impl Sts {
         Ok(())
     }
 
-    fn open_session(&self, session: &Session, seconds: u64, now: i64) -> IssuedCredentials {
+    fn issue_credentials(&self, session: &Session, seconds: u64, now: i64) -> IssuedCredentials {
         let seconds = lock(&self.lifetime).map_or(seconds, |lifetime| lifetime.as_secs());
         let expires_at = now.saturating_add_unsigned(seconds);
-        let credentials = lock(&self.sessions).open(session.clone(), expires_at);
+        let credentials = lock(&self.sessions).issue(session.clone(), expires_at);
         let secrets = [credentials.secret_access_key.clone(), credentials.session_token.clone()];
         lock(&self.issued_secrets).extend(secrets);
         credentials
@@ -121,7 +126,7 @@ fn read_action(parameters: &Parameters) -> Result<Action, StsError> {
         return Err(StsError::new("MissingAction", 400, "The request is missing an Action parameter."));
     };
     let version = parameters.text("Version").unwrap_or("NO_VERSION_SPECIFIED");
-    Action::named(name).filter(|_| version == API_VERSION).ok_or_else(|| {
+    Action::from_name(name).filter(|_| version == API_VERSION).ok_or_else(|| {
         StsError::new("InvalidAction", 400, format!("Could not find operation {name} for version {version}"))
     })
 }

@@ -9,9 +9,9 @@ use crate::parameters::{Parameters, Violations};
 use crate::policy::condition::Context;
 use crate::session::Session;
 
-const MOST_TAGS: usize = 50;
+const MAX_TAGS: usize = 50;
 
-/// The tags a request passes, and those its session inherits from the calling one.
+/// The session tags in a request, and those that the new session inherits from the calling session.
 #[derive(Debug, Default)]
 pub(crate) struct SessionTags {
     requested: BTreeMap<String, String>,
@@ -20,17 +20,17 @@ pub(crate) struct SessionTags {
 }
 
 impl SessionTags {
-    /// Tags as claims of a web identity token.
-    pub(crate) fn of_token(tags: BTreeMap<String, String>, transitive: Vec<String>) -> Self {
+    /// Returns the tags from the claims of a web identity token.
+    pub(crate) fn from_token(tags: BTreeMap<String, String>, transitive: Vec<String>) -> Self {
         Self { requested: tags, inherited: BTreeMap::new(), requested_transitive: transitive }
     }
 
-    /// Tags as parameters of AssumeRole. Limits broken are added to the violations.
+    /// Reads the tags from the parameters of AssumeRole and adds violations of their limits.
     pub(crate) fn read(parameters: &Parameters, violations: &mut Violations) -> Result<Self, StsError> {
         let members = parameters.list("Tags")?;
         let transitive = parameters.list("TransitiveTagKeys")?;
         for (name, length) in [("Tags", members.len()), ("TransitiveTagKeys", transitive.len())] {
-            if length > MOST_TAGS {
+            if length > MAX_TAGS {
                 violations.add(name, "[...]", "Member must have length less than or equal to 50");
             }
         }
@@ -55,7 +55,7 @@ impl SessionTags {
         Ok(Self { requested, inherited: BTreeMap::new(), requested_transitive })
     }
 
-    /// Takes over the calling session's transitive tags, which cannot be set anew.
+    /// Adds the calling session's transitive tags. It is an error if the request sets one of them again.
     pub(crate) fn inherit(mut self, calling: Option<&Session>) -> Result<Self, StsError> {
         if self.requested_transitive.iter().any(|key| !self.requested.contains_key(key)) {
             return Err(StsError::new(
@@ -81,7 +81,7 @@ impl SessionTags {
         Ok(self)
     }
 
-    /// Whether the role's trust policy must allow `sts:TagSession`.
+    /// Returns true if there are no tags, so that the role's trust policy need not allow `sts:TagSession`.
     pub(crate) fn is_empty(&self) -> bool {
         self.requested.is_empty() && self.inherited.is_empty()
     }
@@ -90,7 +90,8 @@ impl SessionTags {
         &self.requested
     }
 
-    pub(crate) fn describe(&self, context: &mut Context) {
+    /// Sets the condition keys for the requested tags.
+    pub(crate) fn add_to_context(&self, context: &mut Context) {
         for (key, value) in &self.requested {
             context.set(&format!("aws:RequestTag/{key}"), [value]);
         }
@@ -102,7 +103,7 @@ impl SessionTags {
         }
     }
 
-    /// All tags of the new session, and the keys which go on to the next one.
+    /// Returns all tags of the new session, and the keys of those that the next session in a role chain inherits.
     pub(crate) fn into_session(self) -> (BTreeMap<String, String>, Vec<String>) {
         let transitive = self.requested_transitive.into_iter().chain(self.inherited.keys().cloned()).collect();
         let mut tags = self.inherited;

@@ -1,4 +1,4 @@
-//! A certificate authority made at start, and a server certificate from it for 127.0.0.1 and localhost.
+//! TLS: a certificate authority, which is created at start, and its server certificate for 127.0.0.1 and localhost.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::local_sts::StartError;
 
-/// Which versions of TLS the server speaks.
+/// The TLS versions that the server supports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TlsVersions {
-    /// 1.2 and 1.3.
+    /// TLS 1.2 and 1.3.
     #[default]
     Both,
-    /// 1.2 only.
+    /// TLS 1.2 only.
     Tls12,
-    /// 1.3 only.
+    /// TLS 1.3 only.
     Tls13,
 }
 
@@ -36,7 +36,7 @@ impl TlsVersions {
     }
 }
 
-/// What a TLS listener needs, and what its clients need to trust it.
+/// The TLS acceptor of a server, and the certificate authority that its clients need to trust.
 pub(crate) struct TlsIdentity {
     pub(crate) acceptor: TlsAcceptor,
     pub(crate) ca_pem: String,
@@ -54,7 +54,7 @@ impl TlsIdentity {
         server.distinguished_name.push(DnType::CommonName, "local-sts");
         server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        // Strict verifiers want the authority's key named.
+        // Strict verifiers require the authority key identifier.
         server.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;
         let certificate = server.signed_by(&key, &authority)?;

@@ -1,4 +1,4 @@
-//! Projected service account tokens, minted with the claims and header a Kubernetes API server writes.
+//! Projected service account tokens, with the header and claims that the Kubernetes API server writes.
 //!
 //! <https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-tokens>
 
@@ -8,12 +8,12 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::key::SigningKey;
 use crate::random;
+use crate::signing_key::SigningKey;
 
-/// What a token shall say. Start from [`Claims::service_account`] and set the fields that differ.
+/// The claims of a token to mint. Start with [`Claims::service_account`] and set the fields that differ.
 ///
-/// In JSON (`POST /_local/token`) every field is optional and `lifetime` counts seconds.
+/// In JSON (`POST /_local/token`), every field is optional and `lifetime` is in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Claims {
@@ -21,31 +21,32 @@ pub struct Claims {
     pub namespace: String,
     /// The service account's name.
     pub service_account: String,
-    /// `aud`. An empty list leaves the claim out, as tokens from service account secrets do.
+    /// The `aud` claim. An empty list omits the claim, as in tokens from service account secrets.
     pub audience: Vec<String>,
-    /// From `iat` to `exp`.
-    #[serde(with = "crate::seconds")]
+    /// The time from `iat` to `exp`.
+    #[serde(with = "crate::duration_seconds")]
     pub lifetime: Duration,
-    /// Seconds added to the server's present time to give `iat` and `nbf`: negative for a token minted in the past.
+    /// The difference in seconds between the server's time and `iat` and `nbf`; negative for a token from the past.
     pub issued_at_offset: i64,
-    /// The pod the token is bound to.
+    /// The name of the pod that the token is bound to.
     pub pod_name: String,
-    /// The pod's UID; a random one if absent.
+    /// The UID of that pod; random if absent.
     pub pod_uid: Option<String>,
-    /// The node the pod runs on; `None` leaves the claim out, as API servers before 1.30 do.
+    /// The node of that pod. `None` omits the claim, as API servers before 1.30 do.
     pub node_name: Option<String>,
-    /// `iss`, if not the server's own issuer URL.
+    /// The `iss` claim, if it is not the server's own issuer URL.
     pub issuer: Option<String>,
-    /// The header's `kid`, if not that of the key which signs.
+    /// The `kid` in the header, if it is not the ID of the signing key.
     pub key_id: Option<String>,
-    /// `sub`, if not `system:serviceaccount:NAMESPACE:SERVICE_ACCOUNT`.
+    /// The `sub` claim, if it is not `system:serviceaccount:NAMESPACE:SERVICE_ACCOUNT`.
     pub subject: Option<String>,
-    /// Claims to add or replace; `null` removes one.
+    /// Claims to add or replace; `null` removes a claim.
     pub extra: Map<String, Value>,
 }
 
 impl Claims {
-    /// The token a kubelet projects for this service account with audience `sts.amazonaws.com`, valid for an hour.
+    /// Returns the claims of a token that the kubelet projects for this service account, with the audience
+    /// `sts.amazonaws.com` and a lifetime of one hour.
     pub fn service_account(namespace: &str, service_account: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
@@ -63,7 +64,7 @@ impl Claims {
         }
     }
 
-    /// The signed token. `issuer` stands where the claims name no other.
+    /// Returns the signed token. `issuer` is the issuer if the claims do not name one.
     pub(crate) fn sign(&self, key: &SigningKey, issuer: &str, now: i64) -> String {
         let header = json!({"alg": "RS256", "kid": self.key_id.as_deref().unwrap_or(key.id())});
         let payload = self.payload(issuer, now);
@@ -106,7 +107,7 @@ impl Claims {
 }
 
 impl Default for Claims {
-    /// The service account of the default world.
+    /// Returns the claims of the service account in [`World::two_accounts`](crate::World::two_accounts).
     fn default() -> Self {
         Self::service_account("shop", "checkout")
     }
@@ -122,8 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn a_token_carries_every_claim_of_a_projected_one() {
-        let key = SigningKey::of_this_process();
+    fn a_token_has_every_claim_of_a_projected_token() {
+        let key = SigningKey::shared();
         let token = Claims::service_account("shop", "checkout").sign(key, "https://issuer", 1000);
         let claims = payload(&token);
         assert_eq!(claims["aud"], json!(["sts.amazonaws.com"]));
@@ -134,12 +135,12 @@ mod tests {
         for bound in ["node", "pod", "serviceaccount"] {
             assert_eq!(claims["kubernetes.io"][bound]["uid"].as_str().map(str::len), Some(36), "{bound}");
         }
-        assert!((900..1500).contains(&token.len()), "about as long as a kubelet's: {}", token.len());
+        assert!((900..1500).contains(&token.len()), "unusual length: {}", token.len());
         assert!(!token.ends_with('\n'));
     }
 
     #[test]
-    fn claims_can_be_left_out_and_replaced() {
+    fn claims_can_be_omitted_and_replaced() {
         let claims = Claims {
             audience: Vec::new(),
             node_name: None,
@@ -148,7 +149,7 @@ mod tests {
             extra: Map::from_iter([("jti".to_owned(), Value::Null), ("exp".to_owned(), json!("soon"))]),
             ..Claims::default()
         };
-        let claims = payload(&claims.sign(SigningKey::of_this_process(), "https://issuer", 1000));
+        let claims = payload(&claims.sign(SigningKey::shared(), "https://issuer", 1000));
         assert!(claims.get("aud").is_none() && claims.get("jti").is_none());
         assert!(claims["kubernetes.io"].get("node").is_none());
         assert_eq!((&claims["iat"], &claims["exp"], &claims["sub"]), (&json!(950), &json!("soon"), &json!("someone")));

@@ -1,9 +1,9 @@
-//! A directory laid out and rewritten as a kubelet does a projected service account token volume.
+//! A projected service account token volume, with the layout and the update procedure of the kubelet.
 //!
 //! ```text
 //! token   -> ..data/token
-//! ..data  -> ..2026_11_22_00_10_33.1234567890      replaced by one rename
-//! ..2026_11_22_00_10_33.1234567890/token           the old directory goes after the rename
+//! ..data  -> ..2026_11_22_00_10_33.1234567890      an update replaces this link with one rename
+//! ..2026_11_22_00_10_33.1234567890/token           the old directory is removed after the rename
 //! ```
 //!
 //! <https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken>
@@ -21,7 +21,7 @@ const NEW_DATA_LINK: &str = "..data_tmp";
 const TOKEN_FILE: &str = "token";
 const DEFAULT_MODE: u32 = 0o644;
 
-/// The volume. It outlives this handle: whoever made the directory removes it.
+/// A token volume. Dropping the handle does not remove the directory.
 #[derive(Debug)]
 pub struct TokenVolume {
     directory: PathBuf,
@@ -29,16 +29,16 @@ pub struct TokenVolume {
 }
 
 impl TokenVolume {
-    /// Takes the directory, made if absent. There is no token before the first [`TokenVolume::write`].
+    /// Uses the directory and creates it if it does not exist. There is no token before the first [`TokenVolume::write`].
     pub fn create(directory: &Path) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         Ok(Self { directory: directory.to_owned(), mode: AtomicU32::new(DEFAULT_MODE) })
     }
 
-    /// Replaces the token in the kubelet's order of steps, so a reader finds the old or the new one, whole.
+    /// Replaces the token with the same steps as the kubelet, so that a reader sees either the old or the new token.
     ///
-    /// One window stays open, here as there: a reader which resolved `..data` before the swap and opens the file after
-    /// the removal gets "not found", and succeeds when it tries again.
+    /// As with the kubelet, a reader that resolves `..data` before the rename and opens the file after the removal gets
+    /// "not found". It succeeds when it tries again.
     pub fn write(&self, token: &str) -> io::Result<()> {
         let old = fs::read_link(self.directory.join(DATA_LINK)).ok();
         let name = timestamped_name();
@@ -50,8 +50,8 @@ impl TokenVolume {
         fs::set_permissions(&file, fs::Permissions::from_mode(self.mode.load(Ordering::SeqCst)))?;
 
         let new_link = self.directory.join(NEW_DATA_LINK);
-        // Left over if an earlier writer was stopped half-way.
-        fs::remove_file(&new_link).or_else(absent_is_fine)?;
+        // A writer that was interrupted can leave the link behind.
+        fs::remove_file(&new_link).or_else(ignore_not_found)?;
         symlink(&name, &new_link)?;
         fs::rename(&new_link, self.directory.join(DATA_LINK))?;
 
@@ -59,29 +59,30 @@ impl TokenVolume {
             symlink(Path::new(DATA_LINK).join(TOKEN_FILE), self.token_file())?;
         }
         match old {
-            Some(old) => fs::remove_dir_all(self.directory.join(old)).or_else(absent_is_fine),
+            Some(old) => fs::remove_dir_all(self.directory.join(old)).or_else(ignore_not_found),
             None => Ok(()),
         }
     }
 
-    /// The path an application is given: a symbolic link which never changes.
+    /// Returns the path for applications: a symbolic link that never changes.
     pub fn token_file(&self) -> PathBuf {
         self.directory.join(TOKEN_FILE)
     }
 
-    /// The mode of token files from the next write on (0644 at first). As in a kubelet, a mode alone rewrites nothing.
+    /// Sets the mode of the token file for later writes; the default is 0644. As with the kubelet, the current file keeps
+    /// its mode.
     pub fn set_mode(&self, mode: u32) {
         self.mode.store(mode, Ordering::SeqCst);
     }
 }
 
 fn timestamped_name() -> String {
-    let now = clock::iso(clock::unix_time());
+    let now = clock::iso8601(clock::unix_time());
     let timestamp = now.trim_end_matches('Z').replace(['-', ':', 'T'], "_");
     let random = random::bytes(4).iter().fold(0u32, |number, byte| number << 8 | u32::from(*byte));
     format!("..{timestamp}.{random:010}")
 }
 
-fn absent_is_fine(error: io::Error) -> io::Result<()> {
+fn ignore_not_found(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }

@@ -1,4 +1,4 @@
-//! Verifies a web identity token as AWS does: provider, audience, times, key, signature.
+//! Verification of web identity tokens. It checks provider, audience, times, key and signature, as AWS does.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html>
 
@@ -9,28 +9,28 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::StsError;
-use crate::key::SigningKey;
 use crate::role_arn::RoleArn;
+use crate::signing_key::SigningKey;
 use crate::world::{World, without_scheme};
 
 const ONE_DAY: i64 = 24 * 60 * 60;
-/// How far a token's clock may be ahead of this one.
+/// The number of seconds by which `iat` and `nbf` can be in the future.
 const ALLOWED_SKEW: i64 = 5 * 60;
 
-/// The one issuer whose keys can be fetched: this server.
+/// The issuer whose key this server knows: the server itself.
 #[derive(Clone, Copy)]
 pub(crate) struct Issuer<'a> {
     pub(crate) url: &'a str,
     pub(crate) key: &'a SigningKey,
 }
 
-/// What a verified token says.
+/// The claims of a verified token.
 #[derive(Debug)]
 pub(crate) struct WebIdentity {
     pub(crate) subject: String,
-    /// The one of the token's audiences which the provider knows.
+    /// The token's audience that is a client ID of the provider.
     pub(crate) audience: String,
-    /// The issuer without its scheme: the prefix of its condition keys.
+    /// The issuer's URL without its scheme: the prefix of its condition keys.
     pub(crate) provider: String,
     pub(crate) provider_arn: String,
     pub(crate) source_identity: Option<String>,
@@ -73,7 +73,7 @@ struct Tags {
 }
 
 impl WebIdentity {
-    /// Providers are looked for in the role's account.
+    /// Verifies a token. The OIDC provider must be in the role's account.
     pub(crate) fn verify(
         token: &str,
         role_arn: &RoleArn,

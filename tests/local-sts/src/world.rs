@@ -1,42 +1,43 @@
-//! What exists: accounts with their OIDC providers, roles and users.
+//! The simulated AWS accounts with their OIDC providers, roles and users.
 //!
-//! A world is JSON. In every string `{issuer}` stands for the server's issuer URL and `{issuer_host}` for the same
-//! without its scheme, since the port is known only once the server listens. See `world/two_accounts.json`.
+//! A world is a JSON document. In every string, `{issuer}` stands for the server's issuer URL and `{issuer_host}` for the
+//! URL without its scheme: the server's port is known only after it listens. For an example, see
+//! `world/two_accounts.json`.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
-use crate::policy::{Place, PolicyDocument, PolicyError};
+use crate::policy::{PolicyDocument, PolicyError, PolicyKind};
 
-/// Accounts by their twelve digits, and how the server starts.
+/// The simulated AWS accounts and the server's initial settings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct World {
-    /// The accounts by ID.
+    /// The accounts by their twelve-digit ID.
     pub accounts: BTreeMap<String, Account>,
-    /// The partition all ARNs are in; `aws` if absent.
+    /// The partition of all ARNs; `aws` if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<String>,
-    /// The one region signatures may be scoped to; any region-shaped name if absent.
+    /// The only region that credential scopes of signatures can have; any region if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing_region: Option<String>,
-    /// The `iss` of minted tokens and of the discovery document, if not the server's URL.
+    /// The issuer in minted tokens and in the discovery document; the server's URL if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// Seconds credentials live, whatever `DurationSeconds` asked for.
+    /// The lifetime of credentials in seconds, which overrides `DurationSeconds`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential_lifetime: Option<u64>,
-    /// Seconds the server's clock is ahead of the machine's.
+    /// The number of seconds by which the server's clock is ahead of the machine's.
     pub clock_shift: i64,
-    /// Faults in force from the start.
+    /// The faults that are pending when the server starts.
     pub faults: Vec<Fault>,
 }
 
-/// What one AWS account holds.
+/// The content of an AWS account.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Account {
@@ -52,9 +53,9 @@ pub struct Account {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OidcProvider {
-    /// The issuer's URL, equal to `iss` to the letter.
+    /// The issuer's URL, which must be equal to the `iss` claim.
     pub url: String,
-    /// The audiences it accepts.
+    /// The audiences that the provider accepts.
     pub client_ids: Vec<String>,
 }
 
@@ -62,15 +63,15 @@ pub struct OidcProvider {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Role {
-    /// The path in its ARN, `/` if absent.
+    /// The path in the role's ARN; `/` if absent.
     #[serde(default = "root_path")]
-    pub path: String,
-    /// Seconds a session may last at most, 3600 if absent.
+    pub(crate) path: String,
+    /// The maximum session duration in seconds; 3600 if absent.
     #[serde(default = "one_hour")]
     pub max_session_duration: u64,
-    /// Who may assume it.
+    /// The trust policy.
     pub trust: PolicyDocument,
-    /// What it may do; only `sts:` actions are ever asked for.
+    /// The permissions policies. The server evaluates them for `sts:` actions only.
     #[serde(default)]
     pub policies: Vec<PolicyDocument>,
 }
@@ -79,60 +80,62 @@ pub struct Role {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct User {
-    /// `AKIA…`
+    /// The access key ID, `AKIA…`.
     pub access_key_id: String,
-    /// Its secret.
+    /// The secret access key.
     pub secret_access_key: String,
-    /// What the user may do.
+    /// The permissions policies.
     #[serde(default)]
     pub policies: Vec<PolicyDocument>,
 }
 
-/// Why a world cannot exist.
+/// The reason why a world is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
-    /// Not JSON, or unknown or missing fields.
-    #[error("the world is not readable: {0}")]
+    /// The text is not JSON, or fields are unknown or missing.
+    #[error("cannot parse the world: {0}")]
     Syntax(#[from] serde_json::Error),
-    /// An account ID which is not twelve digits.
-    #[error("account {0:?} is not twelve digits")]
+    /// An account ID does not have twelve digits.
+    #[error("account ID {0:?} does not have twelve digits")]
     AccountId(String),
-    /// A policy which AWS, or this server, would not understand.
+    /// AWS does not accept a policy, or this server cannot evaluate it.
     #[error("{owner}: {source}")]
     Policy {
-        /// The ARN of the role or user it is on.
+        /// The ARN of the policy's role or user.
         owner: String,
-        /// What is wrong with it.
+        /// The reason why the policy is invalid.
         source: PolicyError,
     },
-    /// A role to be changed which does not exist.
-    #[error("there is no role {0}")]
+    /// The role to change does not exist.
+    #[error("role {0} does not exist")]
     NoSuchRole(String),
-    /// A session length outside 3600 to 43200 seconds, or a path not between slashes.
+    /// A role's path or maximum session duration is invalid.
     #[error("{owner}: {reason}")]
     Role {
         /// The role's ARN.
         owner: String,
-        /// What is wrong with it.
+        /// The reason why the role is invalid.
         reason: &'static str,
     },
 }
 
 impl World {
-    /// Reads a world and refuses what it could not honour.
+    /// Parses and validates a world.
     pub fn from_json(text: &str) -> Result<World, WorldError> {
         let world: World = serde_json::from_str(text)?;
         world.check()?;
         Ok(world)
     }
 
-    /// The cross-account story: a service account `shop/checkout` may become `account-a-role` in 111111111111, which may
-    /// become `account-b-role` in 222222222222. The user `base-user` may become `account-a-role` with static keys.
+    /// Returns the built-in world for role chaining across accounts.
+    ///
+    /// The service account `shop/checkout` can assume `account-a-role` in 111111111111, and that role can assume
+    /// `account-b-role` in 222222222222. The user `base-user`, who has static keys, can also assume `account-a-role`.
     pub fn two_accounts() -> World {
-        World::from_json(include_str!("world/two_accounts.json")).expect("the built-in world is sound")
+        World::from_json(include_str!("world/two_accounts.json")).expect("the built-in world is valid")
     }
 
-    /// The role with this ARN, for changing it.
+    /// Returns the role with this ARN, to change it.
     pub fn role_mut(&mut self, arn: &str) -> Option<&mut Role> {
         let partition = self.partition().to_owned();
         self.accounts.iter_mut().find_map(|(account, content)| {
@@ -152,7 +155,7 @@ impl World {
         })
     }
 
-    /// The user with this access key, its account and its name.
+    /// Returns the account ID, the name and the user with this access key.
     pub(crate) fn user(&self, access_key_id: &str) -> Option<(&str, &str, &User)> {
         self.accounts.iter().find_map(|(account, content)| {
             let (name, user) = content.users.iter().find(|(_, user)| user.access_key_id == access_key_id)?;
@@ -168,7 +171,7 @@ impl World {
         self.credential_lifetime.map(Duration::from_secs)
     }
 
-    /// This world with the issuer's URL in its place.
+    /// Returns this world with the issuer's URL in place of `{issuer}` and `{issuer_host}`.
     pub(crate) fn with_issuer(&self, issuer: &str) -> Result<World, WorldError> {
         let text = serde_json::to_string(self)?;
         World::from_json(&text.replace("{issuer_host}", without_scheme(issuer)).replace("{issuer}", issuer))
@@ -191,14 +194,6 @@ impl World {
     }
 }
 
-impl FromStr for World {
-    type Err = WorldError;
-
-    fn from_str(text: &str) -> Result<Self, WorldError> {
-        World::from_json(text)
-    }
-}
-
 impl Role {
     fn arn(&self, partition: &str, account: &str, name: &str) -> String {
         format!("arn:{partition}:iam::{account}:role{}{name}", self.path)
@@ -206,23 +201,23 @@ impl Role {
 
     fn check(&self, owner: String) -> Result<(), WorldError> {
         if !self.path.starts_with('/') || !self.path.ends_with('/') {
-            return Err(WorldError::Role { owner, reason: "a path starts and ends with a slash" });
+            return Err(WorldError::Role { owner, reason: "path must start and end with a slash" });
         }
         if !(3600..=43_200).contains(&self.max_session_duration) {
-            return Err(WorldError::Role { owner, reason: "max_session_duration is 3600 to 43200 seconds" });
+            return Err(WorldError::Role { owner, reason: "max_session_duration must be 3600 to 43200" });
         }
-        self.trust.check(Place::Trust).map_err(|source| WorldError::Policy { owner: owner.clone(), source })?;
+        self.trust.check(PolicyKind::Trust).map_err(|source| WorldError::Policy { owner: owner.clone(), source })?;
         check_policies(&self.policies, &owner)
     }
 }
 
 fn check_policies(policies: &[PolicyDocument], owner: &str) -> Result<(), WorldError> {
     policies.iter().try_for_each(|policy| {
-        policy.check(Place::Permissions).map_err(|source| WorldError::Policy { owner: owner.to_owned(), source })
+        policy.check(PolicyKind::Permissions).map_err(|source| WorldError::Policy { owner: owner.to_owned(), source })
     })
 }
 
-/// How IAM names a provider and its condition keys.
+/// Removes the scheme from a URL. IAM uses the result in provider ARNs and condition keys.
 pub(crate) fn without_scheme(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest)
 }

@@ -1,6 +1,6 @@
-//! The XML documents STS answers with.
+//! The XML documents of STS responses.
 
-/// An element with either text or children.
+/// An XML element with text or children.
 #[derive(Clone, Debug)]
 pub(crate) struct Element {
     name: &'static str,
@@ -38,7 +38,7 @@ impl Element {
     }
 }
 
-/// A document in STS's namespace.
+/// Returns a document in the namespace of STS.
 pub(crate) fn document(root: &str, children: &[Element]) -> String {
     let mut out = format!("<{root} xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n");
     for child in children {
@@ -56,9 +56,9 @@ fn escape(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            // A parser would turn a bare one into a line feed.
+            // XML parsers convert an unescaped carriage return to a line feed.
             '\r' => out.push_str("&#xD;"),
-            // XML 1.0 has no way to write these.
+            // XML 1.0 cannot represent these characters.
             control if control < ' ' && control != '\n' && control != '\t' => out.push('\u{fffd}'),
             other => out.push(other),
         }

@@ -1,20 +1,21 @@
-"""What programs/application says."""
+"""The identities that programs/application prints."""
 
 import re
 
 from support.checks import CheckFailed
-from support.deadline import until
+from support.waiting import wait_until
 
-IDENTITY = re.compile(r"arn:aws:sts::(\d+):assumed-role/([^/\s]+)/|^nobody$", re.MULTILINE)
+IDENTITY = re.compile(r"arn:aws:sts::(\d+):assumed-role/([^/\s]+)/|^no identity$", re.MULTILINE)
 
 
-def identity(running):
-    """The role that an application is, by its own word; None for nobody."""
+def identity(container):
+    """Waits for the first identity that an application prints. Returns its role, or None without credentials."""
     try:
-        return until("it to say who it is", 30, lambda: identities(running))[0]
+        return wait_until("the application prints its identity", 30, lambda: identities(container))[0]
     except CheckFailed as error:
-        raise CheckFailed(f"{error}: {running.logs()[-800:]}") from error
+        raise CheckFailed(f"{error}: {container.logs()[-800:]}") from error
 
 
-def identities(running):
-    return [f"arn:aws:iam::{m[1]}:role/{m[2]}" if m[1] else None for m in IDENTITY.finditer(running.logs())]
+def identities(container):
+    """Returns the roles of all identities that an application has printed."""
+    return [f"arn:aws:iam::{m[1]}:role/{m[2]}" if m[1] else None for m in IDENTITY.finditer(container.logs())]

@@ -1,6 +1,7 @@
-"""Env files as the kubelet reads them for `valueFrom.fileKeyRef`.
+"""The kubelet's parser of env files for `valueFrom.fileKeyRef`.
 
-The rules of Kubernetes 1.35 and later: `NAME='value'`, taken literally; and of 1.34: `NAME=value`, quotes kept.
+Kubernetes 1.35 and later read `NAME='value'` and take the value literally. Kubernetes 1.34 reads `NAME=value` and keeps
+quotes.
 """
 
 
@@ -9,7 +10,10 @@ class EnvFileError(Exception):
 
 
 def value_of(key, text):
-    """The first value of this key by the rules of 1.35. A malformed line before it is an error, as is an empty value."""
+    """Returns the first value of the key by the rules of 1.35.
+
+    A malformed line before the key is an error, and so is an empty value.
+    """
     position = 0
     while position < len(text):
         end = text.find("\n", position)
@@ -34,7 +38,7 @@ def value_of(key, text):
         end = len(text) if end < 0 else end
         after = text[close + 1 : end].strip()
         if after and not after.startswith("#"):
-            raise EnvFileError("couldn't parse env file: something after the closing quote")
+            raise EnvFileError("couldn't parse env file: unexpected text after the closing quote")
         if name == key and close > begin:
             return text[begin:close]
         position = end + 1
@@ -42,7 +46,7 @@ def value_of(key, text):
 
 
 def value_of_1_34(key, text):
-    """The same by the rules of 1.34."""
+    """Returns the first value of the key by the rules of 1.34."""
     for line in text.splitlines():
         line = line.strip()
         name, equals, value = line.partition("=")

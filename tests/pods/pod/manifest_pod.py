@@ -1,6 +1,6 @@
-"""A pod of a manifest, run as the kubelet would: its volumes, users and variables, and its order of start and end.
+"""A pod from a manifest, with the kubelet's volumes, users, variables, and order of start and termination.
 
-A field that is not known here is an error, so that nothing of a manifest is passed over unseen.
+An unknown field is a failed check, so that no part of a manifest is ignored.
 https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 """
 
@@ -10,6 +10,7 @@ from pod import volumes
 from pod.env_file import EnvFileError, value_of
 from pod.pod import Pod
 from pod.server import PROGRAMS
+from rendered import is_credvend
 from support.checks import CheckFailed
 
 KNOWN = {
@@ -33,13 +34,16 @@ KNOWN = {
 
 class ManifestPod(Pod):
     def __init__(self, cluster, name, spec, config_maps=None, sts=None, variables=None, age=0):
-        """`config_maps` are the data of each by its name; `variables` go to every container, as where AWS is; `age` is how many
-        seconds ago its tokens were projected."""
+        """Creates a pod.
+
+        `config_maps` maps the name of each ConfigMap to its data. `variables` are set in every container. `age` is the age
+        of the projected tokens in seconds.
+        """
         super().__init__(cluster, name, sts=sts)
-        known("pod", spec)
+        require_known_fields("pod", spec)
         self.spec = spec
         self.context = spec.get("securityContext", {})
-        known("pod's securityContext", self.context)
+        require_known_fields("pod's securityContext", self.context)
         self.group = self.context.get("fsGroup")
         self.started = {}
         self._cluster = cluster
@@ -54,7 +58,7 @@ class ManifestPod(Pod):
 
     @property
     def sidecars(self):
-        """Native ones, in their order."""
+        """The names of the native sidecars, in order."""
         return [container["name"] for container in self.init_containers if container.get("restartPolicy") == "Always"]
 
     @property
@@ -62,7 +66,7 @@ class ManifestPod(Pod):
         return [container["name"] for container in self.spec["containers"]]
 
     def __enter__(self):
-        """Volumes are there before any container."""
+        """Creates the volumes, before any container."""
         super().__enter__()
         for volume in self.spec.get("volumes", []):
             name = volume["name"]
@@ -71,49 +75,53 @@ class ManifestPod(Pod):
         return self
 
     def start(self):
-        """Init containers one after another, each after the end or the startup probe of the one before; then the others."""
+        """Starts the init containers one after another, then the other containers, and waits until they are ready.
+
+        The next init container starts when the previous one has exited or, for a sidecar, has passed its startup probe.
+        """
         for container in self.init_containers:
             running = self.launch(container)
             if container.get("restartPolicy") != "Always":
-                running.must_end_well()
+                running.expect_success()
             elif "startupProbe" in container:
-                running.succeeds(container["startupProbe"])
+                running.wait_for_probe(container["startupProbe"])
         for container in self.spec["containers"]:
             self.launch(container)
         for container in self.spec["containers"]:
             if "readinessProbe" in container:
-                self.started[container["name"]].succeeds(container["readinessProbe"])
+                self.started[container["name"]].wait_for_probe(container["readinessProbe"])
 
     def stop(self):
-        """As when the pod is deleted; the seconds that each native sidecar took."""
-        grace = self.spec.get("terminationGracePeriodSeconds", 30)
+        """Terminates the pod as on deletion. Returns the seconds that each native sidecar needed to exit."""
+        grace_period = self.spec.get("terminationGracePeriodSeconds", 30)
         applications = [self.started[name] for name in self.applications]
-        return self.terminate([a for a in applications if a.running()], [self.started[name] for name in self.sidecars], grace)
+        sidecars = [self.started[name] for name in self.sidecars]
+        return self.terminate([a for a in applications if a.is_running()], sidecars, grace_period)
 
-    # --- volumes
+    # Volumes
 
     def volume(self, name):
-        """Its directory here."""
+        """Returns the directory of a volume on this machine."""
         return self._volumes[name]
 
     def file_of(self, container, path):
-        """What a container calls by this path, here."""
+        """Returns the path on this machine of a file in a container's volume."""
         for mount in container["volumeMounts"]:
             if path.startswith(mount["mountPath"]):
                 return self._volumes[mount["name"]] / mount.get("subPath", path.removeprefix(mount["mountPath"]).lstrip("/"))
-        raise CheckFailed(f"{container['name']} mounts nothing at {path}")
+        raise CheckFailed(f"{container['name']} has no volume mounted at {path}")
 
-    def _volume(self, place, kind, source):
+    def _volume(self, directory, kind, source):
         if kind == "emptyDir":
             size = source.get("sizeLimit", "1Mi").removesuffix("i").lower()
-            return volumes.empty_dir(place, group=self.group, memory=source.get("medium") == "Memory", size=size)
+            return volumes.empty_dir(directory, group=self.group, memory=source.get("medium") == "Memory", size=size)
         if kind == "configMap":
-            return volumes.atomic(place, self._config_maps[source["name"]], source.get("defaultMode", 0o644))
+            return volumes.atomic(directory, self._config_maps[source["name"]], source.get("defaultMode", 0o644))
         if kind == "projected":
             tokens = {entry["path"]: self._token(entry) for entry in (s["serviceAccountToken"] for s in source["sources"])}
-            mode, user = self._token_mode(source.get("defaultMode", 0o644))
-            return volumes.atomic(place, tokens, mode, user, self.group)
-        raise CheckFailed(f"a volume of the kind {kind} is not known here")
+            mode, user = self._token_mode_and_user(source.get("defaultMode", 0o644))
+            return volumes.atomic(directory, tokens, mode, user, self.group)
+        raise CheckFailed(f"this test does not support volumes of kind {kind}")
 
     def _token(self, source):
         return self.sts.mint(
@@ -121,10 +129,10 @@ class ManifestPod(Pod):
             service_account=self.spec.get("serviceAccountName", "default"), pod_name=self.name,
         )
 
-    def _token_mode(self, mode):
-        """Mode and owner by the kubelet's rules: KEP 2451, "Proposed heuristics"."""
+    def _token_mode_and_user(self, mode):
+        """Returns the mode and owner of the token file by the kubelet's rules: KEP 2451, "Proposed heuristics"."""
         users = {self._user(container) for container in [*self.init_containers, *self.spec["containers"]]}
-        # The one that all containers name, if they do.
+        # The user, if all containers have the same.
         user = users.pop() if len(users) == 1 else None
         if user is not None or self.group is not None:
             mode = 0o600
@@ -135,37 +143,37 @@ class ManifestPod(Pod):
     def _user(self, container):
         return container.get("securityContext", {}).get("runAsUser", self.context.get("runAsUser"))
 
-    # --- containers
+    # Containers
 
     def launch(self, container):
-        """Starts one, and returns it."""
-        known("container", container)
-        ours = is_credvend(container)
+        """Starts a container and returns it."""
+        require_known_fields("container", container)
+        has_credvend_image = is_credvend(container)
         words = [*self._security(container), *self._mounts(container), *self._resources(container)]
         for name, value in self.variables(container).items():
             words += ["--env", f"{name}={value}"]
-        if ours:
+        if has_credvend_image:
             words += [self._cluster.image]
             command = [*container.get("command", ["/credvend"])[1:], *container.get("args", [])]
         else:
             words += ["--volume", f"{PROGRAMS / 'application'}:/application:ro", "--rootfs", f"{self._cluster.clients}:O"]
-            # A command takes the place of the image's arguments, too.
+            # A command also replaces the image's arguments.
             arguments = container.get("args", [] if "command" in container else self._image_arguments(container))
             command = [*container.get("command", entrypoint(container)), *arguments]
         running = self.container(container["name"], *words, *command)
         self.started[container["name"]] = running
-        if ours or "/credvend" in command[0]:
-            self._vending.append(running)
+        if has_credvend_image or "/credvend" in command[0]:
+            self._credvend_containers.append(running)
         return running
 
     def _image_arguments(self, container):
-        """The image's CMD: a server's, unless the container has to end."""
-        ends = container in self.init_containers and container.get("restartPolicy") != "Always"
-        return [] if ends or self.spec.get("restartPolicy", "Always") != "Always" else ["serve"]
+        """Returns the image's CMD: `serve`, unless the container must exit by itself."""
+        exits = container in self.init_containers and container.get("restartPolicy") != "Always"
+        return [] if exits or self.spec.get("restartPolicy", "Always") != "Always" else ["serve"]
 
     def _security(self, container):
         context = container.get("securityContext", {})
-        known("container's securityContext", context)
+        require_known_fields("container's securityContext", context)
         user = self._user(container)
         if user is None and not is_credvend(container):
             user = image_user(container, self._cluster.application)
@@ -178,7 +186,7 @@ class ManifestPod(Pod):
             words += ["--security-opt", "no-new-privileges"]
         for capability in context.get("capabilities", {}).get("drop", []):
             words += ["--cap-drop", capability.lower()]
-        # podman's default profile is what runtimes have for RuntimeDefault.
+        # podman's default profile corresponds to RuntimeDefault.
         if "seccompProfile" not in {**self.context, **context}:
             words += ["--security-opt", "seccomp=unconfined"]
         if self.group is not None:
@@ -188,11 +196,11 @@ class ManifestPod(Pod):
     def _mounts(self, container):
         words = []
         for mount in container.get("volumeMounts", []):
-            known("volumeMount", mount)
+            require_known_fields("volumeMount", mount)
             source = self._volumes[mount["name"]] / mount.get("subPath", "")
             if not source.exists():
                 source.mkdir()
-            # A subPath is what it resolves to now, for good.
+            # The kubelet resolves a subPath once, when the container starts.
             source = source.resolve()
             words += ["--volume", f"{source}:{mount['mountPath']}:{'ro' if mount.get('readOnly') else 'rw'}"]
         return words
@@ -207,12 +215,12 @@ class ManifestPod(Pod):
     def variables(self, container):
         found = dict(self._variables)
         if not is_credvend(container):
-            # What the image sets. Nothing answers at the address of instance metadata here.
+            # The variables of the image. There is no instance metadata service in these tests.
             found |= {
                 "HOME": "/", "PYTHONPATH": "/opt/clients", "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1",
             }
         for entry in container.get("env", []):
-            known("env", entry)
+            require_known_fields("env", entry)
             if "valueFrom" in entry:
                 value = self._from_file(**entry["valueFrom"])
             else:
@@ -231,20 +239,16 @@ class ManifestPod(Pod):
             raise CheckFailed(f"CreateContainerConfigError: {error}") from error
 
 
-def known(what, fields):
-    if unknown := set(fields) - KNOWN[what]:
-        raise CheckFailed(f"fields of a {what} that are not known here: {', '.join(sorted(unknown))}")
+def require_known_fields(kind, fields):
+    if unknown := set(fields) - KNOWN[kind]:
+        raise CheckFailed(f"this test does not support these fields of a {kind}: {', '.join(sorted(unknown))}")
 
 
-def is_credvend(container):
-    return container["image"].split(":")[0].endswith("/credvend")
-
-
-def image_user(container, others):
-    """That of the official image of the AWS CLI is root."""
-    return 0 if "/aws-cli:" in container["image"] else others
+def image_user(container, default):
+    """Returns the user of the image: root for the official image of the AWS CLI."""
+    return 0 if "/aws-cli:" in container["image"] else default
 
 
 def entrypoint(container):
-    """That of the image."""
+    """Returns the entry point of the image."""
     return ["python3", "-B", "-m", "awscli"] if "/aws-cli:" in container["image"] else ["/application"]

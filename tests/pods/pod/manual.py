@@ -1,10 +1,10 @@
-"""What k8s/README.md tells people to look for."""
+"""The troubleshooting messages in k8s/README.md."""
 
 import rendered
 
 MANUAL = (rendered.K8S / "README.md").read_text()
 
 
-def told(check, said, words):
-    """These words are said, and the manual has them."""
-    check.that(f"it says {words!r}, and so does k8s/README.md", words in str(said) and words in MANUAL, said)
+def check_message(check, output, message):
+    """Checks that both the output and the manual contain this message."""
+    check.that(f"output and k8s/README.md contain {message!r}", message in str(output) and message in MANUAL, output)

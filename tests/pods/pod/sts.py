@@ -1,19 +1,20 @@
-"""local-sts in a container of its own on the pods' network, projecting the token volume that pods mount."""
+"""local-sts in its own container in the pods' network. It projects the token volume that pods mount."""
 
 import json
 
 from pod import volumes
-from pod.engine import in_network_of
+from pod.container import Container
 from pod.server import PROGRAMS, Server
 from support.checks import CheckFailed
-from support.deadline import until
+from support.sts_requests import EXCHANGES, select_requests
+from support.waiting import wait_until
 
 WORLD = PROGRAMS.parent / "world.json"
 PORT = 8080
 NAME = "sts.aws.test"
 
-# The control routes answer loopback alone, so this runs inside the container's network namespace.
-ASK = """
+# The control routes accept only loopback peers, so this runs in the container's network namespace.
+CONTROL = """
 import sys, urllib.request
 method, path, body = sys.argv[1:]
 request = urllib.request.Request(f"http://127.0.0.1:8080/_local/{path}", body.encode() or None, method=method)
@@ -21,63 +22,54 @@ print(urllib.request.urlopen(request, timeout=10).read().decode(), end="")
 """
 
 
-class Sts:
+class Sts(Container):
     def __init__(self, cluster, name, *options):
-        self._cluster = cluster
-        self.name = name
+        super().__init__(cluster.engine, name)
+        self._secrets = cluster.secrets
         self.token_volume = cluster.directory(f"{name}-token")
-        volumes.own(self.token_volume, 0o755, cluster.group)
+        volumes.set_owner_and_mode(self.token_volume, 0o755, cluster.group)
         cluster.engine(
             "run", "--detach", "--name", name, "--network", cluster.network, *cluster.restricted(),
-            # What it writes is root's and the fsGroup's, as a kubelet's projected volume is.
+            # Its files belong to root and the fsGroup, like those of the kubelet's projected volumes.
             "--user", f"0:{cluster.group}", "--volume", f"{self.token_volume}:/token",
             "--volume", f"{WORLD}:/world.json:ro", cluster.sts_image, "--listen", f"0.0.0.0:{PORT}", "--world", "/world.json",
             "--token-dir", "/token", "--token-mode", "0640", *options,
         )
-        inspected = json.loads(cluster.engine("inspect", name))[0]
-        self._pid = inspected["State"]["Pid"]
-        self.address = inspected["NetworkSettings"]["Networks"][cluster.network]["IPAddress"]
-        until("local-sts to project a token", 10, lambda: (self.token_volume / "token").exists())
-        until("local-sts to answer", 10, self._answers)
+        self.address = self.address_in(cluster.network)
+        wait_until("local-sts projects a token", 10, lambda: (self.token_volume / "token").exists())
+        wait_until("local-sts responds", 10, self._responds)
         self.url = f"http://{NAME}:{PORT}"
         self.dns = Server(
             cluster, f"{name}-dns", "python3", "-B", "/dns.py", NAME, self.address, ready="listening",
             files={"/dns.py": PROGRAMS / "dns.py"},
         ).address
 
-    def _answers(self):
+    def _responds(self):
         try:
-            return self.ask("GET", "requests")
+            return self.control("GET", "requests")
         except CheckFailed:
             return False
 
-    def ask(self, method, path, body=""):
+    def control(self, method, path, body=""):
+        """Calls a control route and returns the body of the response."""
         body = body if isinstance(body, str) else json.dumps(body)
-        return in_network_of(self._pid, "python3", "-c", ASK, method, path, body)
+        return self.run_in_network("python3", "-c", CONTROL, method, path, body)
 
-    def fault(self, kind, **more):
-        self.ask("POST", "faults", [{"kind": kind, **more}])
+    def inject_fault(self, kind, **options):
+        self.control("POST", "faults", [{"kind": kind, **options}])
 
     def clear_faults(self):
-        self.ask("DELETE", "faults")
+        self.control("DELETE", "faults")
 
     def mint(self, **claims):
-        token = self.ask("POST", "token", claims)
-        self._cluster.secrets.add("JWT", token)
+        token = self.control("POST", "token", claims)
+        self._secrets.add("JWT", token)
         return token
 
     def requests(self, *actions):
-        """The record, or what it has of these actions. Tokens in it are noted as secrets."""
-        record = json.loads(self.ask("GET", "requests"))
-        for request in record:
-            for kind, secret in [
-                ("JWT", request["parameters"].get("WebIdentityToken")),
-                ("SessionToken", request["headers"].get("x-amz-security-token")),
-            ]:
-                if secret:
-                    self._cluster.secrets.add(kind, secret)
-        return [request for request in record if not actions or request["action"] in actions]
+        """Returns the recorded requests for these actions, or all requests."""
+        return select_requests(json.loads(self.control("GET", "requests")), self._secrets, actions)
 
     def exchanges(self):
-        """How many times credentials were got."""
-        return len(self.requests("AssumeRoleWithWebIdentity", "AssumeRole"))
+        """Returns the number of requests for credentials."""
+        return len(self.requests(*EXCHANGES))

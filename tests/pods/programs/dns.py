@@ -1,4 +1,4 @@
-"""The cluster's DNS, of one name; it runs in a container of its own: `python3 dns.py NAME ADDRESS`."""
+"""The cluster's DNS server, which knows one name: `python3 dns.py NAME ADDRESS`."""
 
 import socket
 import struct
@@ -7,8 +7,8 @@ import sys
 A, NAME_ERROR = 1, 3
 
 
-def answer(query, name, address):
-    """That address to questions for A, nothing to those for AAAA, and that there is no other name."""
+def response(query, name, address):
+    """Returns the address for A queries, no records for other queries, and NXDOMAIN for other names."""
     labels, position = [], 12
     while length := query[position]:
         labels.append(query[position + 1 : position + 1 + length].decode("ascii", "replace").lower())
@@ -27,7 +27,7 @@ def main(name, address):
         print("listening", flush=True)
         while True:
             query, client = server.recvfrom(512)
-            server.sendto(answer(query, name, address), client)
+            server.sendto(response(query, name, address), client)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""EKS's Pod Identity agent as a pod sees it: credentials of the association's role for a token that is meant for it.
+"""The EKS Pod Identity agent: returns credentials of the associated role for a token with the agent's audience.
 
 https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
 """
@@ -18,11 +18,12 @@ class Agent(BaseHTTPRequestHandler):
         if self.path != "/v1/credentials" or audience(self.headers.get("Authorization", "")) != [AUDIENCE]:
             self.send_error(400)
             return
-        answer = boto3.client("sts").assume_role(RoleArn=os.environ["ASSOCIATED_ROLE"], RoleSessionName="eks-agent")["Credentials"]
+        response = boto3.client("sts").assume_role(RoleArn=os.environ["ASSOCIATED_ROLE"], RoleSessionName="eks-agent")
+        credentials = response["Credentials"]
         document = {
-            "AccessKeyId": answer["AccessKeyId"], "SecretAccessKey": answer["SecretAccessKey"],
-            "Token": answer["SessionToken"], "AccountId": "111111111111",
-            "Expiration": answer["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "AccessKeyId": credentials["AccessKeyId"], "SecretAccessKey": credentials["SecretAccessKey"],
+            "Token": credentials["SessionToken"], "AccountId": "111111111111",
+            "Expiration": credentials["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -31,7 +32,7 @@ class Agent(BaseHTTPRequestHandler):
 
 
 def audience(token):
-    """That of a JWT; its signature is not looked at."""
+    """Returns the audience of a JWT without verifying its signature."""
     parts = token.split(".")
     return json.loads(base64.urlsafe_b64decode(parts[1] + "==")).get("aud") if len(parts) == 3 else None
 

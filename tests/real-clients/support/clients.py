@@ -1,35 +1,36 @@
-"""The unmodified clients, each a process of its own with a clean environment."""
+"""The unmodified AWS clients, each in its own process with a clean environment."""
 
 import json
 from pathlib import Path
 
-from support.processes import must, run
+from support.commands import stdout_of
+from support.processes import run_program
 
 APPS = Path(__file__).resolve().parent.parent / "apps"
 
 
-def boto3_app(world, app, *arguments, **variables):
-    """Runs one of the small boto3 programs; may fail."""
-    return run(world, f"boto3-{app}", boto3_command(world, app, *arguments), world.environment(**variables))
+def run_boto3_app(context, app, *arguments, **variables):
+    """Runs a program in `apps`."""
+    command = boto3_command(context, app, *arguments)
+    return run_program(context, f"boto3-{app}", command, context.environment(**variables))
 
 
-def boto3_command(world, app, *arguments):
-    return [world.python, "-B", APPS / f"{app}.py", *arguments]
+def boto3_command(context, app, *arguments):
+    return [context.python, "-B", APPS / f"{app}.py", *arguments]
 
 
-def boto3_identity(world, **variables):
-    """Who boto3 is, by which provider, and with which credentials."""
-    answer = json.loads(must(boto3_app(world, "whoami", **variables)))
-    world.secrets.add_credentials(answer)
-    return answer
+def boto3_identity(context, **variables):
+    """Returns boto3's caller identity, its credentials provider and its credentials."""
+    identity = json.loads(stdout_of(run_boto3_app(context, "caller_identity", **variables)))
+    context.secrets.add_credentials(identity)
+    return identity
 
 
-def aws(world, *arguments, **variables):
-    """Runs the AWS CLI; may fail."""
-    env = world.environment(AWS_DEFAULT_OUTPUT="json", **variables)
-    return run(world, "aws", [world.aws, *arguments], env)
+def run_aws_cli(context, *arguments, **variables):
+    env = context.environment(AWS_DEFAULT_OUTPUT="json", **variables)
+    return run_program(context, "aws", [context.aws, *arguments], env)
 
 
-def aws_identity(world, **variables):
-    """The ARN that the AWS CLI has."""
-    return json.loads(must(aws(world, "sts", "get-caller-identity", **variables)))["Arn"]
+def aws_cli_arn(context, **variables):
+    """Returns the ARN of the AWS CLI's caller identity."""
+    return json.loads(stdout_of(run_aws_cli(context, "sts", "get-caller-identity", **variables)))["Arn"]

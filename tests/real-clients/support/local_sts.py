@@ -1,59 +1,53 @@
-"""The strict local STS, its projected token and its record."""
+"""The strict local STS, with a projected token."""
 
 import json
 import urllib.request
 
-from support.deadline import until
-from support.processes import Background
+from support.processes import BackgroundProcess
+from support.sts_requests import EXCHANGES, select_requests
+from support.waiting import wait_until
 
 
-class LocalSts(Background):
-    def __init__(self, world, name, *options):
-        self.directory = world.directory(name)
+class LocalSts(BackgroundProcess):
+    def __init__(self, context, name, *options):
+        self.directory = context.directory(name)
         self.token_file = self.directory / "token-volume" / "token"
         self._url_file = self.directory / "url"
-        self._secrets = world.secrets
+        self._secrets = context.secrets
         super().__init__(
-            world,
+            context,
             "local-sts",
-            [world.local_sts, "--token-dir", self.token_file.parent, "--url-file", self._url_file, *options],
-            world.environment(),
+            [context.local_sts, "--token-dir", self.token_file.parent, "--url-file", self._url_file, *options],
+            context.environment(),
         )
 
     def __enter__(self):
-        # An unoptimized build takes some seconds to make its RSA key.
-        until("local-sts to listen", 60, lambda: self._url_file.exists() or self.process.poll() is not None)
+        # An unoptimized build needs some seconds to generate its RSA key.
+        wait_until("local-sts listens", 60, lambda: self._url_file.exists() or not self.is_running())
         self.url = self._url_file.read_text().strip()
         return self
 
     def __exit__(self, *error):
-        if self.process.poll() is None:
+        if self.is_running():
+            # Add the tokens in the requests to the secrets.
             self.requests()
         super().__exit__(*error)
 
     def requests(self, *actions):
-        """The record, or what it has of these actions. Tokens in it are noted as secrets."""
-        with urllib.request.urlopen(f"{self.url}/_local/requests", timeout=10) as answer:
-            record = json.load(answer)
-        for request in record:
-            for kind, secret in [
-                ("JWT", request["parameters"].get("WebIdentityToken")),
-                ("SessionToken", request["headers"].get("x-amz-security-token")),
-            ]:
-                if secret:
-                    self._secrets.add(kind, secret)
-        return [request for request in record if not actions or request["action"] in actions]
+        """Returns the recorded requests for these actions, or all requests."""
+        with urllib.request.urlopen(f"{self.url}/_local/requests", timeout=10) as response:
+            return select_requests(json.load(response), self._secrets, actions)
 
     def exchanges(self):
-        """The actions by which credentials were got, in order."""
-        return [request["action"] for request in self.requests("AssumeRoleWithWebIdentity", "AssumeRole")]
+        """Returns the actions of all requests for credentials, in order."""
+        return [request["action"] for request in self.requests(*EXCHANGES)]
 
     def client_variables(self):
-        """What an AWS client needs to come here."""
+        """Returns the environment variables that point an AWS client at this STS."""
         return {"AWS_ENDPOINT_URL_STS": self.url}
 
     def pod_variables(self, role):
-        """What a pod's credvend has: the token, the role, the region and the way here."""
+        """Returns the environment variables of credvend in a pod: role, token file, region and STS endpoint."""
         return {
             "AWS_ROLE_ARN": role,
             "AWS_WEB_IDENTITY_TOKEN_FILE": self.token_file,

@@ -1,10 +1,10 @@
-"""What the clients saw and no log may hold."""
+"""The secrets that the tests have seen and that no log may contain."""
 
 import base64
 import threading
 from urllib.parse import quote
 
-# Long enough that chance never writes it, short enough that a secret cut in pieces is still found.
+# Long enough that the same text does not occur by chance, and short enough to find parts of a secret.
 PIECE = 16
 
 
@@ -14,27 +14,27 @@ class Secrets:
         self._lock = threading.Lock()
 
     def add(self, kind, secret):
-        """Notes a secret; the same one may be seen by many clients."""
+        """Adds a secret, unless it is already known."""
         with self._lock:
             self._secrets.setdefault(secret.strip(), kind)
 
     def add_credentials(self, document):
-        """Those of an answer or a document, by whichever names it has."""
+        """Adds the secrets of a credentials document."""
         for name in ("SecretAccessKey", "SessionToken", "Token"):
             if document.get(name):
                 self.add(name, document[name])
 
     def kinds(self):
-        """How many there are of each kind."""
+        """Returns the number of secrets of each kind."""
         kinds = list(self._secrets.values())
         return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
     def any(self):
-        """One of them."""
+        """Returns one of the secrets."""
         return next(iter(self._secrets))
 
     def found_in(self, text):
-        """The kinds of those of which `text` holds a piece: plain, percent-encoded or in base64."""
+        """Returns the kinds of the secrets of which `text` contains a piece: plain, percent-encoded or in base64."""
         pieces = {text[start : start + PIECE] for start in range(len(text) - PIECE + 1)}
         return sorted({
             kind

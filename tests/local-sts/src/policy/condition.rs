@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::OneOrMany;
 use super::wildcard;
 
-/// The request's condition keys and their values. Keys are compared without regard to case, values with.
+/// The condition keys of a request and their values. Keys are case-insensitive, values are case-sensitive.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Context {
     values: BTreeMap<String, Vec<String>>,
@@ -48,7 +48,7 @@ enum Comparison {
 }
 
 impl Operator {
-    /// `None` for an operator this server does not evaluate.
+    /// Parses an operator; returns `None` for one that this server does not evaluate.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         let (set, name) = match name.split_once(':') {
             Some(("ForAllValues", rest)) => (Some(SetOperator::ForAllValues), rest),
@@ -72,8 +72,8 @@ impl Operator {
         Some(Self { set, comparison, negated, if_exists })
     }
 
-    fn holds(self, wanted: &OneOrMany<Value>, present: Option<&[String]>) -> bool {
-        let Some(present) = present else {
+    fn evaluate(self, expected: &OneOrMany<Value>, actual: Option<&[String]>) -> bool {
+        let Some(actual) = actual else {
             return self.if_exists
                 || match self.set {
                     None => self.negated,
@@ -81,30 +81,31 @@ impl Operator {
                     Some(SetOperator::ForAnyValue) => false,
                 };
         };
-        let equals_one = |value: &String| wanted.iter().any(|wanted| self.comparison.holds(&as_text(wanted), value));
+        let matches_one =
+            |value: &String| expected.iter().any(|expected| self.comparison.matches(&as_text(expected), value));
         match self.set {
-            None if self.negated => !present.iter().any(equals_one),
-            None => present.iter().any(equals_one),
-            Some(SetOperator::ForAllValues) => present.iter().all(|value| equals_one(value) != self.negated),
-            Some(SetOperator::ForAnyValue) => present.iter().any(|value| equals_one(value) != self.negated),
+            None if self.negated => !actual.iter().any(matches_one),
+            None => actual.iter().any(matches_one),
+            Some(SetOperator::ForAllValues) => actual.iter().all(|value| matches_one(value) != self.negated),
+            Some(SetOperator::ForAnyValue) => actual.iter().any(|value| matches_one(value) != self.negated),
         }
     }
 }
 
 impl Comparison {
-    fn holds(self, wanted: &str, present: &str) -> bool {
+    fn matches(self, expected: &str, actual: &str) -> bool {
         match self {
-            Self::Equal => wanted == present,
-            Self::EqualIgnoringCase => wanted.eq_ignore_ascii_case(present),
-            Self::Like => wildcard::matches(wanted, present),
+            Self::Equal => expected == actual,
+            Self::EqualIgnoringCase => expected.eq_ignore_ascii_case(actual),
+            Self::Like => wildcard::matches(expected, actual),
         }
     }
 }
 
-/// Whether every operator holds for every one of its keys. One that is not understood never does.
+/// Returns true if every operator is true for each of its keys. An unsupported operator is always false.
 pub(super) fn all_hold(block: &BTreeMap<String, BTreeMap<String, OneOrMany<Value>>>, context: &Context) -> bool {
     block.iter().all(|(operator, keys)| match Operator::parse(operator) {
-        Some(operator) => keys.iter().all(|(key, wanted)| operator.holds(wanted, context.values(key))),
+        Some(operator) => keys.iter().all(|(key, expected)| operator.evaluate(expected, context.values(key))),
         None => false,
     })
 }
@@ -120,20 +121,20 @@ fn as_text(value: &Value) -> String {
 mod tests {
     use super::*;
 
-    fn holds(operator: &str, wanted: Value, present: Option<&[&str]>) -> bool {
+    fn evaluate(operator: &str, expected: Value, actual: Option<&[&str]>) -> bool {
         let mut context = Context::default();
-        if let Some(present) = present {
-            context.set("Some:Key", present.iter().copied());
+        if let Some(actual) = actual {
+            context.set("Some:Key", actual.iter().copied());
         }
         let block =
-            serde_json::from_value(serde_json::json!({operator: {"some:key": wanted}})).expect("a condition block");
+            serde_json::from_value(serde_json::json!({operator: {"some:key": expected}})).expect("a condition block");
         all_hold(&block, &context)
     }
 
     #[test]
-    fn operators() {
+    fn operators_compare_values() {
         let ab = || serde_json::json!(["a", "b*"]);
-        for (operator, present, expected) in [
+        for (operator, actual, result) in [
             ("StringEquals", Some(&["a"][..]), true),
             ("StringEquals", Some(&["b*"]), true),
             ("StringEquals", Some(&["bb"]), false),
@@ -158,12 +159,12 @@ mod tests {
             ("ForAnyValue:StringNotEquals", Some(&["a", "c"]), true),
             ("NumericLessThan", Some(&["a"]), false),
         ] {
-            assert_eq!(holds(operator, ab(), present), expected, "{operator} on {present:?}");
+            assert_eq!(evaluate(operator, ab(), actual), result, "{operator} on {actual:?}");
         }
     }
 
     #[test]
-    fn what_is_no_operator() {
+    fn unsupported_operators_are_not_parsed() {
         for name in ["Bool", "NumericEquals", "ForSomeValues:StringEquals", "stringequals", ""] {
             assert_eq!(Operator::parse(name), None, "{name}");
         }

@@ -1,33 +1,38 @@
-//! Whether a policy allows a request.
+//! Policy evaluation.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 
 use super::condition::{self, Context};
 use super::{Effect, Everyone, OneOrMany, PolicyDocument, Principal, PrincipalKind, Statement, wildcard};
 
-/// Who asks.
+/// The principal that makes a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Requester<'a> {
-    /// The holder of a web identity token, known by the ARN of the provider which vouches for it.
+pub(crate) enum RequestPrincipal<'a> {
+    /// The holder of a web identity token, identified by the ARN of the token's OIDC provider.
     Federated { provider_arn: &'a str },
-    /// A user or a role session: its account and the ARNs it goes by (a session's own, and its role's).
+    /// A user or role session. `arns` holds all its ARNs: a session also has its role's ARN.
     Aws { account: &'a str, arns: &'a [String] },
 }
 
-/// How a trust policy lets somebody in.
+/// The part of a trust policy's `Principal` that matches a principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Trust {
-    /// It names the account: that account's own policies decide who of it may come.
+pub(crate) enum TrustMatch {
+    /// The account: the principal also needs a policy of its own that allows the action.
     Account,
-    /// It names the requester itself.
-    Direct,
+    /// The principal itself.
+    Principal,
 }
 
 impl PolicyDocument {
-    /// As a role's trust policy.
-    pub(crate) fn trusts(&self, requester: Requester<'_>, action: &str, context: &Context) -> Option<Trust> {
+    /// Evaluates the document as a role's trust policy. Returns `None` if it does not allow the action.
+    pub(crate) fn trusts(
+        &self,
+        principal: RequestPrincipal<'_>,
+        action: &str,
+        context: &Context,
+    ) -> Option<TrustMatch> {
         let applies = |statement: &Statement| {
-            let trust = statement.principal.as_ref().and_then(|principal| principal.matches(requester))?;
+            let trust = statement.principal.as_ref().and_then(|named| named.matches(principal))?;
             (statement.covers_action(action) && condition::all_hold(&statement.condition, context)).then_some(trust)
         };
         if self.with_effect(Effect::Deny).any(|statement| applies(statement).is_some()) {
@@ -36,7 +41,7 @@ impl PolicyDocument {
         self.with_effect(Effect::Allow).filter_map(applies).max()
     }
 
-    /// As a permissions policy.
+    /// Evaluates the document as a permissions policy.
     pub(crate) fn permits(&self, action: &str, resource: &str, context: &Context) -> Permission {
         let applies = |statement: &Statement| {
             statement.covers_action(action)
@@ -44,11 +49,11 @@ impl PolicyDocument {
                 && condition::all_hold(&statement.condition, context)
         };
         if self.with_effect(Effect::Deny).any(applies) {
-            Permission::Denied
+            Permission::ExplicitDeny
         } else if self.with_effect(Effect::Allow).any(applies) {
             Permission::Allowed
         } else {
-            Permission::Unsaid
+            Permission::ImplicitDeny
         }
     }
 
@@ -57,70 +62,72 @@ impl PolicyDocument {
     }
 }
 
-/// What permissions policies say to a request, the stronger the later in this list.
+/// The result of evaluating permissions policies. A later variant overrides an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Permission {
-    Unsaid,
+    ImplicitDeny,
     Allowed,
-    Denied,
+    ExplicitDeny,
 }
 
-/// What all policies of one identity say together.
+/// Evaluates all permissions policies of one identity together.
 pub(crate) fn permission(policies: &[PolicyDocument], action: &str, resource: &str, context: &Context) -> Permission {
-    policies.iter().map(|policy| policy.permits(action, resource, context)).max().unwrap_or(Permission::Unsaid)
+    policies.iter().map(|policy| policy.permits(action, resource, context)).max().unwrap_or(Permission::ImplicitDeny)
 }
 
 impl Statement {
     fn covers_action(&self, action: &str) -> bool {
-        // Actions are the one thing IAM compares without regard to case.
-        let covers = |pattern: &String| wildcard::matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase());
-        covered(self.action.as_ref(), self.not_action.as_ref(), covers)
+        // IAM compares action names case-insensitively.
+        let matches = |pattern: &String| wildcard::matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase());
+        covers(self.action.as_ref(), self.not_action.as_ref(), matches)
     }
 
     fn covers_resource(&self, resource: &str) -> bool {
-        covered(self.resource.as_ref(), self.not_resource.as_ref(), |pattern| wildcard::matches(pattern, resource))
+        covers(self.resource.as_ref(), self.not_resource.as_ref(), |pattern| wildcard::matches(pattern, resource))
     }
 }
 
-fn covered(
-    these: Option<&OneOrMany<String>>,
-    all_but: Option<&OneOrMany<String>>,
-    covers: impl Fn(&String) -> bool,
+/// Returns true if an element (`Action` or `Resource`) or its negated form (`NotAction` or `NotResource`) covers the
+/// request.
+fn covers(
+    element: Option<&OneOrMany<String>>,
+    negated_element: Option<&OneOrMany<String>>,
+    matches: impl Fn(&String) -> bool,
 ) -> bool {
-    match (these, all_but) {
-        (Some(these), _) => these.iter().any(covers),
-        (None, Some(all_but)) => !all_but.iter().any(covers),
+    match (element, negated_element) {
+        (Some(patterns), _) => patterns.iter().any(matches),
+        (None, Some(patterns)) => !patterns.iter().any(matches),
         (None, None) => false,
     }
 }
 
 impl Principal {
-    fn matches(&self, requester: Requester<'_>) -> Option<Trust> {
+    fn matches(&self, principal: RequestPrincipal<'_>) -> Option<TrustMatch> {
         let named = match self {
-            Self::Everyone(Everyone::Star) => return Some(Trust::Direct),
+            Self::Everyone(Everyone::Star) => return Some(TrustMatch::Principal),
             Self::Named(named) => named,
         };
         let names = |kind| named.get(&kind).into_iter().flat_map(OneOrMany::iter);
-        match requester {
-            Requester::Federated { provider_arn } => {
-                names(PrincipalKind::Federated).any(|name| name == provider_arn).then_some(Trust::Direct)
+        match principal {
+            RequestPrincipal::Federated { provider_arn } => {
+                names(PrincipalKind::Federated).any(|name| name == provider_arn).then_some(TrustMatch::Principal)
             }
-            Requester::Aws { account, arns } => {
+            RequestPrincipal::Aws { account, arns } => {
                 names(PrincipalKind::Aws).filter_map(|name| aws_principal_matches(name, account, arns)).max()
             }
         }
     }
 }
 
-fn aws_principal_matches(name: &str, account: &str, arns: &[String]) -> Option<Trust> {
+fn aws_principal_matches(name: &str, account: &str, arns: &[String]) -> Option<TrustMatch> {
     if name == "*" || arns.iter().any(|arn| arn == name) {
-        return Some(Trust::Direct);
+        return Some(TrustMatch::Principal);
     }
     let root_of_account = name.strip_prefix("arn:").and_then(|rest| {
         let (_partition, rest) = rest.split_once(':')?;
         rest.strip_prefix("iam::")?.strip_suffix(":root")
     });
-    (root_of_account.unwrap_or(name) == account).then_some(Trust::Account)
+    (root_of_account.unwrap_or(name) == account).then_some(TrustMatch::Account)
 }
 
 #[cfg(test)]

@@ -1,31 +1,32 @@
-//! IAM's wildcards: `*` for any characters, `?` for one.
+//! IAM's wildcards: `*` matches any number of characters, `?` matches one character.
 
 pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut at, mut in_text) = (0, 0);
-    // Where to go on when the characters after the last star do not fit: one further in the text.
+    let (mut in_pattern, mut in_text) = (0, 0);
+    // Where to continue if the characters after the last star do not match: the pattern after the star, against the text
+    // from one character later than before.
     let mut retry: Option<(usize, usize)> = None;
     while in_text < text.len() {
-        match pattern.get(at) {
+        match pattern.get(in_pattern) {
             Some('*') => {
-                retry = Some((at + 1, in_text));
-                at += 1;
+                retry = Some((in_pattern + 1, in_text));
+                in_pattern += 1;
             }
-            Some(&wanted) if wanted == '?' || wanted == text[in_text] => {
-                at += 1;
+            Some(&expected) if expected == '?' || expected == text[in_text] => {
+                in_pattern += 1;
                 in_text += 1;
             }
             _ => match retry {
                 Some((after_star, from)) => {
                     retry = Some((after_star, from + 1));
-                    at = after_star;
+                    in_pattern = after_star;
                     in_text = from + 1;
                 }
                 None => return false,
             },
         }
     }
-    pattern[at..].iter().all(|&rest| rest == '*')
+    pattern[in_pattern..].iter().all(|&rest| rest == '*')
 }
 
 #[cfg(test)]
@@ -33,7 +34,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn stars_and_question_marks() {
+    fn stars_and_question_marks_match() {
         for (pattern, text) in [
             ("", ""),
             ("*", ""),

@@ -1,13 +1,13 @@
-//! Routes for running tests from outside the process. They are no part of STS, and answer loopback peers only.
+//! The control routes, for tests in other processes. They are not part of STS and accept only loopback peers.
 //!
-//! | Route | Body | |
+//! | Route | Body | Effect |
 //! |---|---|---|
-//! | `POST /_local/faults` | a list of faults | appends them to the script |
-//! | `DELETE /_local/faults` | | clears the script and releases hanging requests |
-//! | `GET /_local/requests` | | the record |
+//! | `POST /_local/faults` | a list of faults | appends the faults to the queue |
+//! | `DELETE /_local/faults` | | clears the queue and responds to hanging requests |
+//! | `GET /_local/requests` | | returns all requests so far |
 //! | `POST /_local/token` | claims | mints a token |
-//! | `PUT /_local/lifetime` | `{"seconds": 30}` or `{"seconds": null}` | how long credentials live |
-//! | `PUT /_local/clock` | `{"shift_seconds": -600}` | moves the clock |
+//! | `PUT /_local/lifetime` | `{"seconds": 30}` or `{"seconds": null}` | sets the lifetime of credentials |
+//! | `PUT /_local/clock` | `{"shift_seconds": -600}` | sets the clock |
 //! | `PUT /_local/world` | a world | replaces the accounts |
 
 use std::time::Duration;
@@ -43,11 +43,11 @@ pub(super) fn route(server: &Server, parts: &Parts, body: &[u8]) -> Response<Bod
     let result = match (&parts.method, path) {
         (&Method::POST, "faults") => read(body, |faults: Vec<Fault>| {
             server.inject(faults);
-            done()
+            no_content()
         }),
         (&Method::DELETE, "faults") => {
             server.clear_faults();
-            Ok(done())
+            Ok(no_content())
         }
         (&Method::GET, "requests") => Ok(json_response(&json!(server.log.all()))),
         (&Method::POST, "token") => {
@@ -55,14 +55,14 @@ pub(super) fn route(server: &Server, parts: &Parts, body: &[u8]) -> Response<Bod
         }
         (&Method::PUT, "lifetime") => read(body, |lifetime: Lifetime| {
             server.sts.set_lifetime(lifetime.seconds.map(Duration::from_secs));
-            done()
+            no_content()
         }),
         (&Method::PUT, "clock") => read(body, |clock: ClockShift| {
-            server.sts.clock.shift(clock.shift_seconds);
-            done()
+            server.sts.clock.set_shift(clock.shift_seconds);
+            no_content()
         }),
         (&Method::PUT, "world") => read(body, |new: World| match server.sts.edit_world(|world| *world = new) {
-            Ok(()) => done(),
+            Ok(()) => no_content(),
             Err(error) => plain_response(StatusCode::BAD_REQUEST, &error.to_string()),
         }),
         _ => return plain_response(StatusCode::NOT_FOUND, "no such route"),
@@ -72,12 +72,12 @@ pub(super) fn route(server: &Server, parts: &Parts, body: &[u8]) -> Response<Bod
 
 fn read<T: for<'de> Deserialize<'de>>(
     body: &[u8],
-    act: impl FnOnce(T) -> Response<Body>,
+    handle: impl FnOnce(T) -> Response<Body>,
 ) -> Result<Response<Body>, serde_json::Error> {
-    serde_json::from_slice(body).map(act)
+    serde_json::from_slice(body).map(handle)
 }
 
-fn done() -> Response<Body> {
+fn no_content() -> Response<Body> {
     plain_response(StatusCode::NO_CONTENT, "")
 }
 
@@ -88,6 +88,6 @@ impl Server {
 
     pub(crate) fn clear_faults(&self) {
         lock(&self.faults).clear();
-        self.release.send_replace(());
+        self.faults_cleared.send_replace(());
     }
 }

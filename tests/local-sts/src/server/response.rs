@@ -1,4 +1,4 @@
-//! Answers as HTTP responses.
+//! HTTP responses.
 
 use std::convert::Infallible;
 use std::io;
@@ -11,15 +11,15 @@ use hyper::{Response, StatusCode};
 
 pub(super) type Body = BoxBody<Bytes, io::Error>;
 
-/// An answer of STS before it meets a fault.
-pub(super) struct PlainAnswer {
+/// An STS response with its body rendered, before faults affect how it is sent.
+pub(super) struct RenderedResponse {
     pub(super) status: u16,
     pub(super) code: Option<String>,
     pub(super) xml: String,
 }
 
-impl PlainAnswer {
-    pub(super) fn into_response(self, request_id: &str) -> Response<Body> {
+impl RenderedResponse {
+    pub(super) fn into_http(self, request_id: &str) -> Response<Body> {
         let body = full(self.xml);
         xml_response(self.status, request_id, None, body)
     }
@@ -35,7 +35,7 @@ pub(super) fn xml_response(status: u16, request_id: &str, length: Option<usize>,
     if let Some(length) = length {
         response = response.header(CONTENT_LENGTH, length);
     }
-    response.body(body).unwrap_or_else(|_| plain_response(StatusCode::INTERNAL_SERVER_ERROR, "no such HTTP status"))
+    response.body(body).unwrap_or_else(|_| plain_response(StatusCode::INTERNAL_SERVER_ERROR, "invalid HTTP status"))
 }
 
 pub(super) fn json_response(value: &serde_json::Value) -> Response<Body> {

@@ -1,4 +1,4 @@
-//! Signatures below were made with botocore, whose implementation shares nothing with this one.
+//! The signatures in these tests were made with botocore, an independent implementation.
 
 use hyper::header::{HeaderName, HeaderValue};
 
@@ -31,15 +31,15 @@ fn headers(authorization: &str, others: &[(&'static str, &str)]) -> HeaderMap {
 
 fn verify(headers: &HeaderMap, body: &[u8], secret: &str) -> Result<(), StsError> {
     let presented = PresentedSignature::read(headers, NOON, None)?;
-    presented.is_made_with(secret, SignedContent { method: "POST", headers, body })
+    presented.verify(secret, SignedContent { method: "POST", headers, body })
 }
 
-fn refusal(authorization: &str) -> StsError {
+fn error_for(authorization: &str) -> StsError {
     verify(&headers(authorization, &[]), BODY, SECRET).expect_err(authorization)
 }
 
 #[test]
-fn what_botocore_signs_is_right() {
+fn signatures_of_botocore_are_accepted() {
     assert_eq!(verify(&headers(AUTHORIZATION, &[]), BODY, SECRET), Ok(()));
     let with_token = headers(AUTHORIZATION_WITH_TOKEN, &[("x-amz-security-token", "IQoJb3JpZ2luX2Vj/token+value==")]);
     assert_eq!(verify(&with_token, BODY, SECRET), Ok(()));
@@ -58,30 +58,30 @@ fn a_signature_covers_key_body_method_and_headers() {
         changed
     };
     let presented = PresentedSignature::read(&good, NOON, None).expect("well-formed");
-    let by_get = presented.is_made_with(SECRET, SignedContent { method: "GET", headers: &good, body: BODY });
+    let by_get = presented.verify(SECRET, SignedContent { method: "GET", headers: &good, body: BODY });
     for result in [
         verify(&good, BODY, "another"),
         verify(&good, b"Action=AssumeRole&Version=2011-06-15", SECRET),
         verify(&other_host, BODY, SECRET),
         by_get,
-        Err(refusal(&AUTHORIZATION.replace("c482", "c483"))),
-        Err(refusal(&AUTHORIZATION.replace("eu-central-1", "eu-west-1"))),
+        Err(error_for(&AUTHORIZATION.replace("c482", "c483"))),
+        Err(error_for(&AUTHORIZATION.replace("eu-central-1", "eu-west-1"))),
     ] {
-        let error = result.expect_err("something changed");
+        let error = result.expect_err("the signature does not match");
         assert_eq!((error.code.as_str(), error.status), ("SignatureDoesNotMatch", 403));
         assert!(error.message.starts_with(does_not_match), "{}", error.message);
     }
 }
 
 #[test]
-fn a_declared_payload_hash_must_be_true() {
+fn a_wrong_payload_hash_header_is_refused() {
     let authorization = AUTHORIZATION.replace("host;", "host;x-amz-content-sha256;");
     let wrong = headers(&authorization, &[("x-amz-content-sha256", "UNSIGNED-PAYLOAD")]);
     assert_eq!(verify(&wrong, BODY, SECRET).expect_err("not the hash").code, "SignatureDoesNotMatch");
 }
 
 #[test]
-fn the_header_must_be_whole() {
+fn incomplete_authorization_headers_are_refused() {
     let unsigned = {
         let mut headers = headers(AUTHORIZATION, &[]);
         headers.remove("authorization");
@@ -101,26 +101,26 @@ fn the_header_must_be_whole() {
         (AUTHORIZATION.replace("Signature=", "Sig="), "'Signature'"),
         (AUTHORIZATION.replace("/aws4_request", ""), "exactly 5 slash-delimited elements"),
     ] {
-        let error = refusal(&wrong);
+        let error = error_for(&wrong);
         assert_eq!((error.code.as_str(), error.status), ("IncompleteSignature", 400), "{wrong}");
         assert!(error.message.contains(part), "{}", error.message);
     }
 }
 
 #[test]
-fn the_scope_must_fit() {
+fn wrong_credential_scopes_are_refused() {
     for (wrong, part) in [
         (AUTHORIZATION.replace("/sts/", "/s3/"), "correct service: 'sts'"),
         (AUTHORIZATION.replace("aws4_request", "aws5_request"), "valid terminator: 'aws4_request', not 'aws5_request'"),
         (AUTHORIZATION.replace("eu-central-1", "EU"), "valid region"),
         (AUTHORIZATION.replace("/20261122/", "/20261121/"), "'20261121' != '20261122', from '20261122T120005Z'"),
     ] {
-        let error = refusal(&wrong);
+        let error = error_for(&wrong);
         assert_eq!(error.code, "SignatureDoesNotMatch");
         assert!(error.message.contains(part), "{}", error.message);
     }
-    let elsewhere = PresentedSignature::read(&headers(AUTHORIZATION, &[]), NOON, Some("us-east-1"));
-    assert_eq!(elsewhere.expect_err("one region only").message, "Credential should be scoped to a valid region. ");
+    let other_region = PresentedSignature::read(&headers(AUTHORIZATION, &[]), NOON, Some("us-east-1"));
+    assert_eq!(other_region.expect_err("wrong region").message, "Credential should be scoped to a valid region. ");
     assert!(PresentedSignature::read(&headers(AUTHORIZATION, &[]), NOON, Some("eu-central-1")).is_ok());
 }
 
@@ -132,7 +132,7 @@ fn host_and_every_x_amz_header_must_be_signed() {
         (AUTHORIZATION.replace(";host", ";host;missing"), "'missing' is not in the request"),
         (AUTHORIZATION.replace("content-type;host", "host;content-type"), "in order"),
     ] {
-        let error = refusal(&wrong);
+        let error = error_for(&wrong);
         assert_eq!(error.code, "SignatureDoesNotMatch");
         assert!(error.message.contains(part), "{}", error.message);
     }
@@ -142,7 +142,7 @@ fn host_and_every_x_amz_header_must_be_signed() {
 }
 
 #[test]
-fn fifteen_minutes_of_skew_are_forgiven() {
+fn fifteen_minutes_of_clock_skew_are_allowed() {
     let headers = headers(AUTHORIZATION, &[]);
     for skew in [-900, 0, 900] {
         assert!(PresentedSignature::read(&headers, NOON + skew, None).is_ok(), "{skew}");
@@ -161,11 +161,11 @@ fn fifteen_minutes_of_skew_are_forgiven() {
 }
 
 #[test]
-fn regions_by_their_shape() {
+fn regions_are_recognized_by_their_format() {
     for region in ["us-east-1", "ap-southeast-12", "us-gov-west-1", "eusc-de-east-1"] {
-        assert!(looks_like_a_region(region), "{region}");
+        assert!(has_region_format(region), "{region}");
     }
     for other in ["", "us", "us-1", "us-east", "us--1", "US-EAST-1", "us-east-1a", "*"] {
-        assert!(!looks_like_a_region(other), "{other}");
+        assert!(!has_region_format(other), "{other}");
     }
 }

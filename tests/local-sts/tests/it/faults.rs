@@ -3,29 +3,31 @@ use std::time::{Duration, Instant};
 
 use local_sts::{Fault, FaultKind, LocalSts};
 
-use crate::support::{FORM, Keys, Reply, exchange, form, parse, session_of_a, sign, signed, start, web_identity};
+use crate::support::{
+    Credentials, FORM, Response, form, parse, role_a_credentials, send_raw, sign, signed, start, web_identity,
+};
 
-fn identity(sts: &LocalSts) -> Reply {
-    signed(&sts.url(), &Keys::of_base_user(), "GetCallerIdentity", &[])
+fn identity(sts: &LocalSts) -> Response {
+    signed(&sts.url(), &Credentials::of_base_user(), "GetCallerIdentity", &[])
 }
 
-/// Everything the server sent, or how the connection broke.
+/// Sends GetCallerIdentity and returns all bytes of the response, or the connection error.
 fn raw_identity(sts: &LocalSts) -> std::io::Result<Vec<u8>> {
     let body = form("GetCallerIdentity", &[]);
-    let headers = sign(&sts.url(), &Keys::of_base_user(), &body);
+    let headers = sign(&sts.url(), &Credentials::of_base_user(), &body);
     let mut headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     headers.push(("content-type", FORM));
-    exchange(&sts.url(), "POST", "/", &headers, &body)
+    send_raw(&sts.url(), "POST", "/", &headers, &body)
 }
 
-fn with(kind: FaultKind) -> LocalSts {
+fn start_with_fault(kind: FaultKind) -> LocalSts {
     let sts = start();
     sts.inject(vec![Fault::new(kind)]);
     sts
 }
 
 #[test]
-fn error_answers() {
+fn error_faults_return_their_error_response() {
     let verification_key = "Couldn't retrieve verification key from your identity provider,  please";
     for (fault, code, status, message) in [
         (Fault::throttle(), "Throttling", 400, "Rate exceeded"),
@@ -37,10 +39,10 @@ fn error_answers() {
     ] {
         let sts = start();
         sts.inject(vec![fault.clone()]);
-        let reply = identity(&sts);
-        reply.refused(code, status, message);
-        assert_eq!(reply.expect("Type"), if status < 500 { "Sender" } else { "Receiver" });
-        assert_eq!(identity(&sts).status, 200, "once is once");
+        let response = identity(&sts);
+        response.expect_error(code, status, message);
+        assert_eq!(response.expect("Type"), if status < 500 { "Sender" } else { "Receiver" });
+        assert_eq!(identity(&sts).status, 200, "the fault applies to one request only");
         let requests = sts.requests();
         assert_eq!((requests[0].status, requests[0].code.as_deref()), (Some(status), Some(code)));
         assert_eq!((&requests[0].fault, &requests[1].fault), (&Some(fault.kind), &None));
@@ -48,34 +50,34 @@ fn error_answers() {
 }
 
 #[test]
-fn faults_keep_to_their_action() {
+fn fault_affects_only_its_action() {
     let sts = start();
     sts.inject(vec![Fault::throttle().for_action("GetCallerIdentity").forever()]);
-    session_of_a(&sts);
+    role_a_credentials(&sts);
     for _ in 0..3 {
-        identity(&sts).refused("Throttling", 400, "");
+        identity(&sts).expect_error("Throttling", 400, "");
     }
     sts.clear_faults();
     assert_eq!(identity(&sts).status, 200);
 }
 
 #[test]
-fn a_reset_is_an_rst() {
-    let sts = with(FaultKind::Reset);
-    assert_eq!(raw_identity(&sts).expect_err("a reset").kind(), ErrorKind::ConnectionReset);
+fn reset_fault_resets_the_connection() {
+    let sts = start_with_fault(FaultKind::Reset);
+    assert_eq!(raw_identity(&sts).expect_err("connection reset").kind(), ErrorKind::ConnectionReset);
     assert_eq!(sts.requests()[0].status, None);
     assert_eq!(identity(&sts).status, 200);
 }
 
 #[test]
-fn a_hang_lasts_until_the_faults_are_cleared() {
-    let sts = with(FaultKind::Hang);
+fn request_hangs_until_the_faults_are_cleared() {
+    let sts = start_with_fault(FaultKind::Hang);
     std::thread::scope(|scope| {
         let hanging = scope.spawn(|| identity(&sts));
         let requests = sts.wait_for_requests(1, Duration::from_secs(10));
         assert_eq!(requests[0].status, None);
         assert!(!hanging.is_finished());
-        assert_eq!(identity(&sts).status, 200, "others are served meanwhile");
+        assert_eq!(identity(&sts).status, 200, "other requests do not hang");
         sts.clear_faults();
         assert_eq!(hanging.join().expect("no panic").status, 200);
     });
@@ -83,63 +85,63 @@ fn a_hang_lasts_until_the_faults_are_cleared() {
 }
 
 #[test]
-fn a_hanging_request_does_not_keep_the_server_from_stopping() {
-    let sts = with(FaultKind::Hang);
+fn server_stops_while_a_request_hangs() {
+    let sts = start_with_fault(FaultKind::Hang);
     let url = sts.url();
     std::thread::scope(|scope| {
         let hanging =
-            scope.spawn(|| exchange(&url, "POST", "/", &[("content-type", FORM)], "Action=GetCallerIdentity"));
+            scope.spawn(|| send_raw(&url, "POST", "/", &[("content-type", FORM)], "Action=GetCallerIdentity"));
         sts.wait_for_requests(1, Duration::from_secs(10));
         drop(sts);
-        assert!(hanging.join().expect("no panic").map_or(true, |answer| answer.is_empty()));
+        assert!(hanging.join().expect("no panic").map_or(true, |response| response.is_empty()));
     });
 }
 
 #[test]
-fn delays_and_drips_take_their_time() {
-    let sts = with(FaultKind::Delay { milliseconds: 150 });
+fn delay_and_drip_faults_slow_down_the_response() {
+    let sts = start_with_fault(FaultKind::Delay { milliseconds: 150 });
     let start = Instant::now();
     assert_eq!(identity(&sts).status, 200);
     assert!(start.elapsed() >= Duration::from_millis(150));
 
-    let sts = with(FaultKind::Drip { milliseconds: 1 });
+    let sts = start_with_fault(FaultKind::Drip { milliseconds: 1 });
     let start = Instant::now();
-    let reply = identity(&sts);
-    assert_eq!(reply.headers["content-length"], reply.body.len().to_string());
-    assert!(start.elapsed() >= Duration::from_millis(reply.body.len() as u64), "{:?}", start.elapsed());
-    reply.expect("Account");
+    let response = identity(&sts);
+    assert_eq!(response.headers["content-length"], response.body.len().to_string());
+    assert!(start.elapsed() >= Duration::from_millis(response.body.len() as u64), "{:?}", start.elapsed());
+    response.expect("Account");
 }
 
 #[test]
-fn bodies_that_are_no_answer() {
-    let garbage = identity(&with(FaultKind::Garbage));
+fn body_faults_return_invalid_bodies() {
+    let garbage = identity(&start_with_fault(FaultKind::Garbage));
     assert!(garbage.status == 200 && !garbage.body.contains("<Get"), "{garbage:?}");
 
-    let cut = identity(&with(FaultKind::CutXml));
+    let cut = identity(&start_with_fault(FaultKind::CutXml));
     assert_eq!(cut.headers["content-length"], cut.body.len().to_string());
     assert!(cut.body.starts_with("<GetCallerIdentityResponse") && !cut.body.contains("</GetCallerIdentityResponse>"));
 
-    let truncated = parse(&raw_identity(&with(FaultKind::TruncatedBody)).expect("half an answer"));
-    let promised: usize = truncated.headers["content-length"].parse().expect("a number");
-    assert!(!truncated.body.is_empty() && truncated.body.len() < promised, "{truncated:?}");
+    let truncated = parse(&raw_identity(&start_with_fault(FaultKind::TruncatedBody)).expect("half a response"));
+    let declared: usize = truncated.headers["content-length"].parse().expect("number");
+    assert!(!truncated.body.is_empty() && truncated.body.len() < declared, "{truncated:?}");
 
-    let huge = raw_identity(&with(FaultKind::HugeBody { mebibytes: 8 })).expect("a long answer");
+    let huge = raw_identity(&start_with_fault(FaultKind::HugeBody { mebibytes: 8 })).expect("long response");
     assert!(huge.len() > 8 << 20);
 
-    let other = identity(&with(FaultKind::WrongRoot));
+    let other = identity(&start_with_fault(FaultKind::WrongRoot));
     assert!(other.status == 200 && other.body.starts_with("<AssumeRoleResponse "), "{}", other.body);
-    let other = web_identity(&with(FaultKind::WrongRoot), &Default::default(), &[]);
+    let other = web_identity(&start_with_fault(FaultKind::WrongRoot), &Default::default(), &[]);
     assert!(other.status == 200 && other.body.starts_with("<GetCallerIdentityResponse "), "{}", other.body);
 }
 
 #[test]
-fn expirations_that_are_wrong() {
-    let missing = web_identity(&with(FaultKind::MissingExpiry), &Default::default(), &[]);
-    missing.granted();
+fn expiry_faults_change_the_expiration() {
+    let missing = web_identity(&start_with_fault(FaultKind::MissingExpiry), &Default::default(), &[]);
+    missing.expect_credentials();
     assert!(missing.element("Expiration").is_none());
-    let sts = with(FaultKind::PastExpiry);
+    let sts = start_with_fault(FaultKind::PastExpiry);
     let past = web_identity(&sts, &Default::default(), &[]);
-    let sound = web_identity(&sts, &Default::default(), &[]);
-    past.granted();
-    assert!(past.expect("Expiration") < sound.expect("Expiration"));
+    let normal = web_identity(&sts, &Default::default(), &[]);
+    past.expect_credentials();
+    assert!(past.expect("Expiration") < normal.expect("Expiration"));
 }

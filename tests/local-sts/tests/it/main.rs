@@ -1,11 +1,11 @@
-//! Everything seen from outside, over real sockets.
+//! Tests of the server as a client sees it, over real sockets.
 
-mod assume_role; // trust and permission, external IDs, tags, source identities, durations
+mod assume_role; // trust and permissions policies, external IDs, tags, source identities, durations
 mod binary; // the program: its options, files and signals
-mod clock_and_lifetime; // shifted clocks, sessions that expire
-mod faults; // each kind of fault as a client meets it
-mod protocol; // envelopes, answers' shape, discovery, admin routes, worlds
-mod support; // a plain HTTP client and a signer
+mod clock_and_lifetime; // shifted clocks, expiring sessions
+mod faults; // each kind of fault
+mod protocol; // HTTP requests, discovery document, control routes, world files
+mod support; // an HTTP client and a Signature Version 4 signer
 mod tls; // certificates and versions
-mod token_volume; // the kubelet's layout, under a reader's eyes
-mod web_identity; // every way a token is refused
+mod token_volume; // layout and atomic updates
+mod web_identity; // tokens that are accepted and refused

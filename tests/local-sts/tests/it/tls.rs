@@ -9,12 +9,12 @@ use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, Str
 
 use crate::support::{form, parse};
 
-fn started(versions: TlsVersions) -> LocalSts {
-    LocalSts::start_tls(World::two_accounts(), versions).expect("a server")
+fn start_tls(versions: TlsVersions) -> LocalSts {
+    LocalSts::start_tls(World::two_accounts(), versions).expect("server starts")
 }
 
-/// Asks for a role over TLS; the version spoken and the status.
-fn ask(
+/// Assumes a role over TLS and returns the TLS version and the HTTP status.
+fn assume_role_over_tls(
     sts: &LocalSts,
     ca_pem: &str,
     name: &'static str,
@@ -38,34 +38,35 @@ fn ask(
          content-length: {}\r\n\r\n{body}",
         body.len()
     )?;
-    let mut answer = Vec::new();
-    tls.read_to_end(&mut answer)?;
-    Ok((tls.conn.protocol_version().ok_or("no version")?, parse(&answer).status))
+    let mut response = Vec::new();
+    tls.read_to_end(&mut response)?;
+    Ok((tls.conn.protocol_version().ok_or("no version")?, parse(&response).status))
 }
 
 #[test]
-fn the_certificate_is_for_address_and_name() {
-    let sts = started(TlsVersions::Both);
+fn certificate_is_valid_for_127_0_0_1_and_localhost_only() {
+    let sts = start_tls(TlsVersions::Both);
     assert!(sts.url().starts_with("https://127.0.0.1:") && sts.issuer() == sts.url());
     let ca_pem = sts.ca_pem().expect("TLS").to_owned();
     for name in ["127.0.0.1", "localhost"] {
-        let (version, status) = ask(&sts, &ca_pem, name, rustls::ALL_VERSIONS).expect(name);
+        let (version, status) = assume_role_over_tls(&sts, &ca_pem, name, rustls::ALL_VERSIONS).expect(name);
         assert_eq!((version, status), (ProtocolVersion::TLSv1_3, 200));
     }
-    assert!(ask(&sts, &ca_pem, "elsewhere", rustls::ALL_VERSIONS).is_err(), "another name");
-    let stranger = started(TlsVersions::Both);
-    let stranger = stranger.ca_pem().expect("TLS");
-    assert!(ask(&sts, stranger, "127.0.0.1", rustls::ALL_VERSIONS).is_err(), "another authority");
+    assert!(assume_role_over_tls(&sts, &ca_pem, "elsewhere", rustls::ALL_VERSIONS).is_err(), "another name");
+    let other_server = start_tls(TlsVersions::Both);
+    let other_ca_pem = other_server.ca_pem().expect("TLS");
+    assert!(assume_role_over_tls(&sts, other_ca_pem, "127.0.0.1", rustls::ALL_VERSIONS).is_err(), "another authority");
 }
 
 #[test]
-fn versions_can_be_limited() {
+fn server_accepts_only_the_configured_tls_versions() {
     let (v12, v13) = (&rustls::version::TLS12, &rustls::version::TLS13);
-    for (versions, spoken, other) in [(TlsVersions::Tls12, v12, v13), (TlsVersions::Tls13, v13, v12)] {
-        let sts = started(versions);
+    for (versions, accepted, refused) in [(TlsVersions::Tls12, v12, v13), (TlsVersions::Tls13, v13, v12)] {
+        let sts = start_tls(versions);
         let ca_pem = sts.ca_pem().expect("TLS").to_owned();
-        let (version, status) = ask(&sts, &ca_pem, "127.0.0.1", rustls::ALL_VERSIONS).expect("an answer");
-        assert_eq!((version, status), (spoken.version, 200));
-        assert!(ask(&sts, &ca_pem, "127.0.0.1", &[other]).is_err(), "{versions:?}");
+        let (version, status) =
+            assume_role_over_tls(&sts, &ca_pem, "127.0.0.1", rustls::ALL_VERSIONS).expect("response");
+        assert_eq!((version, status), (accepted.version, 200));
+        assert!(assume_role_over_tls(&sts, &ca_pem, "127.0.0.1", &[refused]).is_err(), "{versions:?}");
     }
 }

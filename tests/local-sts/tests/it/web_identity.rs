@@ -9,26 +9,26 @@ const VERIFICATION_KEY: &str = "Couldn't retrieve verification key from your ide
     AssumeRoleWithWebIdentity documentation for requirements";
 
 #[test]
-fn a_projected_token_becomes_a_session() {
+fn projected_token_is_exchanged_for_a_session() {
     let sts = start();
-    let reply = web_identity(&sts, &Claims::default(), &[("DurationSeconds", "900")]);
-    reply.granted();
-    assert_eq!(reply.expect("Arn"), "arn:aws:sts::111111111111:assumed-role/account-a-role/web");
-    assert_eq!(reply.expect("SubjectFromWebIdentityToken"), "system:serviceaccount:shop:checkout");
-    assert_eq!(reply.expect("Audience"), "sts.amazonaws.com");
+    let response = web_identity(&sts, &Claims::default(), &[("DurationSeconds", "900")]);
+    response.expect_credentials();
+    assert_eq!(response.expect("Arn"), "arn:aws:sts::111111111111:assumed-role/account-a-role/web");
+    assert_eq!(response.expect("SubjectFromWebIdentityToken"), "system:serviceaccount:shop:checkout");
+    assert_eq!(response.expect("Audience"), "sts.amazonaws.com");
     let host = sts.url().replace("http://", "");
-    assert_eq!(reply.expect("Provider"), format!("arn:aws:iam::111111111111:oidc-provider/{host}"));
-    assert!(reply.element("PackedPolicySize").is_none());
-    assert!(reply.body.starts_with(
+    assert_eq!(response.expect("Provider"), format!("arn:aws:iam::111111111111:oidc-provider/{host}"));
+    assert!(response.element("PackedPolicySize").is_none());
+    assert!(response.body.starts_with(
         "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n  <AssumeRoleWithWebIdentityResult>"
     ));
-    assert_eq!(reply.headers["content-type"], "text/xml");
-    assert_eq!(reply.headers["x-amzn-requestid"], reply.expect("RequestId"));
-    assert_eq!(sts.requests()[0].request_id, reply.expect("RequestId"));
+    assert_eq!(response.headers["content-type"], "text/xml");
+    assert_eq!(response.headers["x-amzn-requestid"], response.expect("RequestId"));
+    assert_eq!(sts.requests()[0].request_id, response.expect("RequestId"));
 }
 
 #[test]
-fn claims_that_are_refused() {
+fn invalid_claims_are_refused() {
     let sts = start();
     let claims = Claims::default;
     let without = |name: &str| Claims { extra: Map::from_iter([(name.to_owned(), json!(null))]), ..claims() };
@@ -65,29 +65,29 @@ fn claims_that_are_refused() {
             "Not authorized to perform sts:AssumeRoleWithWebIdentity",
         ),
     ] {
-        web_identity(&sts, &claims, &[]).refused(code, status, message);
+        web_identity(&sts, &claims, &[]).expect_error(code, status, message);
     }
 }
 
 #[test]
-fn an_expired_token_says_when() {
+fn expired_token_error_contains_both_times() {
     let sts = start();
     let expired = Claims { issued_at_offset: -3600, ..Claims::default() };
-    let reply = web_identity(&sts, &expired, &[]);
-    reply.refused("ExpiredTokenException", 400, "Token expired: current date/time ");
-    let message = reply.expect("Message");
+    let response = web_identity(&sts, &expired, &[]);
+    response.expect_error("ExpiredTokenException", 400, "Token expired: current date/time ");
+    let message = response.expect("Message");
     let numbers: Vec<i64> = message.split(' ').filter_map(|word| word.parse().ok()).collect();
     assert!(matches!(numbers[..], [now, expiry] if now >= expiry), "{message}");
     assert!(message.contains(" must be before the expiration date/time "), "{message}");
 }
 
 #[test]
-fn what_is_no_token() {
+fn malformed_tokens_are_refused() {
     let sts = start();
     let good = sts.mint(&Claims::default());
     let newline = format!("{good}\n");
     for wrong in ["token", "aa.bb", "a.b.c", "....", newline.as_str(), &good[..good.len() / 2]] {
-        with_token(&sts, wrong, &[]).refused(
+        with_token(&sts, wrong, &[]).expect_error(
             "InvalidIdentityToken",
             400,
             "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)",
@@ -96,24 +96,24 @@ fn what_is_no_token() {
 }
 
 #[test]
-fn a_signature_covers_the_claims() {
+fn signature_of_another_token_is_refused() {
     let sts = start();
     let (good, other) = (sts.mint(&Claims::default()), sts.mint(&Claims::service_account("shop", "other")));
-    let signature = other.rsplit_once('.').expect("a JWT").1;
-    let forged = format!("{}.{signature}", good.rsplit_once('.').expect("a JWT").0);
-    with_token(&sts, &forged, &[]).refused("InvalidIdentityToken", 400, "JWT signature is invalid");
+    let signature = other.rsplit_once('.').expect("JWT").1;
+    let forged = format!("{}.{signature}", good.rsplit_once('.').expect("JWT").0);
+    with_token(&sts, &forged, &[]).expect_error("InvalidIdentityToken", 400, "JWT signature is invalid");
 }
 
 #[test]
-fn the_provider_is_looked_for_in_the_roles_account() {
+fn provider_must_be_in_the_account_of_the_role() {
     let sts = start();
-    let foreign = [("RoleArn", "arn:aws:iam::222222222222:role/account-b-role")];
+    let other_account = [("RoleArn", "arn:aws:iam::222222222222:role/account-b-role")];
     let message = format!("No OpenIDConnect provider found in your account for {}", sts.issuer());
-    web_identity(&sts, &Claims::default(), &foreign).refused("InvalidIdentityToken", 400, &message);
-    let nobody = [("RoleArn", "arn:aws:iam::333333333333:role/r")];
-    web_identity(&sts, &Claims::default(), &nobody).refused("InvalidIdentityToken", 400, &message);
-    let no_role = [("RoleArn", "arn:aws:iam::111111111111:role/missing")];
-    web_identity(&sts, &Claims::default(), &no_role).refused(
+    web_identity(&sts, &Claims::default(), &other_account).expect_error("InvalidIdentityToken", 400, &message);
+    let missing_account = [("RoleArn", "arn:aws:iam::333333333333:role/r")];
+    web_identity(&sts, &Claims::default(), &missing_account).expect_error("InvalidIdentityToken", 400, &message);
+    let missing_role = [("RoleArn", "arn:aws:iam::111111111111:role/missing")];
+    web_identity(&sts, &Claims::default(), &missing_role).expect_error(
         "AccessDenied",
         403,
         "Not authorized to perform sts:AssumeRoleWithWebIdentity",
@@ -121,22 +121,22 @@ fn the_provider_is_looked_for_in_the_roles_account() {
 }
 
 #[test]
-fn an_issuer_whose_keys_are_not_here() {
+fn issuer_without_a_known_key_is_refused() {
     let sts = start();
     sts.edit_world(|world| {
-        let account = world.accounts.get_mut("111111111111").expect("in the default world");
+        let account = world.accounts.get_mut("111111111111").expect("in the built-in world");
         account.oidc_providers[0].url = "https://unreachable".to_owned();
     })
-    .expect("a sound world");
+    .expect("valid world");
     let claims = Claims { issuer: Some("https://unreachable".to_owned()), ..Claims::default() };
-    web_identity(&sts, &claims, &[]).refused("InvalidIdentityToken", 400, VERIFICATION_KEY);
+    web_identity(&sts, &claims, &[]).expect_error("InvalidIdentityToken", 400, VERIFICATION_KEY);
 }
 
 #[test]
-fn a_trust_policy_can_be_mended_at_run_time() {
+fn trust_policy_can_be_changed_at_run_time() {
     let sts = start();
     let other = Claims::service_account("shop", "other");
-    web_identity(&sts, &other, &[]).refused("AccessDenied", 403, "");
+    web_identity(&sts, &other, &[]).expect_error("AccessDenied", 403, "");
     sts.edit_role(ROLE_A, |role| {
         role.trust = policy(json!({"Statement": {
             "Effect": "Allow",
@@ -145,12 +145,12 @@ fn a_trust_policy_can_be_mended_at_run_time() {
             "Condition": {"StringLike": {"{issuer_host}:sub": "system:serviceaccount:shop:*"}},
         }}));
     })
-    .expect("a sound world");
-    web_identity(&sts, &other, &[]).granted();
+    .expect("valid world");
+    web_identity(&sts, &other, &[]).expect_credentials();
 }
 
 #[test]
-fn tags_and_source_identity_come_from_claims_and_need_trust() {
+fn tags_and_source_identity_in_claims_need_trust() {
     let sts = start();
     let tagged = Claims {
         extra: Map::from_iter([(
@@ -163,8 +163,12 @@ fn tags_and_source_identity_come_from_claims_and_need_trust() {
         extra: Map::from_iter([("https://aws.amazon.com/source_identity".to_owned(), json!("checkout"))]),
         ..Claims::default()
     };
-    web_identity(&sts, &tagged, &[]).refused("AccessDenied", 403, "Not authorized to perform sts:TagSession");
-    web_identity(&sts, &named, &[]).refused("AccessDenied", 403, "Not authorized to perform sts:SetSourceIdentity");
+    web_identity(&sts, &tagged, &[]).expect_error("AccessDenied", 403, "Not authorized to perform sts:TagSession");
+    web_identity(&sts, &named, &[]).expect_error(
+        "AccessDenied",
+        403,
+        "Not authorized to perform sts:SetSourceIdentity",
+    );
     sts.edit_role(ROLE_A, |role| {
         role.trust = policy(json!({"Statement": {
             "Effect": "Allow",
@@ -172,13 +176,13 @@ fn tags_and_source_identity_come_from_claims_and_need_trust() {
             "Action": ["sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"],
         }}));
     })
-    .expect("a sound world");
+    .expect("valid world");
     assert_eq!(web_identity(&sts, &tagged, &[]).expect("PackedPolicySize"), "1");
     assert_eq!(web_identity(&sts, &named, &[]).expect("SourceIdentity"), "checkout");
 }
 
 #[test]
-fn parameters_out_of_their_limits() {
+fn invalid_parameters_are_refused() {
     let sts = start();
     let long_name = "n".repeat(65);
     for (parameters, message) in [
@@ -211,27 +215,27 @@ fn parameters_out_of_their_limits() {
         (("PolicyArns.member.1.arn", "arn:aws:iam::aws:role/r"), "Invalid ARN"),
         (("ProviderId", "www.amazon.com"), "ProviderId"),
     ] {
-        web_identity(&sts, &Claims::default(), &[parameters]).refused("ValidationError", 400, message);
+        web_identity(&sts, &Claims::default(), &[parameters]).expect_error("ValidationError", 400, message);
     }
     let nothing = post(&sts.url(), "AssumeRoleWithWebIdentity", &[]);
-    nothing.refused("ValidationError", 400, "3 validation errors detected: Value null at 'webIdentityToken'");
+    nothing.expect_error("ValidationError", 400, "3 validation errors detected: Value null at 'webIdentityToken'");
     let longer = [("DurationSeconds", "3601")];
-    sts.edit_role(ROLE_A, |role| role.max_session_duration = 43_200).expect("a sound world");
-    web_identity(&sts, &Claims::default(), &longer).granted();
+    sts.edit_role(ROLE_A, |role| role.max_session_duration = 43_200).expect("valid world");
+    web_identity(&sts, &Claims::default(), &longer).expect_credentials();
 }
 
 #[test]
-fn session_policies() {
+fn session_policies_are_validated() {
     let sts = start();
-    let sound = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":true}}}]}"#;
-    let reply = web_identity(
+    let valid = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":true}}}]}"#;
+    let response = web_identity(
         &sts,
         &Claims::default(),
-        &[("Policy", sound), ("PolicyArns.member.1.arn", "arn:aws:iam::aws:policy/ReadOnlyAccess")],
+        &[("Policy", valid), ("PolicyArns.member.1.arn", "arn:aws:iam::aws:policy/ReadOnlyAccess")],
     );
-    assert_eq!(reply.expect("PackedPolicySize"), "5");
+    assert_eq!(response.expect("PackedPolicySize"), "5");
     for wrong in ["{", "[]", "{}", r#"{"Statement":[{"Effect":"Allow","Action":"*"}]}"#] {
-        web_identity(&sts, &Claims::default(), &[("Policy", wrong)]).refused(
+        web_identity(&sts, &Claims::default(), &[("Policy", wrong)]).expect_error(
             "MalformedPolicyDocument",
             400,
             "Syntax errors in policy.",
@@ -240,5 +244,5 @@ fn session_policies() {
     let eleven: Vec<(String, &str)> =
         (1..=11).map(|n| (format!("PolicyArns.member.{n}.arn"), "arn:aws:iam::aws:policy/P")).collect();
     let eleven: Vec<(&str, &str)> = eleven.iter().map(|(name, arn)| (name.as_str(), *arn)).collect();
-    web_identity(&sts, &Claims::default(), &eleven).refused("ValidationError", 400, "less than or equal to 10");
+    web_identity(&sts, &Claims::default(), &eleven).expect_error("ValidationError", 400, "less than or equal to 10");
 }

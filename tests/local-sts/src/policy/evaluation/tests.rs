@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::policy::Place;
+use crate::policy::PolicyKind;
 
 const ACCOUNT: &str = "111111111111";
 const ROLE: &str = "arn:aws:iam::111111111111:role/r";
@@ -12,39 +12,39 @@ fn policy(statements: Value) -> PolicyDocument {
     serde_json::from_value(json!({"Version": "2012-10-17", "Statement": statements})).expect("a policy")
 }
 
-fn role_session(account: &str) -> Option<Trust> {
+fn trust_of_principal(account: &str) -> Option<TrustMatch> {
     let document = policy(json!({"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}));
     trust_of(&document, "sts:AssumeRole")
 }
 
-fn trust_of(document: &PolicyDocument, action: &str) -> Option<Trust> {
+fn trust_of(document: &PolicyDocument, action: &str) -> Option<TrustMatch> {
     let arns = [ROLE.to_owned(), SESSION.to_owned()];
-    document.trusts(Requester::Aws { account: ACCOUNT, arns: &arns }, action, &Context::default())
+    document.trusts(RequestPrincipal::Aws { account: ACCOUNT, arns: &arns }, action, &Context::default())
 }
 
 #[test]
-fn who_a_principal_is() {
+fn aws_principals_match_by_arn_and_account() {
     for (name, expected) in [
-        ("*", Some(Trust::Direct)),
-        (ROLE, Some(Trust::Direct)),
-        (SESSION, Some(Trust::Direct)),
-        (ACCOUNT, Some(Trust::Account)),
-        ("arn:aws:iam::111111111111:root", Some(Trust::Account)),
+        ("*", Some(TrustMatch::Principal)),
+        (ROLE, Some(TrustMatch::Principal)),
+        (SESSION, Some(TrustMatch::Principal)),
+        (ACCOUNT, Some(TrustMatch::Account)),
+        ("arn:aws:iam::111111111111:root", Some(TrustMatch::Account)),
         ("222222222222", None),
         ("arn:aws:iam::222222222222:root", None),
         ("arn:aws:iam::111111111111:role/other", None),
         ("arn:aws:sts::111111111111:assumed-role/r/other", None),
     ] {
-        assert_eq!(role_session(name), expected, "{name}");
+        assert_eq!(trust_of_principal(name), expected, "{name}");
     }
 }
 
 #[test]
-fn everyone_and_lists_of_principals() {
+fn star_and_lists_of_principals_match() {
     for (principal, expected) in [
-        (json!("*"), Some(Trust::Direct)),
-        (json!({"AWS": ["222222222222", ACCOUNT]}), Some(Trust::Account)),
-        (json!({"AWS": [ACCOUNT, ROLE]}), Some(Trust::Direct)),
+        (json!("*"), Some(TrustMatch::Principal)),
+        (json!({"AWS": ["222222222222", ACCOUNT]}), Some(TrustMatch::Account)),
+        (json!({"AWS": [ACCOUNT, ROLE]}), Some(TrustMatch::Principal)),
         (json!({"Federated": ROLE}), None),
         (json!({"Service": "ec2.amazonaws.com"}), None),
     ] {
@@ -54,23 +54,23 @@ fn everyone_and_lists_of_principals() {
 }
 
 #[test]
-fn a_provider_is_federated_only() {
+fn a_provider_matches_only_as_a_federated_principal() {
     for (principal, expected) in [
-        (json!({"Federated": PROVIDER}), Some(Trust::Direct)),
-        (json!({"Federated": [PROVIDER, "other"]}), Some(Trust::Direct)),
+        (json!({"Federated": PROVIDER}), Some(TrustMatch::Principal)),
+        (json!({"Federated": [PROVIDER, "other"]}), Some(TrustMatch::Principal)),
         (json!({"Federated": "issuer"}), None),
         (json!({"AWS": PROVIDER}), None),
     ] {
         let document =
             policy(json!([{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRoleWithWebIdentity"}]));
-        let requester = Requester::Federated { provider_arn: PROVIDER };
-        let trust = document.trusts(requester, "sts:AssumeRoleWithWebIdentity", &Context::default());
+        let caller = RequestPrincipal::Federated { provider_arn: PROVIDER };
+        let trust = document.trusts(caller, "sts:AssumeRoleWithWebIdentity", &Context::default());
         assert_eq!(trust, expected, "{principal}");
     }
 }
 
 #[test]
-fn actions_and_denials() {
+fn actions_match_and_deny_overrides_allow() {
     let allow = |action: Value| json!({"Effect": "Allow", "Principal": "*", "Action": action});
     for (action, expected) in [
         (json!("sts:AssumeRole"), true),
@@ -93,7 +93,7 @@ fn actions_and_denials() {
 }
 
 #[test]
-fn conditions_of_allow_and_deny() {
+fn conditions_apply_to_allow_and_deny() {
     let mut context = Context::default();
     context.set("sts:ExternalId", ["shared"]);
     let arns = [ROLE.to_owned()];
@@ -107,16 +107,16 @@ fn conditions_of_allow_and_deny() {
             statements.push(json!({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}));
         }
         let document = policy(Value::Array(statements));
-        document.trusts(Requester::Aws { account: ACCOUNT, arns: &arns }, "sts:AssumeRole", &context).is_some()
+        document.trusts(RequestPrincipal::Aws { account: ACCOUNT, arns: &arns }, "sts:AssumeRole", &context).is_some()
     };
     assert!(trusts(false, "shared") && !trusts(false, "other"));
     assert!(!trusts(true, "shared") && trusts(true, "other"));
 }
 
 #[test]
-fn permissions_on_resources() {
+fn permissions_match_resources() {
     let role_b = "arn:aws:iam::222222222222:role/team/b";
-    let said = |resource: Value| {
+    let permission_on = |resource: Value| {
         let document = policy(json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": resource}));
         permission(&[document], "sts:AssumeRole", role_b, &Context::default())
     };
@@ -125,19 +125,19 @@ fn permissions_on_resources() {
         (json!("*"), Permission::Allowed),
         (json!("arn:aws:iam::*:role/team/*"), Permission::Allowed),
         (json!(["other", role_b]), Permission::Allowed),
-        (json!("arn:aws:iam::222222222222:role/b"), Permission::Unsaid),
-        (json!([]), Permission::Unsaid),
+        (json!("arn:aws:iam::222222222222:role/b"), Permission::ImplicitDeny),
+        (json!([]), Permission::ImplicitDeny),
     ] {
-        assert_eq!(said(resource.clone()), expected, "{resource}");
+        assert_eq!(permission_on(resource.clone()), expected, "{resource}");
     }
     let allow = policy(json!({"Effect": "Allow", "Action": "*", "Resource": "*"}));
     let deny = policy(json!({"Effect": "Deny", "Action": "sts:*", "NotResource": "arn:aws:iam::333333333333:*"}));
-    assert_eq!(permission(&[], "sts:AssumeRole", role_b, &Context::default()), Permission::Unsaid);
-    assert_eq!(permission(&[deny, allow], "sts:AssumeRole", role_b, &Context::default()), Permission::Denied);
+    assert_eq!(permission(&[], "sts:AssumeRole", role_b, &Context::default()), Permission::ImplicitDeny);
+    assert_eq!(permission(&[deny, allow], "sts:AssumeRole", role_b, &Context::default()), Permission::ExplicitDeny);
 }
 
 #[test]
-fn documents_this_server_refuses() {
+fn unsupported_documents_are_refused() {
     let trust = |extra: Value| {
         let mut statement = json!({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"});
         for (key, value) in extra.as_object().expect("an object") {
@@ -146,7 +146,7 @@ fn documents_this_server_refuses() {
         let text = json!({"Statement": statement}).to_string();
         text.parse::<PolicyDocument>()
             .map_err(|error| error.to_string())
-            .and_then(|document| document.check(Place::Trust).map_err(|error| error.to_string()))
+            .and_then(|document| document.check(PolicyKind::Trust).map_err(|error| error.to_string()))
     };
     assert_eq!(trust(json!({})), Ok(()));
     for (extra, reason) in [
@@ -156,7 +156,7 @@ fn documents_this_server_refuses() {
         (json!({"Principal": {"Aws": "1"}}), "did not match"),
         (json!({"Principal": {"AWS": "arn:aws:iam::111111111111:role/*"}}), "wildcards"),
         (json!({"NotPrincipal": "*"}), "NotPrincipal"),
-        (json!({"Resource": "*"}), "no Resource"),
+        (json!({"Resource": "*"}), "must not have a Resource"),
         (json!({"NotAction": "*"}), "one of Action and NotAction"),
         (json!({"Condition": {"Bool": {"aws:SecureTransport": "true"}}}), "operator Bool"),
         (json!({"Condition": {"StringEquals": {"sts:ExternalId": "${aws:userid}"}}}), "policy variables"),
@@ -165,13 +165,13 @@ fn documents_this_server_refuses() {
         assert!(error.contains(reason), "{extra}: {error}");
     }
     let permissions = policy(json!({"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}));
-    assert!(permissions.check(Place::Permissions).is_err());
-    assert!(policy(json!({"Effect": "Allow", "Action": "*"})).check(Place::Permissions).is_err());
+    assert!(permissions.check(PolicyKind::Permissions).is_err());
+    assert!(policy(json!({"Effect": "Allow", "Action": "*"})).check(PolicyKind::Permissions).is_err());
     assert!(
         "{\"Version\": \"2020-01-01\", \"Statement\": []}"
             .parse::<PolicyDocument>()
             .expect("JSON")
-            .check(Place::Trust)
+            .check(PolicyKind::Trust)
             .is_err()
     );
 }

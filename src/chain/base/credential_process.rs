@@ -1,0 +1,226 @@
+//! `credential_process`: credentials that another program prints.
+//!
+//! Input: a command line, split by the quoting rules of a POSIX shell but run without a shell, as botocore does:
+//! variables, `~` and pipes have no effect. Output: the credentials document that the program prints to stdout.
+//!
+//! The program inherits the environment and has no stdin. After 60 s, credvend kills its process group. If credvend
+//! itself is killed, or a signal ends a one-shot command, the program is left to finish on its own, and its output is
+//! lost.
+//! [Process credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
+//!
+//! The program can be credvend itself. To stop a profile whose process reads the same profile from recursing
+//! endlessly, the variable [`ANCESTORS`] passes the names of the profiles whose processes are running to the child.
+
+use std::{
+    io,
+    os::unix::process::ExitStatusExt as _,
+    process::{ExitStatus, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, SystemTime},
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    process::{Child, Command},
+};
+use zeroize::Zeroizing;
+
+use crate::plan::base::{ANCESTORS, CredentialProcess};
+use crate::{
+    chain::{
+        base::credentials_document::{self, Dialect, DocumentError},
+        error::{BaseError, BaseFault},
+    },
+    clock::Clock,
+    credentials::Credentials,
+    scrubber::Scrubber,
+};
+
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// Maximum size of stdout, in bytes. A document has about 2 KiB.
+const MAX_OUTPUT: usize = 64 * 1024;
+/// Number of bytes to keep from the end of stderr, which contain its last line.
+const STDERR_TAIL: usize = 4 * 1024;
+/// Maximum length of the stderr line in an error message, in characters.
+const MAX_LINE_LENGTH: usize = 300;
+
+impl CredentialProcess {
+    /// Runs the program once. If `is_vended`, a profile vends the output unchanged, so it must be temporary
+    /// credentials. `now` is STS's time.
+    pub(super) async fn fetch(
+        &self,
+        clock: &dyn Clock,
+        now: SystemTime,
+        is_vended: bool,
+    ) -> Result<Credentials, BaseError> {
+        let output = tokio::select! {
+            output = self.run() => output?,
+            () = clock.sleep(TIME_LIMIT) => {
+                let what = format!("did not exit within {} s and was killed", TIME_LIMIT.as_secs());
+                let help = "run the command manually to find out what it waits for";
+                return Err(self.error(BaseFault::Unavailable, what, help));
+            }
+        };
+        let credentials =
+            credentials_document::read(Dialect::Process, &output, now, &Scrubber::new([])).map_err(|error| {
+                let help = match error {
+                    DocumentError::Expired { .. } => {
+                        "find out why the command does not renew them, and check this machine's clock"
+                    }
+                    _ => "make the command print a credential_process document, and nothing else, to stdout",
+                };
+                self.error(BaseFault::Refused, error, help)
+            })?;
+        let is_temporary = credentials.expiry().is_some() && !credentials.expose_session_token().is_empty();
+        if is_vended && !is_temporary {
+            return Err(self.error(
+                BaseFault::Refused,
+                "returned keys without a SessionToken or without an Expiration, which are not vended unchanged",
+                "add a role_arn to the profile, or make the command return temporary credentials",
+            ));
+        }
+        Ok(credentials)
+    }
+
+    /// Runs the program and returns its stdout if it succeeds.
+    async fn run(&self) -> Result<Zeroizing<Vec<u8>>, BaseError> {
+        let (program, arguments) =
+            self.command.split_first().ok_or_else(|| self.not_started(&io::ErrorKind::NotFound))?;
+        let _running = Running::start();
+        let mut child = Command::new(program)
+            .args(arguments)
+            .env(ANCESTORS, &self.ancestors)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(|error| self.not_started(&error.kind()))?;
+        let group = Group::of(&child);
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (output, error_output) =
+            tokio::try_join!(async { read_all(stdout).await.map_err(|error| self.not_read(&error)) }, async {
+                Ok(read_tail(stderr).await)
+            },)?;
+        let status = child.wait().await.map_err(|error| self.not_read(&error))?;
+        group.disarm();
+        if status.success() {
+            return Ok(output);
+        }
+        let error_output = String::from_utf8_lossy(&error_output);
+        let line =
+            error_output.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing on stderr");
+        let line = Scrubber::new([]).clean_to(MAX_LINE_LENGTH, line);
+        let what = format!("{}: {line}", describe_exit(status));
+        Err(self.error(BaseFault::Refused, what, "run the command manually and fix the error that it reports"))
+    }
+
+    fn not_started(&self, kind: &io::ErrorKind) -> BaseError {
+        let (fault, help) = match kind {
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory => (
+                BaseFault::Configuration,
+                "name an executable file by its full path (the command runs without a shell: ~ and variables have no \
+                 effect)",
+            ),
+            _ => (BaseFault::Unavailable, "verify that this machine can start another process"),
+        };
+        self.error(fault, format!("cannot be started: {kind}"), help)
+    }
+
+    fn not_read(&self, error: &io::Error) -> BaseError {
+        match error.kind() {
+            io::ErrorKind::FileTooLarge => self.error(
+                BaseFault::Refused,
+                format!("printed more than {MAX_OUTPUT} bytes and was killed"),
+                "make the command print a credential_process document, and nothing else, to stdout",
+            ),
+            kind => {
+                self.error(BaseFault::Unavailable, format!("failed: its output cannot be read: {kind}"), "retry later")
+            }
+        }
+    }
+
+    fn error(&self, fault: BaseFault, what: impl std::fmt::Display, help: &'static str) -> BaseError {
+        BaseError { what: format!("credential_process of profile {} {what}", self.profile), help, fault }
+    }
+}
+
+/// Reads the pipe to its end.
+///
+/// # Errors
+/// Returns `FileTooLarge` if the output exceeds [`MAX_OUTPUT`].
+async fn read_all(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Full capacity from the start: growing would leave copies of secrets in memory.
+    let mut output = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT + 1));
+    let Some(pipe) = pipe else { return Ok(output) };
+    pipe.take(MAX_OUTPUT as u64 + 1).read_to_end(&mut output).await?;
+    if output.len() > MAX_OUTPUT { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(output) }
+}
+
+/// Reads the pipe to its end, so that the writer never blocks, and returns the last [`STDERR_TAIL`] bytes.
+async fn read_tail(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut tail = Vec::with_capacity(2 * STDERR_TAIL);
+    let Some(mut pipe) = pipe else { return tail };
+    while let Ok(1..) = pipe.read_buf(&mut tail).await {
+        let surplus = tail.len().saturating_sub(STDERR_TAIL);
+        tail.drain(..surplus);
+    }
+    tail
+}
+
+fn describe_exit(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exited with {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended without an exit status".to_owned(),
+    }
+}
+
+/// Number of credential processes that are running.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns true while any credential process is running or not yet waited for.
+pub(crate) fn credential_process_runs() -> bool {
+    RUNNING.load(Ordering::Relaxed) > 0
+}
+
+/// Counts a program as running, from before its start until it has been waited for.
+struct Running;
+
+impl Running {
+    fn start() -> Self {
+        RUNNING.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A child's process group, killed on drop unless it is disarmed.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+
+    /// Cancels the kill. Call it once the child has been waited for: its process ID can belong to another process from
+    /// then on.
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Fails if no process of the group is left.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}

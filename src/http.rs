@@ -1,0 +1,10 @@
+//! HTTP: the server of the listeners with its request guards and authorization, the clients, and TLS.
+
+pub(crate) mod authorization;
+pub(crate) mod client;
+pub(crate) mod guards;
+pub(crate) mod listeners;
+pub(crate) mod loopback;
+pub(crate) mod rejection;
+pub(crate) mod server;
+pub(crate) mod tls;

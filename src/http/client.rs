@@ -1,0 +1,68 @@
+//! HTTP/1.1 clients for STS and for HTTP bases: no redirects, no implicit proxies, limited time and response size.
+
+use std::{error::Error as _, time::Duration};
+
+use zeroize::Zeroizing;
+
+/// The limits of one call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallLimits {
+    /// Maximum time for name resolution, TCP and TLS.
+    pub(crate) connect: Duration,
+    /// Maximum time for the whole call, including the response body.
+    pub(crate) attempt: Duration,
+    /// Maximum size of the response body, in bytes.
+    pub(crate) max_body: usize,
+}
+
+/// The reason why a response body was not read to its end.
+pub(crate) enum BodyError {
+    /// The connection failed or the call timed out; with a description.
+    Cut(String),
+    /// The body exceeds the limit, given in bytes.
+    TooLarge(usize),
+}
+
+impl CallLimits {
+    /// Returns a client builder with these limits and this TLS configuration.
+    pub(crate) fn client(&self, tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("credvend/", env!("CARGO_PKG_VERSION")))
+            // A redirect would send the token to another server.
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(self.connect)
+            .timeout(self.attempt)
+            .http1_only()
+            .no_proxy()
+    }
+
+    /// Reads the whole response body.
+    pub(crate) async fn read(&self, response: &mut reqwest::Response) -> Result<Zeroizing<Vec<u8>>, BodyError> {
+        let mut body = Zeroizing::new(Vec::with_capacity(16 * 1024));
+        while let Some(chunk) = response.chunk().await.map_err(|error| BodyError::Cut(self.describe(&error)))? {
+            if body.len() + chunk.len() > self.max_body {
+                return Err(BodyError::TooLarge(self.max_body));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// Describes the root cause of a failed call, without its URL.
+    pub(crate) fn describe(&self, error: &reqwest::Error) -> String {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        if error.is_timeout() {
+            return if error.is_connect() {
+                format!("no connection within {} s", self.connect.as_secs())
+            } else {
+                format!("no response within {} s", self.attempt.as_secs())
+            };
+        }
+        let cause = if error.source().is_none() { "the request failed".to_owned() } else { cause.to_string() };
+        if error.is_connect() { format!("cannot connect: {cause}") } else { cause }
+    }
+}

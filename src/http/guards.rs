@@ -1,0 +1,107 @@
+//! Guards that reject requests before they reach a handler.
+//!
+//! Input: a request and the listener's addresses. Output: nothing, or a [`Rejection`]. The guards protect from
+//! requests that do not come from an SDK in this pod: a browser under a DNS rebinding attack sends a foreign `Host`,
+//! and a proxy that is misused for request forgery adds `X-Forwarded-For`.
+
+use std::net::SocketAddr;
+
+use hyper::{Method, Request, StatusCode, header};
+
+use crate::http::rejection::Rejection;
+
+/// Rejects requests that fail [`check_origin`] or do not use GET.
+pub(crate) fn check<B>(request: &Request<B>, bound: SocketAddr, local: SocketAddr) -> Result<(), Rejection> {
+    check_origin(request, bound, local)?;
+    if request.method() != Method::GET {
+        return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use GET"));
+    }
+    Ok(())
+}
+
+/// Rejects requests with a foreign, missing or repeated Host header, and forwarded requests.
+///
+/// `bound` is the address that the listener was bound to, `local` the address that accepted the connection.
+pub(crate) fn check_origin<B>(request: &Request<B>, bound: SocketAddr, local: SocketAddr) -> Result<(), Rejection> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return Err(Rejection::new(StatusCode::BAD_REQUEST, "exactly one Host header is required"));
+    };
+    // An absolute request target contains a host, which must be valid too.
+    let target = request.uri().authority().map(|authority| authority.as_str());
+    let is_ours = |name: &str| is_this_endpoint(name, bound, local);
+    if !(host.to_str().is_ok_and(is_ours) && target.is_none_or(is_ours)) {
+        return Err(Rejection::new(StatusCode::FORBIDDEN, "the Host header does not name this endpoint"));
+    }
+    if request.headers().contains_key("x-forwarded-for") {
+        return Err(Rejection::new(StatusCode::FORBIDDEN, "requests with an X-Forwarded-For header are refused"));
+    }
+    Ok(())
+}
+
+/// Returns true if `name` is a host and port of the listener: one of its addresses, or a loopback address or name.
+fn is_this_endpoint(name: &str, bound: SocketAddr, local: SocketAddr) -> bool {
+    let port = local.port();
+    // Clients omit the default port of HTTP.
+    let matches = |host: String| host == name || (port == 80 && host.strip_suffix(":80") == Some(name));
+    [bound, local].iter().any(|address| matches(address.to_string()))
+        || ["127.0.0.1", "[::1]"].iter().any(|host| matches(format!("{host}:{port}")))
+        || matches(format!("localhost:{port}"))
+        || name.eq_ignore_ascii_case(&format!("localhost:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(hosts: &[&str], method: Method, forwarded: bool) -> u16 {
+        let mut request = Request::builder().method(method).uri("/v1/credentials");
+        for host in hosts {
+            request = request.header(header::HOST, *host);
+        }
+        if forwarded {
+            request = request.header("x-forwarded-for", "");
+        }
+        let address = "127.0.0.1:9911".parse().expect("an address");
+        let request = request.body(()).expect("a request");
+        check(&request, address, address).map_or_else(|rejection| rejection.status.as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn host_header_must_name_this_endpoint() {
+        for host in ["127.0.0.1:9911", "localhost:9911", "LOCALHOST:9911", "[::1]:9911"] {
+            assert_eq!(status(&[host], Method::GET, false), 200, "{host}");
+        }
+        for host in ["127.0.0.1", "evil.example:9911", "127.0.0.1:80", "127.0.0.1:9911@evil", "", "é"] {
+            assert_eq!(status(&[host], Method::GET, false), 403, "{host}");
+        }
+        assert_eq!(status(&[], Method::GET, false), 400);
+        assert_eq!(status(&["127.0.0.1:9911", "127.0.0.1:9911"], Method::GET, false), 400);
+    }
+
+    #[test]
+    fn port_80_can_be_omitted() {
+        let address = "169.254.170.2:80".parse().expect("an address");
+        assert!(is_this_endpoint("169.254.170.2", address, address) && is_this_endpoint("localhost", address, address));
+        assert!(!is_this_endpoint("169.254.170.23", address, address));
+    }
+
+    #[test]
+    fn forwarded_requests_and_other_methods_are_refused() {
+        assert_eq!(status(&["127.0.0.1:9911"], Method::GET, true), 403);
+        for method in [Method::POST, Method::PUT, Method::HEAD, Method::OPTIONS] {
+            assert_eq!(status(&["127.0.0.1:9911"], method, false), 405);
+        }
+    }
+
+    #[test]
+    fn absolute_request_target_must_name_this_endpoint() {
+        let address = "127.0.0.1:9911".parse().expect("an address");
+        let request = |target: &str| {
+            let request =
+                Request::builder().uri(target).header(header::HOST, "127.0.0.1:9911").body(()).expect("a request");
+            check(&request, address, address).is_ok()
+        };
+        assert!(request("http://127.0.0.1:9911/v1/credentials") && !request("http://evil.example/v1/credentials"));
+    }
+}

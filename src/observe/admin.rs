@@ -1,0 +1,65 @@
+//! The admin endpoint on `--admin-listen`: health probes, metrics and status. It never serves credentials, so it can be
+//! reachable from outside the pod.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{CONTENT_TYPE, HeaderValue},
+};
+
+use crate::{
+    http::{
+        authorization::Authorization,
+        rejection::{Rejection, reject},
+        server::{Handler, json},
+    },
+    observe::{
+        health,
+        metrics::{self, Metrics},
+        status::{self, STATUS_PATH},
+    },
+    store::Store,
+};
+
+pub(crate) struct Admin {
+    store: Arc<Store>,
+    authorization: Arc<Authorization>,
+    metrics: Arc<Metrics>,
+}
+
+impl Admin {
+    /// Returns an admin endpoint that reports on `store`. The status of a profile requires an authorization token.
+    pub(crate) fn new(store: Arc<Store>, authorization: Arc<Authorization>, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { store, authorization, metrics })
+    }
+
+    fn respond(&self, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Rejection> {
+        if request.method() != Method::GET {
+            return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use GET"));
+        }
+        match request.uri().path() {
+            STATUS_PATH => return status::respond(request, &self.store, &self.authorization),
+            "/metrics" => return Ok(self.metrics()),
+            _ => {}
+        }
+        health::respond(request.uri(), &self.store).ok_or_else(|| {
+            Rejection::new(StatusCode::NOT_FOUND, "no such path; this listener never serves credentials")
+        })
+    }
+
+    fn metrics(&self) -> Response<Full<Bytes>> {
+        let mut response = json(StatusCode::OK, self.metrics.text(&self.store).into());
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+        response
+    }
+}
+
+impl Handler for Admin {
+    async fn handle(&self, request: Request<Incoming>, _local: SocketAddr) -> Response<Full<Bytes>> {
+        self.respond(&request).unwrap_or_else(|rejection| reject(&rejection))
+    }
+}

@@ -1,0 +1,97 @@
+//! The status document at `/v1/status`: role, expiry, next refresh and last error of each profile. It never contains a
+//! secret.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, Response, StatusCode, body::Incoming, header};
+use serde::{Deserialize, Serialize};
+
+use crate::http::{authorization::Authorization, rejection::Rejection, server::json};
+use crate::{
+    clock::Moment,
+    store::{Profile, Store},
+};
+
+pub(crate) const STATUS_PATH: &str = "/v1/status";
+
+/// The status document.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Status {
+    /// The profiles; the first is the endpoint's default.
+    pub(crate) profiles: Vec<ProfileStatus>,
+}
+
+/// The status of one profile.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ProfileStatus {
+    pub(crate) name: String,
+    /// The role of the last hop, if the chain assumes a role.
+    pub(crate) role_arn: Option<String>,
+    /// Whether the profile has credentials to serve.
+    pub(crate) ready: bool,
+    /// Expiry of the credentials, by STS's clock.
+    pub(crate) expiry: Option<String>,
+    /// Seconds until the credentials expire.
+    pub(crate) remaining_seconds: Option<u64>,
+    /// Seconds until the next refresh or, after a failure, until the next attempt.
+    pub(crate) next_attempt_seconds: Option<u64>,
+    /// Number of consecutive failed attempts.
+    pub(crate) failed_attempts: u32,
+    /// Error of the last attempt, or `None` after a success.
+    pub(crate) last_error: Option<String>,
+}
+
+impl Status {
+    /// Returns the status of the profiles that `is_visible` accepts.
+    pub(crate) fn of(store: &Store, is_visible: impl Fn(&Profile) -> bool) -> Self {
+        let now = store.now();
+        let profiles = store.profiles();
+        Self {
+            profiles: profiles
+                .iter()
+                .filter(|profile| is_visible(profile))
+                .map(|one| ProfileStatus::of(one, now))
+                .collect(),
+        }
+    }
+}
+
+impl ProfileStatus {
+    fn of(profile: &Profile, now: Moment) -> Self {
+        let state = profile.state();
+        let lease = state.lease.as_deref();
+        let failure = state.failure.as_deref();
+        // Credentials without an expiry have no window to show.
+        let expiry = lease.and_then(|lease| lease.credentials.expiry());
+        let window = lease.filter(|_| expiry.is_some()).map(|lease| lease.window);
+        let next =
+            failure.map(|failure| failure.until_retry(now)).or_else(|| window.map(|window| window.until_refresh(now)));
+        Self {
+            name: profile.name().to_owned(),
+            role_arn: profile.role_arn().map(|role_arn| role_arn.as_str().to_owned()),
+            ready: profile.servable(now).is_some(),
+            expiry: expiry.map(|expiry| expiry.to_string()),
+            remaining_seconds: window.map(|window| window.remaining(now).as_secs()),
+            next_attempt_seconds: next.map(|length| length.as_secs()),
+            failed_attempts: failure.map_or(0, |failure| failure.attempts),
+            last_error: failure.map(|failure| failure.error.to_string()),
+        }
+    }
+}
+
+/// Responds with the status of the profiles that the request's authorization token gives access to.
+pub(crate) fn respond(
+    request: &Request<Incoming>,
+    store: &Store,
+    authorization: &Authorization,
+) -> Result<Response<Full<Bytes>>, Rejection> {
+    let is_allowed = |profile: Option<&str>| {
+        authorization.allows(request.headers().get_all(header::AUTHORIZATION).iter(), profile, store.now())
+    };
+    if !is_allowed(None) {
+        return Err(Rejection::unauthorized());
+    }
+    let status = Status::of(store, |profile| is_allowed(Some(profile.name())));
+    // Strings and numbers always serialize.
+    Ok(json(StatusCode::OK, serde_json::to_vec(&status).unwrap_or_default().into()))
+}

@@ -1,0 +1,160 @@
+//! The program that `exec` runs: starts it, forwards signals to it and waits for it.
+//!
+//! Input: a command, ready to start. Output: its exit status. The program and its parent should not notice that
+//! credvend runs between them: the program has credvend's process group, terminal and standard streams.
+//! [`forwarded_signals`] tells which signals are forwarded.
+//!
+//! As PID 1, credvend also inherits all orphaned processes of the container and must [reap] them, otherwise zombies
+//! accumulate.
+//!
+//! [reap]: https://man7.org/linux/man-pages/man7/pid_namespaces.7.html
+
+pub(crate) mod forwarded_signals;
+
+use std::{
+    fs::File,
+    io,
+    process::{Command, ExitCode},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, wait, waitpid};
+use signal_hook::{consts::SIGCHLD, low_level::siginfo::Origin};
+
+use crate::{
+    clock::Clock,
+    process::{child::forwarded_signals::ForwardedSignals, hardening::CoreLimit},
+};
+
+/// Delay between a SIGCHLD and reaping orphaned processes.
+const REAP_DELAY: Duration = Duration::from_secs(1);
+
+/// A running program.
+pub(crate) struct Child {
+    id: Pid,
+    /// True for PID 1, which cannot be stopped and inherits orphaned processes.
+    is_init: bool,
+}
+
+/// The exit status of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChildStatus {
+    /// Exited with this code.
+    Exited(u8),
+    /// Killed by this signal.
+    Killed(i32),
+}
+
+impl From<ChildStatus> for ExitCode {
+    /// Follows the convention of shells: 128 + N for signal N.
+    fn from(ended: ChildStatus) -> Self {
+        Self::from(match ended {
+            ChildStatus::Exited(code) => code,
+            ChildStatus::Killed(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        })
+    }
+}
+
+impl Child {
+    /// Starts the program with the core limit that this process inherited.
+    ///
+    /// # Errors
+    /// Returns an error if the program cannot be started.
+    pub(crate) fn start(mut command: Command, core_limit: &CoreLimit) -> io::Result<Self> {
+        // `Child::wait` of the standard library is not used: the program is reaped by its PID, together with orphaned
+        // processes.
+        let child = core_limit.restore_during(|| command.spawn())?;
+        Ok(Self { id: Pid::from_child(&child), is_init: getpid() == Pid::INIT })
+    }
+
+    /// Forwards signals until the program exits, and returns its exit status.
+    ///
+    /// Orphaned processes are not reaped while `others_run` returns true, because reaping would also take the exit
+    /// statuses of those other child processes, which are waited for elsewhere.
+    pub(crate) async fn wait(
+        self,
+        signals: &mut ForwardedSignals,
+        clock: &dyn Clock,
+        others_run: fn() -> bool,
+    ) -> ChildStatus {
+        let mut reap_timer = None;
+        loop {
+            if let Some(ended) = self.try_wait() {
+                return ended;
+            }
+            tokio::select! {
+                origin = signals.next() => {
+                    if origin.signal != SIGCHLD {
+                        self.forward(&origin);
+                    } else if self.is_init && reap_timer.is_none() {
+                        reap_timer = Some(clock.sleep(REAP_DELAY));
+                    }
+                }
+                () = async { if let Some(due) = &mut reap_timer { due.await } else { std::future::pending().await } } => {
+                    reap_timer = None;
+                    if others_run() {
+                        reap_timer = Some(clock.sleep(REAP_DELAY));
+                    } else if let Some(ended) = self.reap_orphans() {
+                        return ended;
+                    }
+                }
+            }
+        }
+    }
+
+    fn forward(&self, origin: &Origin) {
+        let signal = origin.signal;
+        if !forwarded_signals::is_for_child(origin, self.id) {
+            tracing::debug!(signal, "signal not forwarded: the program already received it");
+        } else if let Some(named_signal) = Signal::from_named_raw(signal) {
+            // The PID is still valid because the program has not been reaped.
+            let _ = kill_process(self.id, named_signal);
+            tracing::debug!(signal, "signal forwarded");
+        }
+    }
+
+    /// Returns the exit status if the program has exited. If the program is stopped, stops this process too.
+    fn try_wait(&self) -> Option<ChildStatus> {
+        loop {
+            match waitpid(Some(self.id), WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+                Ok(Some((_, status))) => match exit_status(status) {
+                    Some(ended) => return Some(ended),
+                    None => self.stop_too(status),
+                },
+                Ok(None) | Err(rustix::io::Errno::INTR) => return None,
+                // ECHILD: another caller reaped the process and its status is lost.
+                Err(_) => return Some(ChildStatus::Exited(1)),
+            }
+        }
+    }
+
+    /// Stops this process after the program stopped itself, and continues the program when this process continues. The
+    /// shell monitors only this process and must see a stopped job. On ^Z this is not required: the terminal stops both
+    /// processes.
+    fn stop_too(&self, status: WaitStatus) {
+        let has_terminal = File::open("/dev/tty").is_ok();
+        let signal = status.stopping_signal().and_then(Signal::from_named_raw);
+        if let (true, false, Some(signal)) = (has_terminal, self.is_init, signal) {
+            let _ = kill_process(getpid(), signal);
+            let _ = kill_process(self.id, Signal::CONT);
+        }
+    }
+
+    /// Reaps all exited processes. Returns the exit status of the program if it is one of them.
+    fn reap_orphans(&self) -> Option<ChildStatus> {
+        let mut program_status = None;
+        while let Ok(Some((id, status))) = wait(WaitOptions::NOHANG) {
+            if id == self.id {
+                program_status = exit_status(status);
+            } else {
+                tracing::debug!(pid = id.as_raw_nonzero().get(), "reaped orphaned process");
+            }
+        }
+        program_status
+    }
+}
+
+fn exit_status(status: WaitStatus) -> Option<ChildStatus> {
+    let exited = status.exit_status().map(|code| ChildStatus::Exited(u8::try_from(code).unwrap_or(u8::MAX)));
+    exited.or_else(|| status.terminating_signal().map(ChildStatus::Killed))
+}

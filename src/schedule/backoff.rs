@@ -1,0 +1,54 @@
+//! Exponential back-off with full jitter, so that many pods whose requests failed at the same time do not retry at the
+//! same time.
+//!
+//! [Exponential back-off and jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+
+use std::time::Duration;
+
+const MIN_DELAY: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(60);
+
+/// A source of random numbers. It is passed in so that tests are deterministic.
+pub(crate) trait Random: Send + Sync {
+    /// Returns a uniformly distributed number in 0..1.
+    fn unit(&self) -> f64;
+}
+
+/// A fast generator, seeded by the system. It spreads load and must not generate secrets.
+#[derive(Debug, Default)]
+pub(crate) struct SystemRandom;
+
+impl Random for SystemRandom {
+    #[expect(clippy::disallowed_methods, reason = "the only place that generates random numbers")]
+    fn unit(&self) -> f64 {
+        fastrand::f64()
+    }
+}
+
+/// Returns the delay after the given number of consecutive failures, which starts at 1. The delay is uniformly
+/// distributed between 1 s and an upper bound of 2 s, 4 s, 8 s … 60 s.
+pub(crate) fn delay(failures: u32, random: &dyn Random) -> Duration {
+    let upper_bound = MAX_DELAY.min(MIN_DELAY.saturating_mul(2_u32.saturating_pow(failures)));
+    MIN_DELAY + (upper_bound - MIN_DELAY).mul_f64(random.unit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Constant(f64);
+
+    impl Random for Constant {
+        fn unit(&self) -> f64 {
+            self.0
+        }
+    }
+
+    #[test]
+    fn delays_double_up_to_one_minute_and_are_at_least_one_second() {
+        let upper_bounds: Vec<u64> =
+            (1..9).map(|n| delay(n, &Constant(0.999_999)).as_secs_f64().round() as u64).collect();
+        assert_eq!(upper_bounds, [2, 4, 8, 16, 32, 60, 60, 60]);
+        assert!((1..9).chain([u32::MAX]).all(|n| delay(n, &Constant(0.0)) == MIN_DELAY));
+    }
+}

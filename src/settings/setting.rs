@@ -1,0 +1,32 @@
+//! A setting: its text, and the name of the flag, variable or profile key that holds it.
+
+use crate::settings::environment::Environment;
+
+/// The text of a setting and its origin. Error messages name the origin.
+pub(crate) struct Setting {
+    pub(crate) text: String,
+    pub(crate) origin: String,
+}
+
+/// Returns the value of the flag, or the value of the first variable that is set.
+pub(crate) fn pick(
+    flag: Option<&String>,
+    flag_name: &str,
+    env: &dyn Environment,
+    variables: &[&str],
+) -> Option<Setting> {
+    match flag {
+        Some(text) => Some(Setting { text: text.clone(), origin: flag_name.to_owned() }),
+        None => variables.iter().find_map(|name| Some(Setting { text: env.text(name)?, origin: (*name).to_owned() })),
+    }
+}
+
+/// Returns the values of the flag, or the comma-separated values of the variable.
+pub(crate) fn pick_list(flags: &[String], flag_name: &str, env: &dyn Environment, variable: &str) -> Vec<Setting> {
+    if !flags.is_empty() {
+        return flags.iter().map(|text| Setting { text: text.clone(), origin: flag_name.to_owned() }).collect();
+    }
+    let list = env.text(variable).unwrap_or_default();
+    let items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items.map(|text| Setting { text: text.to_owned(), origin: variable.to_owned() }).collect()
+}

@@ -1,0 +1,118 @@
+//! Handles requests to the container credentials endpoint from memory.
+//!
+//! A request passes the guards and the authorization, then gets the rendered document of its profile. No request waits for STS,
+//! with one exception: before the first exchange has finished it waits up to 0.8 s, because some SDKs give up after one second and
+//! continue without credentials.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, Response, StatusCode, body::Incoming, header};
+
+use crate::{
+    clock::Clock,
+    http::{
+        authorization::Authorization,
+        guards,
+        rejection::{Rejection, reject},
+        server::{Handler, json},
+    },
+    observe::{
+        health,
+        metrics::Metrics,
+        status::{self, STATUS_PATH},
+    },
+    sink::endpoint::{CREDENTIALS_PATH, documents::Documents},
+    store::{Profile, Store},
+};
+
+/// Handles the requests on one listener.
+pub(crate) struct CredentialsEndpoint {
+    store: Arc<Store>,
+    authorization: Arc<Authorization>,
+    metrics: Arc<Metrics>,
+    documents: Documents,
+    clock: Arc<dyn Clock>,
+    /// The bound address, possibly unspecified (`0.0.0.0` or `::`).
+    bound: SocketAddr,
+}
+
+impl CredentialsEndpoint {
+    /// Creates the handler of a listener that is bound to `bound`.
+    pub(crate) fn new(
+        store: &Arc<Store>,
+        authorization: &Arc<Authorization>,
+        metrics: &Arc<Metrics>,
+        clock: &Arc<dyn Clock>,
+        bound: SocketAddr,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            store: Arc::clone(store),
+            authorization: Arc::clone(authorization),
+            metrics: Arc::clone(metrics),
+            documents: Documents::default(),
+            clock: Arc::clone(clock),
+            bound,
+        })
+    }
+
+    async fn respond(
+        &self,
+        request: &Request<Incoming>,
+        local: SocketAddr,
+    ) -> Result<Response<Full<Bytes>>, Rejection> {
+        guards::check(request, self.bound, local)?;
+        let path = request.uri().path();
+        if let Some(response) = health::respond(request.uri(), &self.store) {
+            return Ok(response);
+        }
+        if path == STATUS_PATH {
+            return status::respond(request, &self.store, &self.authorization);
+        }
+        let Some(rest) = path.strip_prefix(CREDENTIALS_PATH) else {
+            return Err(Rejection::new(StatusCode::NOT_FOUND, "no such path; credentials are at /v1/credentials"));
+        };
+        let profiles = self.store.profiles();
+        let profile = match rest.strip_prefix('/') {
+            None if rest.is_empty() => profiles.first().cloned(),
+            None => None,
+            Some(name) => {
+                let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+                profiles.iter().find(|profile| profile.name() == name).cloned()
+            }
+        };
+        // Authorize before looking the profile up, so that unauthorized callers cannot enumerate profiles.
+        let offered = request.headers().get_all(header::AUTHORIZATION).iter();
+        if !self.authorization.allows(offered, profile.as_deref().map(Profile::name), self.clock.now()) {
+            return Err(Rejection::unauthorized());
+        }
+        let profile = profile.ok_or_else(|| Rejection::new(StatusCode::NOT_FOUND, "no such profile is vended here"))?;
+        self.credentials(&profile).await
+    }
+
+    async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
+        let Some((lease, generation)) = profile.servable_soon(&*self.clock).await else {
+            return Err(Rejection::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("no valid credentials for profile {}; the log of credvend says why", profile.name()),
+            ));
+        };
+        let document = self.documents.of(profile.name(), generation, &lease.credentials, &self.store.profiles());
+        Ok(json(StatusCode::OK, document))
+    }
+}
+
+impl Handler for CredentialsEndpoint {
+    async fn handle(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
+        let response = match self.respond(&request, local).await {
+            Ok(response) => response,
+            Err(rejection) => {
+                tracing::debug!(status = rejection.status.as_u16(), path = request.uri().path(), "request rejected");
+                reject(&rejection)
+            }
+        };
+        self.metrics.record_response(response.status().as_u16());
+        response
+    }
+}

@@ -1,0 +1,219 @@
+//! Handles requests to the instance metadata service from memory.
+//!
+//! Serves the part of EC2's tree that credentials and region need: a session token by PUT, the role's name, its credentials and
+//! the region. Requests without a session token (version 1) and forwarded requests are refused.
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::{
+    arn::RoleArn,
+    clock::{Clock, Moment},
+    credentials::{Credentials, Expiry},
+    http::{
+        authorization::random_token,
+        guards,
+        rejection::{Rejection, reject},
+        server::{Handler, json},
+    },
+    observe::metrics::Metrics,
+    sink::credentials_json::CredentialsJson,
+    store::{Profile, Store},
+};
+
+const TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
+const TOKEN_TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
+
+/// EC2's longest session: six hours.
+const MAX_SESSION_SECONDS: u64 = 21_600;
+/// Maximum number of sessions. A new session replaces the oldest.
+const MAX_SESSIONS: usize = 256;
+
+/// Handles the requests on the listener.
+pub(crate) struct InstanceMetadataService {
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    bound: SocketAddr,
+    sessions: Mutex<VecDeque<Session>>,
+}
+
+struct Session {
+    token: SecretString,
+    started: Moment,
+    lifetime: Duration,
+}
+
+/// The document of a role.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Wire<'a> {
+    code: &'static str,
+    #[serde(rename = "Type")]
+    kind: &'static str,
+    last_updated: String,
+    #[serde(flatten)]
+    credentials: CredentialsJson<'a>,
+}
+
+impl InstanceMetadataService {
+    /// Creates the handler of a listener that is bound to `bound`. It serves the first profile in `store`.
+    pub(crate) fn new(
+        store: &Arc<Store>,
+        metrics: &Arc<Metrics>,
+        clock: &Arc<dyn Clock>,
+        bound: SocketAddr,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            store: Arc::clone(store),
+            metrics: Arc::clone(metrics),
+            clock: Arc::clone(clock),
+            bound,
+            sessions: Mutex::default(),
+        })
+    }
+
+    async fn respond(
+        &self,
+        request: &Request<Incoming>,
+        local: SocketAddr,
+    ) -> Result<Response<Full<Bytes>>, Rejection> {
+        guards::check_origin(request, self.bound, local)?;
+        let path = request.uri().path();
+        if path == "/latest/api/token" {
+            return self.session(request);
+        }
+        if request.method() != Method::GET {
+            return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "GET is the only method here"));
+        }
+        if !self.holds_session(request) {
+            let message = "a session token of PUT /latest/api/token is needed: version 1 is not served";
+            return Err(Rejection::new(StatusCode::UNAUTHORIZED, message));
+        }
+        let not_found = || Rejection::new(StatusCode::NOT_FOUND, "no such metadata here");
+        let profiles = self.store.profiles();
+        let profile = profiles.first().ok_or_else(not_found)?;
+        let region = || profile.region().map(|region| region.as_str().to_owned()).ok_or_else(not_found);
+        let name = role_name(profile);
+        match path {
+            "/latest/meta-data/iam/security-credentials" | "/latest/meta-data/iam/security-credentials/" => {
+                Ok(text(name.to_owned()))
+            }
+            "/latest/meta-data/placement/region" => Ok(text(region()?)),
+            // SDKs derive the region from the zone by removing its last letter.
+            "/latest/meta-data/placement/availability-zone" => Ok(text(format!("{}a", region()?))),
+            "/latest/dynamic/instance-identity/document" => {
+                Ok(json(StatusCode::OK, serde_json::json!({ "region": region()? }).to_string().into()))
+            }
+            path if path.strip_prefix("/latest/meta-data/iam/security-credentials/") == Some(name) => {
+                self.credentials(profile).await
+            }
+            _ => Err(not_found()),
+        }
+    }
+
+    fn session(&self, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Rejection> {
+        if request.method() != Method::PUT {
+            return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "PUT is the only method here"));
+        }
+        let seconds = request.headers().get(TOKEN_TTL).and_then(|value| value.to_str().ok()?.parse().ok());
+        let Some(seconds @ 1..=MAX_SESSION_SECONDS) = seconds else {
+            let message = "X-aws-ec2-metadata-token-ttl-seconds must be 1 to 21600";
+            return Err(Rejection::new(StatusCode::BAD_REQUEST, message));
+        };
+        let token = random_token();
+        let mut response = text(token.expose_secret().to_owned());
+        response.headers_mut().insert(TOKEN_TTL, HeaderValue::from(seconds));
+        let now = self.clock.now();
+        let mut sessions = self.lock();
+        sessions.retain(|session| now.since(session.started) < session.lifetime);
+        if sessions.len() == MAX_SESSIONS {
+            sessions.pop_front();
+        }
+        sessions.push_back(Session { token, started: now, lifetime: Duration::from_secs(seconds) });
+        Ok(response)
+    }
+
+    fn holds_session(&self, request: &Request<Incoming>) -> bool {
+        let Some(offered) = request.headers().get(TOKEN) else { return false };
+        let now = self.clock.now();
+        self.lock()
+            .iter()
+            .filter(|session| now.since(session.started) < session.lifetime)
+            .fold(false, |found, session| {
+                found | bool::from(session.token.expose_secret().as_bytes().ct_eq(offered.as_bytes()))
+            })
+    }
+
+    async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
+        let Some((lease, _)) = profile.servable_soon(&*self.clock).await else {
+            let message = "no valid credentials; the log of credvend says why";
+            return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, message));
+        };
+        Ok(json(StatusCode::OK, document(&lease.credentials, self.clock.now())))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Session>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Handler for InstanceMetadataService {
+    async fn handle(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
+        let response = self.respond(&request, local).await.unwrap_or_else(|rejection| reject(&rejection));
+        self.metrics.record_response(response.status().as_u16());
+        response
+    }
+}
+
+/// Returns the role's name, as EC2 does, or the profile's name if the chain has no role.
+fn role_name(profile: &Profile) -> &str {
+    profile.role_arn().map_or(profile.name(), RoleArn::name)
+}
+
+fn document(credentials: &Credentials, now: Moment) -> Bytes {
+    let wire = Wire {
+        code: "Success",
+        kind: "AWS-HMAC",
+        last_updated: Expiry::from(now.wall).to_string(),
+        credentials: credentials.into(),
+    };
+    // Serializing strings cannot fail.
+    Bytes::from_owner(Zeroizing::new(serde_json::to_vec(&wire).unwrap_or_default()))
+}
+
+fn text(body: String) -> Response<Full<Bytes>> {
+    let mut response = json(StatusCode::OK, body.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn document_names_the_account_of_credentials_without_a_role() {
+        let credentials =
+            Credentials::of_source("ASIA".into(), "s".into(), Some("t".into()), None, Some("111111111111".into()));
+        let now = crate::clock::SystemClock::new().now();
+        let document: serde_json::Value = serde_json::from_slice(&document(&credentials, now)).expect("a document");
+        assert_eq!(document["AccountId"], "111111111111");
+    }
+}

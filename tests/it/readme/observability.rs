@@ -1,0 +1,135 @@
+//! Log events and metrics, as they come out of a `credvend run` that goes through good and bad times.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::SocketAddr,
+};
+
+use local_sts::Fault;
+
+use super::blocks::{assert_current, table};
+use crate::support::{ROLE_A, Running, Signal, Stage, get, wait_until};
+
+const FIELDS_OF_EVERY_LINE: [&str; 3] = ["timestamp", "level", "message"];
+
+/// A profile whose chain starts with the token and ends with a session policy, and one whose chain starts with a program.
+fn config(stage: &Stage) -> String {
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+    let chain = crate::profiles::CROSS_ACCOUNT
+        .replace("[profile account_b_role]\n", &format!("[profile account_b_role]\ncredvend_policy = {policy}\n"));
+    let binary = crate::support::binary();
+    let token = stage.tokens.token_file().display().to_string();
+    format!(
+        "{chain}\n[profile by_process]\n\
+         credential_process = {binary} process --role-arn {ROLE_A} --web-identity-token-file {token}\n"
+    )
+}
+
+/// Errors in the log so far.
+fn errors(run: &Running) -> usize {
+    run.stderr().matches("\"level\":\"ERROR\"").count()
+}
+
+/// What a `credvend run` logs and counts in its life.
+fn life() -> (String, String) {
+    let stage = Stage::new();
+    stage.fault(Fault::throttle());
+    let (config, shared) = (config(&stage), stage.path("shared"));
+    fs::create_dir(&shared).expect("made");
+    let arguments = ["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--imds-listen", "127.0.0.1:0"];
+    let profiles =
+        ["--profile", "account_b_role", "--profile", "by_process", "--log-format", "json", "--log-level", "debug"];
+    let run = stage.with_config(&[&arguments[..], &profiles].concat(), &config);
+    let run = run.env("CREDVEND_CREDENTIALS_FILE", shared.join("credentials"));
+    let run = run.env("CREDVEND_AUTH_TOKEN_FILE", stage.path("authorization")).start();
+    let addresses = listening(&run);
+    // Each listener is known by what it alone serves.
+    let serving = |path: &str| addresses.iter().copied().find(|address| get(*address, path, &[]).status == 200);
+    let admin = serving("/metrics").expect("an admin listener");
+    let is_endpoint = |address: &SocketAddr| *address != admin && get(*address, "/healthz", &[]).status == 200;
+    let address = addresses.iter().copied().find(is_endpoint).expect("an endpoint");
+    wait_until("the profiles are ready", || get(address, "/readyz", &[]).status == 200);
+
+    // A request without a token, and one with a token that somebody wrote meanwhile.
+    assert_eq!(get(address, "/v1/credentials", &[]).status, 401);
+    stage.write("authorization", "rotated");
+    wait_until("the token counts", || get(address, "/v1/credentials", &["Authorization: rotated"]).status == 200);
+
+    // A configuration that cannot be used, then one that can, while the credentials file cannot be written.
+    stage.write("config", "[profile account_b_role\n");
+    run.signal(Signal::HUP);
+    wait_until("the configuration is refused", || errors(&run) == 1);
+    fs::rename(&shared, stage.path("moved")).expect("moved");
+    stage.with_config(&[], &config);
+    run.signal(Signal::HUP);
+    wait_until("the file is not written", || errors(&run) >= 2);
+    let metrics = get(admin, "/metrics", &[]).body;
+
+    let log = run.terminate().succeeded().stderr;
+    stage.refuse_leaks(&log);
+    (log, metrics)
+}
+
+/// Returns the addresses of the listeners.
+fn listening(run: &Running) -> Vec<SocketAddr> {
+    let lines = run.lines(&["\"url\":\"http://127.0.0.1:"], 3);
+    let address = |line: &String| {
+        let url = line.split("\"url\":\"http://").nth(1).expect("a URL");
+        url.split(['/', '"']).next().expect("an authority").parse().expect("an address")
+    };
+    lines.iter().map(address).collect()
+}
+
+#[test]
+fn log_events_and_metrics_are_those_of_a_run() {
+    let (log, metrics) = life();
+    let stage = Stage::new();
+    let directory = stage.directory();
+    let exec = stage.credvend(&["exec", "--log-format", "json", "--log-level", "info", "--", "true"]);
+    let exec = exec.env("PATH", "/usr/bin:/bin").end().succeeded();
+    let install = stage.credvend(&["install", "--log-format", "json", "--log-level", "info"]).arg(directory);
+    let install = install.end().succeeded();
+
+    let mut events: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    for line in [log, exec.stderr, install.stderr].iter().flat_map(|log| log.lines()) {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+        let fields = line.as_object().expect("an object").keys().cloned();
+        let fields = fields.filter(|field| !FIELDS_OF_EVERY_LINE.contains(&field.as_str()));
+        events.entry((text("message"), text("level"))).or_default().extend(fields);
+    }
+    assert!(events.len() >= 12, "{events:?}");
+    let code = |words: &BTreeSet<String>| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    let rows =
+        events.iter().map(|((message, level), fields)| vec![message.clone(), format!("`{level}`"), code(fields)]);
+    assert_current("log events", &table(&["event (`message`)", "`level`", "further fields"], rows));
+    assert_current("metrics", &metrics_table(&metrics));
+}
+
+/// A row for each family in Prometheus' text format.
+fn metrics_table(text: &str) -> String {
+    let described = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '));
+    let rows = described.map(|(name, help)| {
+        let kind = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).expect("a type");
+        let labels: BTreeSet<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && line.starts_with(name))
+            .filter_map(|line| line.split_once('{')?.1.split_once('}'))
+            .flat_map(|(labels, _)| labels.split(','))
+            .filter_map(|label| Some(label.split_once("=\"")?.0))
+            .filter(|label| *label != "le")
+            .collect();
+        let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+        // OpenMetrics names these families without the suffix of their samples.
+        let suffix = match kind {
+            "counter" => "_total",
+            "info" => "_info",
+            _ => "",
+        };
+        vec![format!("`{name}{suffix}`"), kind.to_owned(), labels, help.trim_end_matches('.').replace('|', "\\|")]
+    });
+    let rows: Vec<_> = rows.collect();
+    assert!(rows.len() >= 7, "{text}");
+    table(&["metric", "type", "labels", "meaning"], rows)
+}

@@ -1,0 +1,92 @@
+"""Runs the part of a kubectl command that needs no cluster, and notes on stderr which part that is. Fails for other commands.
+
+The file that FAKE_KUBECTL names has the settings: the real kubectl, the binary, the environment of the container for `exec`, and the
+token that `create token` prints.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import rendered
+import schemas
+
+NAMESPACE = rendered.K8S / "namespace/namespace.yaml"
+NOTE = "without a cluster: "
+
+
+def main(arguments):
+    settings = json.loads(Path(os.environ["FAKE_KUBECTL"]).read_text())
+    words = without_namespace(arguments)
+    match words:
+        case ["exec", *_] if "--" in words:
+            program, *rest = words[words.index("--") + 1 :]
+            if program != "/credvend":
+                return fail(f"the container has no program {program}")
+            note("the binary runs on this machine, with the environment of the sidecar")
+            sys.stderr.flush()
+            os.execve(settings["credvend"], [program, *rest], settings["environment"])
+        case ["create", "token", service_account, "--audience", audience]:
+            return create_token(settings, service_account, audience)
+        case ["create", "namespace" | "serviceaccount" | "configmap", *_]:
+            note("client-side dry run")
+            return kubectl(settings, *arguments, "--dry-run=client", "--output=yaml")
+        case ["label", "namespace", _, *labels]:
+            note("labels k8s/namespace/namespace.yaml")
+            return kubectl(settings, "label", "--local", f"--filename={NAMESPACE}", "--output=yaml", *labels, documents=1)
+        case ["apply" | "diff" | "delete", *_, "-k", folder]:
+            note("renders the folder")
+            return kubectl(settings, "kustomize", folder)
+        case ["apply", "-f", file]:
+            note("validates the file")
+            return validate(file)
+    return fail(f"cannot run without a cluster: kubectl {' '.join(arguments)}")
+
+
+def without_namespace(arguments):
+    """Removes the flag -n and its value, which may come before the subcommand."""
+    if "-n" not in arguments:
+        return arguments
+    position = arguments.index("-n")
+    return arguments[:position] + arguments[position + 2 :]
+
+
+def kubectl(settings, *arguments, documents=None):
+    """Runs the real kubectl and prints its output, or only the first documents of it."""
+    done = subprocess.run([settings["kubectl"], *arguments], capture_output=True, text=True)
+    print("\n---\n".join(done.stdout.split("\n---\n")[:documents]))
+    print(done.stderr, file=sys.stderr, end="")
+    return done.returncode
+
+
+def create_token(settings, service_account, audience):
+    """Prints a token of the local STS, if the story's manifest has this service account and audience."""
+    pods = [pod for _, _, pod in rendered.workloads({"sidecar": rendered.documents(rendered.GOLDEN / "sidecar.yaml")})]
+    sources = [source for volume in pods[0]["volumes"] for source in volume.get("projected", {}).get("sources", [])]
+    audiences = [source["serviceAccountToken"]["audience"] for source in sources]
+    if service_account != pods[0]["serviceAccountName"] or [audience] != audiences:
+        return fail(f"k8s/sidecar has the service account {pods[0]['serviceAccountName']} and the audiences {audiences}")
+    note("prints a token of the local STS")
+    print(settings["token"])
+    return 0
+
+
+def validate(file):
+    """Validates the documents of a file strictly against the latest schemas."""
+    faults = [fault for document in rendered.documents(Path(file)) for fault in schemas.faults(document, schemas.VERSIONS[-1])]
+    return fail("; ".join(faults)) if faults else 0
+
+
+def note(text):
+    print(f"{NOTE}{text}", file=sys.stderr)
+
+
+def fail(message):
+    print(message, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,56 @@
+"""Starts the local STS, and runs credvend with it."""
+
+import json
+import subprocess
+import time
+import urllib.request
+
+ROLE = "arn:aws:iam::111111111111:role/account-a-role"
+CHAINED_ROLE = "arn:aws:iam::222222222222:role/account-b-role"
+
+
+def serve(local_sts, home, *options):
+    """Starts a local STS that writes its URL to home/url and a token to home/token/token."""
+    home.mkdir()
+    command = [local_sts, "--token-dir", home / "token", "--url-file", home / "url", *options]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while not ((home / "url").exists() and (home / "token/token").exists()):
+        if time.monotonic() > deadline:
+            raise TimeoutError("the local STS did not start within 20 s")
+        time.sleep(0.02)
+    return server
+
+
+def mint(home, **claims):
+    """Returns a token with these claims, signed by the local STS in `home`."""
+    request = urllib.request.Request((home / "url").read_text() + "/_local/token", json.dumps(claims).encode(), method="POST")
+    with urllib.request.urlopen(request, timeout=5) as response:
+        return response.read().decode()
+
+
+def variables(home):
+    """Returns the environment of a credvend that uses the local STS in `home`."""
+    return {
+        "AWS_ENDPOINT_URL_STS": (home / "url").read_text(),
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(home / "token/token"),
+        "AWS_ROLE_ARN": ROLE,
+        "AWS_REGION": "eu-central-1",
+    }
+
+
+def stop(*processes):
+    """Terminates processes and waits for them."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait()
+
+
+def wait_until_ready(credvend, environment, seconds=20):
+    """Waits until `credvend health` succeeds."""
+    deadline = time.monotonic() + seconds
+    while subprocess.run([credvend, "health"], env=environment, capture_output=True).returncode:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"credvend did not become ready within {seconds} s")
+        time.sleep(0.05)

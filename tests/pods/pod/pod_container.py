@@ -1,0 +1,78 @@
+"""A container in a pod: probes, signals, its exit and its endpoint."""
+
+import json
+import os
+import signal
+import time
+from contextlib import contextmanager
+from datetime import datetime
+
+from pod.container import Container
+from support.checks import CheckFailed
+from support.waiting import wait_for_output, wait_until
+
+
+class PodContainer(Container):
+    def startup_probe(self):
+        """Waits until credvend's startup probe succeeds."""
+        self.wait_for_probe({"exec": {"command": ["/credvend", "health"]}})
+
+    def wait_for_probe(self, probe, seconds=30):
+        """Runs a probe until it succeeds."""
+
+        def succeeds():
+            if not self.is_running():
+                raise CheckFailed(f"{self.name} exited")
+            return self.exec_status(*probe["exec"]["command"]) == 0
+
+        with self._logs_on_failure():
+            wait_until("the probe succeeds", seconds, succeeds)
+
+    def signal(self, name):
+        os.kill(self.pid, signal.Signals[f"SIG{name}"])
+
+    def terminate(self, signal_name, seconds=30):
+        """Sends a signal and waits for the exit. Returns the seconds between them, by the supervisor's record."""
+        pid, sent = self.pid, time.time()
+        os.kill(pid, signal.Signals[f"SIG{signal_name}"])
+        self.wait(seconds)
+        # The kernel's clock for file times can be some milliseconds behind.
+        return max(0.0, self.exit_time() - sent)
+
+    def exit_time(self):
+        """Returns the time of the exit as the container's supervisor recorded it, without podman's own delay."""
+        template = "{{.State.FinishedAt.UTC.Format \"2006-01-02T15:04:05.000000\"}}"
+        finished_at = self._engine("inspect", "--format", template, self.name)
+        return datetime.fromisoformat(f"{finished_at}+00:00").timestamp()
+
+    def wait(self, seconds=30):
+        """Waits for the exit and returns the exit code."""
+        with self._logs_on_failure():
+            return int(self._engine("wait", "--interval", "20ms", self.name, seconds=seconds))
+
+    def expect_success(self, seconds=30):
+        """Waits for the exit, checks that the exit code is 0 and returns the logs."""
+        status = self.wait(seconds)
+        if status != 0:
+            raise CheckFailed(f"{self.name} exited with {status}: {self.logs()[-1500:]}")
+        return self.logs()
+
+    def wait_for(self, pattern, seconds=15):
+        """Returns the first line of the logs that matches `pattern`."""
+        return wait_for_output(self.name, f"^.*(?:{pattern}).*$", seconds, self.logs, self.is_running)[0]
+
+    def credentials(self, path="/v1/credentials", authorization=None):
+        """Requests credentials from the endpoint, and returns the status and the document."""
+        words = ["curl", "--silent", "--max-time", "5", "--write-out", "\n%{http_code}"]
+        if authorization:
+            words += ["--header", f"Authorization: {authorization}"]
+        body, _, status = self.run_in_network(*words, f"http://127.0.0.1:9911{path}").rpartition("\n")
+        return int(status), json.loads(body)
+
+    @contextmanager
+    def _logs_on_failure(self):
+        """Adds the container's logs to a failed check."""
+        try:
+            yield
+        except CheckFailed as error:
+            raise CheckFailed(f"{error}; {self.name} wrote {self.logs()[-1500:]}") from error
