@@ -1,31 +1,31 @@
-//! README.md and SECURITY.md, held to what the program does.
+//! Checks README.md and SECURITY.md against the program.
 //!
-//! - Tables between `<!-- NAME: begin -->` and `<!-- NAME: end -->` are generated from the program's own output.
-//!   `UPDATE_README=1 cargo test --test it readme` rewrites them; without the variable, a difference fails.
-//! - Commands and configuration files in code blocks are run (`commands`).
-//! - Every test that SECURITY.md names exists (`promises`), and every link leads somewhere (`links`).
+//! - Blocks between `<!-- NAME: begin -->` and `<!-- NAME: end -->` are generated from the output of the program.
+//!   `UPDATE_README=1 cargo test --test it readme` rewrites them. Without the variable, a difference fails the test.
+//! - Commands, configuration files and manifests in code blocks are run.
+//! - Links must have targets, and the tests that SECURITY.md names must exist.
 
 /// Code blocks and generated blocks of a Markdown file.
 mod blocks;
-/// Runs the commands of README.md.
+/// Commands.
 mod commands;
-/// The endpoint's tables.
+/// Tables of the endpoint.
 mod endpoint;
-/// Produces each exit code.
+/// Exit codes.
 mod exit_codes;
-/// Parses `--help`.
+/// Parser of the help.
 mod help;
-/// Tables of commands, flags and exit codes.
+/// Tables of commands and flags.
 mod help_tables;
-/// Links and pictures.
+/// Links and diagrams.
 mod links;
-/// Runs credvend as the manifests configure it.
+/// Manifests.
 mod manifests;
 /// Log events and metrics.
 mod observability;
-/// SECURITY.md's table of promises.
+/// Promises of SECURITY.md.
 mod promises;
-/// The excerpt of the quick start.
+/// Excerpt of the quick start.
 mod quickstart;
-/// Profile keys and variables that have no flag.
+/// Profile keys, variables without a flag, export formats.
 mod settings;

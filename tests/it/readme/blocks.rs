@@ -1,4 +1,4 @@
-//! Code blocks, and blocks between marker comments.
+//! Reads code blocks, and reads and rewrites blocks between marker comments.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Tests run in parallel and may rewrite different blocks of README.md.
+/// Serializes changes to README.md: tests run in parallel and may rewrite different blocks.
 static README: Mutex<()> = Mutex::new(());
 
 pub(super) fn path(file: &str) -> PathBuf {
@@ -22,11 +22,11 @@ pub(super) fn read(file: &str) -> String {
 #[derive(Debug)]
 pub(super) struct Fenced {
     pub(super) language: String,
-    /// The file that a reader is to write the block to.
+    /// Name of the file that the reader writes the block to.
     pub(super) file: Option<String>,
-    /// The heading above it.
+    /// Nearest heading above the block.
     pub(super) heading: String,
-    /// The line of its fence, for messages.
+    /// Line number of the opening fence, for messages.
     pub(super) line: usize,
     pub(super) text: String,
 }
@@ -58,7 +58,7 @@ pub(super) fn fenced() -> Vec<Fenced> {
     blocks
 }
 
-/// Returns what stands between two marker comments of a file.
+/// Returns the text between two marker comments of a file.
 pub(super) fn marked(file: &str, name: &str) -> String {
     let text = read(file);
     let (from, to) = span(file, &text, name);
@@ -81,7 +81,7 @@ pub(super) fn assert_current(name: &str, generated: &str) {
     let _one_at_a_time = README.lock().unwrap_or_else(PoisonError::into_inner);
     let text = read("README.md");
     let (from, to) = span("README.md", &text, name);
-    // Markdown takes a table for one only after an empty line.
+    // Markdown requires an empty line before a table.
     let generated = format!("\n{}\n\n", generated.trim());
     let current = &text[from..to];
     if current == generated {
@@ -89,7 +89,7 @@ pub(super) fn assert_current(name: &str, generated: &str) {
     }
     if std::env::var_os("UPDATE_README").is_some() {
         let updated = [&text[..from], &generated, &text[to..]].concat();
-        // Other tests read the file meanwhile: they see it whole.
+        // A rename is atomic: tests that read the file at the same time see all of it.
         fs::write(path(".README.md.new"), updated).expect("README.md is written");
         fs::rename(path(".README.md.new"), path("README.md")).expect("README.md is replaced");
         return;
@@ -106,15 +106,15 @@ pub(super) fn assert_current(name: &str, generated: &str) {
     );
 }
 
-/// Returns the cells of each row of a Markdown table, without the head.
+/// Returns the cells of each row of a Markdown table, without the header.
 pub(super) fn rows(table: &str) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     for line in table.lines().filter(|line| line.starts_with('|')) {
-        // An escaped bar belongs to its cell.
+        // An escaped bar is part of the cell.
         let line = line.trim().trim_matches('|').replace("\\|", "\u{0}");
         let cells: Vec<_> = line.split('|').map(|cell| cell.trim().replace('\u{0}', "\\|")).collect();
         if cells.iter().all(|cell| cell.chars().all(|c| c == '-')) {
-            // What came before was a head.
+            // The row before the delimiter row is the header.
             rows.pop();
         } else {
             rows.push(cells);
@@ -123,7 +123,7 @@ pub(super) fn rows(table: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// Returns the last cell of each row, by its first cell: the column of a generated table that is written by hand.
+/// Returns the last cell of each row by its first cell: the last column of some generated tables is written by hand.
 pub(super) fn handwritten(name: &str) -> HashMap<String, String> {
     let cells = rows(&marked("README.md", name)).into_iter();
     cells.filter_map(|mut row| Some((row.first()?.clone(), row.pop()?))).collect()

@@ -1,11 +1,11 @@
-//! Runs README.md as a reader does: the code blocks of a section, in order, in one shell and one directory.
+//! Runs the commands of README.md as a reader does: the code blocks of each section in order, in one shell and one directory.
 //!
-//! - `sh` blocks must succeed. In `console` blocks each command (`$ …`) must also print what stands under it, where `…` stands for
-//!   any text, and on a line of its own for any lines.
-//! - A block with a file name after its language is written to that file; `ini` is also given to `credvend check --offline`.
-//! - `credvend run` stays in the background until its section ends. The next command runs once it is ready.
-//! - The environment is the one that the EKS pod identity webhook gives a pod. Addresses are moved to one of 127.0.0.0/8 that
-//!   nobody else uses, and absolute paths into the scratch directory.
+//! - `sh` blocks must succeed. In `console` blocks each command (`$ …`) must also print the lines below it. `…` stands for any text,
+//!   and on a line of its own for any number of lines.
+//! - A block with a file name after its language is written to that file. `credvend check --offline` must accept each `ini` block.
+//! - `credvend run` stays in the background until the end of its section. The next command starts when it is ready.
+//! - The environment has the variables that the EKS pod identity webhook sets. 127.0.0.1 is replaced with a loopback address that no
+//!   other test uses, and absolute paths with paths in the scratch directory.
 
 use std::{
     fs,
@@ -19,14 +19,14 @@ use std::{
 use super::blocks::{Fenced, fenced};
 use crate::support::{DEADLINE, ROLE_A, Signal, Stage};
 
-/// Blocks that start with these words are not run, each for a reason.
+/// Blocks that start with these words are not run, with the reason.
 const NOT_RUN: [(&str, &str); 3] = [
-    ("cargo ", "the gate runs the quick start, and these tests by `cargo test`"),
+    ("cargo ", "the gate runs the quick start and `cargo test`"),
     ("RUSTFLAGS=", "the gate builds the static release binary"),
-    ("images/build ", "it needs a container engine; the gate builds the image for its pods"),
+    ("images/build ", "it requires a container engine; the gate builds the image for its pods"),
 ];
 
-/// What the shell knows before the first block.
+/// Functions that the shell defines before the first block.
 const PRELUDE: &str = r#"
 runs=
 finish() {
@@ -48,7 +48,7 @@ credvend() {
   tries=0
   until command credvend health 2>/dev/null; do
     tries=$((tries + 1))
-    # It has ended, and the shell may have waited for it.
+    # Stop waiting if the process has exited; the shell may already have reaped it.
     if ! kill -0 "$!" 2>/dev/null || grep -q ') Z ' "/proc/$!/stat" || [ "$tries" -ge 150 ]; then
       cat run.log
       exit 1
@@ -59,7 +59,7 @@ credvend() {
 set -eu
 "#;
 
-/// Stands in for the AWS CLI: it succeeds if there are credentials where the CLI looks for them.
+/// Replaces the AWS CLI: succeeds if it finds credentials where the CLI looks for them.
 const AWS: &str = r#"#!/bin/sh
 set -eu
 if [ -n "${AWS_ACCESS_KEY_ID:-}" ]; then
@@ -75,13 +75,13 @@ else
 fi
 "#;
 
-/// Where the reader is, in the scratch directory.
+/// Working directory of the commands, below the scratch directory.
 const DIRECTORY: &str = "here";
 
 /// Separates the outputs of commands.
 const MARK: char = '\u{1e}';
 
-/// Text of README.md ↔ what it is on this machine.
+/// Paths and addresses in README.md, and their replacements on this machine.
 struct Places(Vec<(&'static str, String)>);
 
 impl Places {
@@ -112,7 +112,7 @@ impl Places {
     }
 }
 
-/// A command of a `console` block and the lines that it must print; of an `sh` block, all commands and nothing.
+/// One command of a `console` block with its expected output, or all commands of an `sh` block without one.
 struct Step {
     line: usize,
     command: String,
@@ -163,13 +163,13 @@ fn every_command_works() {
     let results: Vec<_> = thread::scope(|scope| {
         let tests: Vec<_> =
             (0..).zip(&tested).map(|(number, section)| scope.spawn(move || run(number, section))).collect();
-        tests.into_iter().map(|test| test.join().unwrap_or_else(|_| Err("a panic, above".to_owned()))).collect()
+        tests.into_iter().map(|test| test.join().unwrap_or_else(|_| Err("panicked, see above".to_owned()))).collect()
     });
     let failed: Vec<_> = results.into_iter().filter_map(Result::err).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
 }
 
-/// Runs the blocks of a section; gives what is wrong with it.
+/// Runs the blocks of a section; returns a message if one of them fails.
 fn run(number: usize, section: &[&Fenced]) -> Result<(), String> {
     let stage = Stage::new();
     let places = Places::new(&stage, number);
@@ -195,7 +195,7 @@ fn has_curl() -> bool {
     Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_ok()
 }
 
-/// Runs a script as a reader would; gives whether it succeeded, and everything that it printed.
+/// Runs a script; returns whether it succeeded, and its output.
 fn shell(stage: &Stage, places: &Places, script: &str) -> (bool, String) {
     let bin = stage.write("bin/aws", AWS).parent().expect("a directory").to_owned();
     fs::set_permissions(bin.join("aws"), fs::Permissions::from_mode(0o755)).expect("executable");
@@ -231,14 +231,14 @@ fn shell(stage: &Stage, places: &Places, script: &str) -> (bool, String) {
             None => thread::sleep(std::time::Duration::from_millis(10)),
         }
     };
-    // What a section that failed or hangs has left running.
+    // Ends the processes that a failed or hanging section leaves behind.
     let _ = rustix::process::kill_process_group(group, Signal::KILL);
     let _ = child.wait();
     let output = reading.join().expect("read").expect("UTF-8");
     (status.is_some_and(|status| status.success()), output)
 }
 
-/// Compares what each step printed with what README.md says.
+/// Compares the output of each step with README.md.
 fn check(heading: &str, steps: &[Step], ended_well: bool, output: &str) -> Result<(), String> {
     let mut outputs = output.split(MARK);
     let before = outputs.next().unwrap_or_default();
@@ -249,7 +249,7 @@ fn check(heading: &str, steps: &[Step], ended_well: bool, output: &str) -> Resul
         let expected: Vec<&str> = expected.iter().map(|line| line.trim_end()).collect();
         if !lines_match(&expected, &printed) {
             return Err(format!(
-                "README.md:{}, {heading}: `{}` prints something else:\n{}",
+                "README.md:{}, {heading}: `{}` printed other lines:\n{}",
                 step.line,
                 step.command.trim_end(),
                 printed.join("\n")
@@ -265,7 +265,7 @@ fn check(heading: &str, steps: &[Step], ended_well: bool, output: &str) -> Resul
     Err(format!("README.md:{line}, {heading}: `{command}` failed:\n{printed}"))
 }
 
-/// Whether lines are as expected; `…` alone stands for any lines.
+/// Returns true if the lines match; `…` on a line of its own matches any number of lines.
 pub(super) fn lines_match(expected: &[&str], printed: &[&str]) -> bool {
     match (expected, printed) {
         ([], []) => true,
@@ -275,7 +275,7 @@ pub(super) fn lines_match(expected: &[&str], printed: &[&str]) -> bool {
     }
 }
 
-/// Whether a line is as expected; `…` in it stands for any text.
+/// Returns true if the line matches; `…` matches any text.
 fn line_matches(expected: &str, printed: &str) -> bool {
     let Some((begin, rest)) = expected.split_once('…') else { return expected == printed };
     let Some(printed) = printed.strip_prefix(begin) else { return false };
@@ -284,7 +284,7 @@ fn line_matches(expected: &str, printed: &str) -> bool {
 }
 
 #[test]
-fn config_files_are_understood() {
+fn config_files_are_valid() {
     let files: Vec<_> = fenced().into_iter().filter(|block| block.language == "ini").collect();
     assert!(files.len() > 2, "{files:?}");
     for block in files {
@@ -294,7 +294,7 @@ fn config_files_are_understood() {
         let profiles = sections.map(|name| name.strip_prefix("profile ").unwrap_or(name));
         let check = stage.bare(&["check", "--offline", "--config"]).arg(stage.write("config", &config));
         let check = profiles.fold(check, |check, profile| check.arg("--profile").arg(profile));
-        // What the environment has where a profile's credential_source looks for it.
+        // Sets the variables that `credential_source` reads.
         let check = check.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
         let ended = check.env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE").env("AWS_SECRET_ACCESS_KEY", "x").end();
         assert_eq!(ended.code, Some(0), "README.md:{}: {ended:?}", block.line);
@@ -302,7 +302,7 @@ fn config_files_are_understood() {
 }
 
 #[test]
-fn no_command_hides_from_its_test() {
+fn every_code_block_is_tested_or_excluded() {
     let blocks = fenced();
     for block in &blocks {
         let at = format!("README.md:{}", block.line);
@@ -313,13 +313,13 @@ fn no_command_hides_from_its_test() {
             }
             "text" => {
                 let is_command = |line: &str| line.starts_with("$ ") || line.starts_with("credvend ");
-                assert!(!block.text.lines().any(is_command), "{at}: write commands into sh or console blocks");
+                assert!(!block.text.lines().any(is_command), "{at}: commands belong in sh or console blocks");
             }
-            other => panic!("{at}: no test reads blocks of the language {other:?}"),
+            other => panic!("{at}: no test covers the language {other:?}"),
         }
     }
     for (begin, reason) in NOT_RUN {
         let is_needed = blocks.iter().any(|block| reason_not_to_run(block) == Some(begin));
-        assert!(is_needed, "no block begins with {begin:?} any more, which is not run since {reason}");
+        assert!(is_needed, "no block starts with {begin:?}; remove the exclusion ({reason})");
     }
 }

@@ -1,4 +1,4 @@
-//! The endpoint's tables: paths, statuses and bodies, as a running `credvend run` answers them.
+//! Generates the tables of paths, statuses and bodies from the responses of a running `credvend run`.
 
 use std::net::SocketAddr;
 
@@ -22,7 +22,7 @@ fn authorization(stage: &Stage) -> String {
 }
 
 #[test]
-fn each_path_is_served_where_the_table_says() {
+fn paths_table_matches_the_listeners() {
     let stage = Stage::new();
     let run = start(&stage);
     let listeners = [("`--listen`", run.address()), ("`--admin-listen`", run.admin_address())];
@@ -52,7 +52,7 @@ fn each_path_is_served_where_the_table_says() {
 }
 
 #[test]
-fn statuses_are_those_of_the_endpoint() {
+fn statuses_table_matches_the_endpoint() {
     let stage = Stage::new();
     let run = start(&stage);
     let address = run.address();
@@ -90,7 +90,7 @@ fn statuses_are_those_of_the_endpoint() {
     assert_current("statuses", &table(&["status", "`code`", "response to", "further header"], rows));
 }
 
-/// A JSON body as a code block, with secrets and dates shortened.
+/// Returns a JSON body as a code block, with shortened secrets and a fixed date.
 fn body(answer: &Response) -> String {
     let mut body = answer.json();
     for (key, value) in body.as_object_mut().expect("an object") {
@@ -111,7 +111,7 @@ fn body(answer: &Response) -> String {
 }
 
 #[test]
-fn bodies_are_those_of_the_endpoint() {
+fn bodies_match_the_endpoint() {
     let stage = Stage::new();
     let run = start(&stage);
     let ask = |address: SocketAddr, headers: &[&str]| body(&get(address, "/v1/credentials", headers));

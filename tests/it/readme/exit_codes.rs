@@ -1,4 +1,4 @@
-//! Exit codes: those that `credvend --help` lists, each produced once.
+//! Generates the table of exit codes from `credvend --help`, and produces each of them once.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use super::{
 };
 use crate::support::{Credvend, ROLE_B, Stage};
 
-/// The codes at the end of `credvend --help`, with their meanings.
+/// Returns the exit codes at the end of `credvend --help` with their meanings.
 fn listed() -> BTreeMap<u8, String> {
     let help = printed(&["--help"]);
     let (_, list) = help.rsplit_once("xit codes:").expect("the help lists exit codes at its end");
     let mut codes: BTreeMap<u8, Vec<&str>> = BTreeMap::new();
     let (mut current, mut ends_item) = (None, true);
     for line in list.lines() {
-        // A number begins an item where a line begins or the item before has ended.
+        // A number starts an item at the beginning of a line or after the end of the previous item.
         let mut begins = ends_item || line.starts_with("  ");
         for word in line.split_whitespace() {
             match word.trim_end_matches(':').parse() {
@@ -34,7 +34,7 @@ fn listed() -> BTreeMap<u8, String> {
 }
 
 #[test]
-fn exit_codes_are_those_of_the_help() {
+fn exit_codes_table_matches_the_help() {
     let actors = handwritten("exit codes");
     let rows = listed().into_iter().map(|(code, meaning)| {
         let actor = actors.get(&code.to_string()).cloned().unwrap_or_default();
@@ -43,7 +43,7 @@ fn exit_codes_are_those_of_the_help() {
     assert_current("exit codes", &table(&["code", "meaning", "who can fix it"], rows));
 }
 
-/// A command that ends with this code.
+/// Returns a command that exits with this code.
 fn ending_with(code: u8, stage: &Stage) -> Credvend {
     match code {
         0 => stage.credvend(&["export"]),
@@ -53,12 +53,12 @@ fn ending_with(code: u8, stage: &Stage) -> Credvend {
         4 => stage.credvend(&["export", "--role-arn", ROLE_B]),
         5 => stage.credvend(&["export", "--timeout", "1s"]).env("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1"),
         6 => stage.credvend(&["run", "--once", "--credentials-file", "/nowhere/credentials"]),
-        other => panic!("show here how the new exit code {other} comes about"),
+        other => panic!("add a command here that exits with the new code {other}"),
     }
 }
 
 #[test]
-fn each_listed_exit_code_occurs() {
+fn each_listed_exit_code_can_be_produced() {
     let codes = listed();
     assert!(codes.len() >= 7, "{codes:?}");
     for (code, meaning) in codes {

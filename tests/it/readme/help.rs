@@ -1,4 +1,4 @@
-//! What `credvend -h` and `credvend COMMAND -h` print, parsed.
+//! Parses the output of `credvend -h` and `credvend COMMAND -h`.
 
 use crate::support::Credvend;
 
@@ -30,18 +30,18 @@ pub(super) struct Flag {
     pub(super) meaning: String,
 }
 
-/// Returns what the program prints for these arguments.
+/// Runs credvend with these arguments and returns its stdout.
 pub(super) fn printed(arguments: &[&str]) -> String {
     Credvend::new(arguments).end().succeeded().stdout
 }
 
-/// Names of all commands, in the order of `credvend --help`.
+/// Returns all commands in the order of `credvend -h`.
 pub(super) fn commands() -> Vec<Entry> {
     let section = help(&[]).sections.into_iter().find(|section| section.heading == "Commands");
     section.expect("a section Commands").entries
 }
 
-/// The short help of a command, or without one of the program.
+/// Parses the short help of a command, or of the program if `command` is empty.
 pub(super) fn help(command: &[&str]) -> Help {
     let text = printed(&[command, &["-h"]].concat());
     let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ")).expect("a usage line");
@@ -55,7 +55,7 @@ pub(super) fn help(command: &[&str]) -> Help {
                 sections.push(Section { heading: line.trim_end_matches(':').to_owned(), entries: Vec::new() });
             }
         } else if let (true, Some(section)) = (is_in_section, sections.last_mut()) {
-            // Descriptions are continued far to the right of where flags and commands begin.
+            // Continuation lines are indented further than flags and commands.
             if indentation <= 6 {
                 let (name, text) = line.trim().split_once("  ").unwrap_or((line.trim(), ""));
                 section.entries.push(Entry { name: name.to_owned(), text: text.trim().to_owned() });
@@ -68,7 +68,7 @@ pub(super) fn help(command: &[&str]) -> Help {
 }
 
 impl Flag {
-    /// The flag of an entry; `None` for arguments, and for `--help` and `--version`.
+    /// Parses the flag of an entry; returns `None` for arguments, `--help` and `--version`.
     pub(super) fn of(entry: &Entry) -> Option<Self> {
         let name = &entry.name[entry.name.find("--").filter(|_| entry.name.starts_with('-'))?..];
         if ["--help", "--version"].contains(&name) {
@@ -80,13 +80,13 @@ impl Flag {
         if let Some(values) = cut(&mut meaning, "possible values") {
             meaning.push_str(&format!(": {values}"));
         }
-        // clap shows the value that a variable has, if it knows of the variable.
+        // clap can print the value of a variable after an equals sign.
         let variable = variable.trim_end_matches('=').to_owned();
         Some(Self { flag: name.replace(['<', '>'], ""), variable, default, meaning })
     }
 }
 
-/// Takes `[KEY: …]` out of a description.
+/// Removes `[KEY: VALUE]` from a description and returns the value.
 fn cut(text: &mut String, key: &str) -> Option<String> {
     let begin = text.find(&format!("[{key}: "))?;
     let length = text[begin..].find(']')? + 1;

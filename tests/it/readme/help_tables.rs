@@ -1,4 +1,4 @@
-//! Tables that come from `--help`: commands, flags, exit codes.
+//! Generates the tables of commands and flags from the help.
 
 use super::{
     blocks::{assert_current, handwritten, table},
@@ -6,7 +6,7 @@ use super::{
 };
 
 #[test]
-fn commands_are_those_of_the_help() {
+fn commands_table_matches_the_help() {
     let uses = handwritten("commands");
     let rows = commands().into_iter().map(|command| {
         let usage = format!("`{}`", help(&[&command.name]).usage);
@@ -16,7 +16,7 @@ fn commands_are_those_of_the_help() {
     let rows: Vec<_> = rows.collect();
     assert_current("commands", &table(&["command", "does", "typical use"], rows.clone()));
     for row in rows {
-        assert!(!row[2].is_empty(), "README.md: write a typical use of {} into its last column", row[0]);
+        assert!(!row[2].is_empty(), "README.md: add a typical use of {} to the last column", row[0]);
     }
 }
 
@@ -24,7 +24,7 @@ fn commands_are_those_of_the_help() {
 type Row = (Flag, Vec<String>);
 
 #[test]
-fn flags_are_those_of_the_help() {
+fn flags_table_matches_the_help() {
     let mut groups: Vec<(String, Vec<Row>)> = Vec::new();
     for command in commands() {
         for section in help(&[&command.name]).sections {
@@ -34,7 +34,7 @@ fn flags_are_those_of_the_help() {
             }
         }
     }
-    // What only single commands have comes last.
+    // Flags of single commands come last.
     groups.sort_by_key(|(heading, _)| heading == "Options");
     let mut text = String::new();
     for (heading, rows) in &groups {
@@ -61,7 +61,7 @@ fn flags_are_those_of_the_help() {
     assert_current("flags", &text);
 }
 
-/// The value of a key, which is added if it is missing.
+/// Returns the value of a key, and adds the key if it is missing.
 fn at<K: PartialEq, V: Default>(pairs: &mut Vec<(K, V)>, key: K) -> &mut V {
     let found = pairs.iter().position(|(other, _)| *other == key).unwrap_or_else(|| {
         pairs.push((key, V::default()));
@@ -83,7 +83,7 @@ fn code_list(words: &[String]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Text of the help as Markdown: names, flags and paths as code, and nothing that ends a cell.
+/// Converts help text to Markdown: formats names, flags and paths as code and escapes bars.
 fn markdown(text: &str) -> String {
     let mut is_code = false;
     let words = text.split(' ').map(|word| {

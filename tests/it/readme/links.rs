@@ -1,8 +1,8 @@
-//! Links inside the repository lead somewhere, and the two pictures show the same.
+//! Checks links to files and headings of this repository, and the two versions of the diagram.
 
 use super::blocks::{path, read};
 
-/// The anchor that GitHub gives a heading.
+/// Returns the anchor that GitHub generates for a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.to_lowercase().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect::<String>();
     kept.replace(' ', "-")
@@ -13,7 +13,7 @@ fn anchors(file: &str) -> Vec<String> {
     headings.iter().map(|line| anchor(line.trim_start_matches('#').trim())).collect()
 }
 
-/// The targets of links and pictures.
+/// Returns the targets of links and images.
 fn targets(text: &str) -> Vec<&str> {
     let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let pictures = ["src=\"", "srcset=\""].into_iter().flat_map(|key| text.split(key).skip(1));
@@ -21,7 +21,7 @@ fn targets(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     for file in ["README.md", "SECURITY.md"] {
         let text = read(file);
         let targets = targets(&text);
@@ -42,7 +42,7 @@ fn links_lead_somewhere() {
 }
 
 #[test]
-fn the_dark_diagram_differs_in_colours_alone() {
+fn diagrams_differ_only_in_colours() {
     let without_colours = |file: &str| {
         let text = read(&format!(".github/diagrams/{file}.svg"));
         let mut parts = text.split("\"#");

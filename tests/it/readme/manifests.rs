@@ -1,10 +1,9 @@
-//! The manifests of README.md: their variables exist, and make a credvend that serves the application. The tests of pods also run
-//! the first manifest as a pod.
+//! Runs credvend with the variables of the manifests in README.md. The pod tests also run the first manifest as a pod.
 
 use super::blocks::fenced;
 use crate::support::{ROLE_B, Stage, get, wait_until};
 
-/// The `env` of the containers of a manifest, each with the name of its container.
+/// Returns container, name and value of each variable in a manifest.
 fn variables(manifest: &str) -> Vec<(String, String, String)> {
     let mut container = String::new();
     let mut variables = Vec::new();
@@ -22,12 +21,12 @@ fn variables(manifest: &str) -> Vec<(String, String, String)> {
 }
 
 #[test]
-fn each_manifest_serves_its_application() {
+fn manifests_serve_the_application() {
     let manifests: Vec<_> = fenced().into_iter().filter(|block| block.language == "yaml").collect();
     assert!(manifests.len() > 1 && manifests[0].text.starts_with("spec:\n"), "{manifests:?}");
     let base = variables(&manifests[0].text);
     for block in &manifests {
-        // Later ones show what is added to the first one.
+        // Later manifests show additions to the first one.
         let variables = [base.clone(), variables(&block.text)].concat();
         let stage = Stage::new();
         std::fs::create_dir(stage.path("credvend-shared")).expect("made");
@@ -61,7 +60,7 @@ fn each_manifest_serves_its_application() {
 }
 
 #[test]
-fn manifests_name_variables_that_exist() {
+fn manifests_use_known_variables() {
     let help: String = ["run", "process"].map(|command| super::help::printed(&[command, "--help"])).concat();
     let is_outside_a_name = |c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_';
     let known = help.split(is_outside_a_name).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! Log events and metrics, as they come out of a `credvend run` that goes through good and bad times.
+//! Generates the tables of log events and metrics from a `credvend run` that succeeds and fails in several ways.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use crate::support::{ROLE_A, Running, Signal, Stage, get, wait_until};
 
 const FIELDS_OF_EVERY_LINE: [&str; 3] = ["timestamp", "level", "message"];
 
-/// A profile whose chain starts with the token and ends with a session policy, and one whose chain starts with a program.
+/// Returns a config with a chain from the token to a role with a session policy, and a chain from a `credential_process`.
 fn config(stage: &Stage) -> String {
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
     let chain = crate::profiles::CROSS_ACCOUNT
@@ -26,13 +26,13 @@ fn config(stage: &Stage) -> String {
     )
 }
 
-/// Errors in the log so far.
+/// Returns the number of errors logged so far.
 fn errors(run: &Running) -> usize {
     run.stderr().matches("\"level\":\"ERROR\"").count()
 }
 
-/// What a `credvend run` logs and counts in its life.
-fn life() -> (String, String) {
+/// Returns the log and the metrics of a `credvend run`.
+fn log_and_metrics() -> (String, String) {
     let stage = Stage::new();
     stage.fault(Fault::throttle());
     let (config, shared) = (config(&stage), stage.path("shared"));
@@ -44,19 +44,19 @@ fn life() -> (String, String) {
     let run = run.env("CREDVEND_CREDENTIALS_FILE", shared.join("credentials"));
     let run = run.env("CREDVEND_AUTH_TOKEN_FILE", stage.path("authorization")).start();
     let addresses = listening(&run);
-    // Each listener is known by what it alone serves.
+    // Identifies each listener by the paths that it serves, because their order may change.
     let serving = |path: &str| addresses.iter().copied().find(|address| get(*address, path, &[]).status == 200);
     let admin = serving("/metrics").expect("an admin listener");
     let is_endpoint = |address: &SocketAddr| *address != admin && get(*address, "/healthz", &[]).status == 200;
     let address = addresses.iter().copied().find(is_endpoint).expect("an endpoint");
     wait_until("the profiles are ready", || get(address, "/readyz", &[]).status == 200);
 
-    // A request without a token, and one with a token that somebody wrote meanwhile.
+    // Sends a request without an authorization token, and one with a token that was rotated.
     assert_eq!(get(address, "/v1/credentials", &[]).status, 401);
     stage.write("authorization", "rotated");
     wait_until("the token counts", || get(address, "/v1/credentials", &["Authorization: rotated"]).status == 200);
 
-    // A configuration that cannot be used, then one that can, while the credentials file cannot be written.
+    // Loads an invalid configuration, then a valid one while the credentials file cannot be written.
     stage.write("config", "[profile account_b_role\n");
     run.signal(Signal::HUP);
     wait_until("the configuration is refused", || errors(&run) == 1);
@@ -82,8 +82,8 @@ fn listening(run: &Running) -> Vec<SocketAddr> {
 }
 
 #[test]
-fn log_events_and_metrics_are_those_of_a_run() {
-    let (log, metrics) = life();
+fn log_events_and_metrics_tables_match_a_run() {
+    let (log, metrics) = log_and_metrics();
     let stage = Stage::new();
     let directory = stage.directory();
     let exec = stage.credvend(&["exec", "--log-format", "json", "--log-level", "info", "--", "true"]);
@@ -107,7 +107,7 @@ fn log_events_and_metrics_are_those_of_a_run() {
     assert_current("metrics", &metrics_table(&metrics));
 }
 
-/// A row for each family in Prometheus' text format.
+/// Returns a table with a row for each metric family of an OpenMetrics text.
 fn metrics_table(text: &str) -> String {
     let described = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '));
     let rows = described.map(|(name, help)| {
@@ -121,7 +121,7 @@ fn metrics_table(text: &str) -> String {
             .filter(|label| *label != "le")
             .collect();
         let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
-        // OpenMetrics names these families without the suffix of their samples.
+        // The names of these families omit the suffix of their samples.
         let suffix = match kind {
             "counter" => "_total",
             "info" => "_info",

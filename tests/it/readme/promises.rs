@@ -1,28 +1,25 @@
-//! The promises of SECURITY.md: each names the tests that hold it, and those tests exist.
+//! Checks that the tests named in the promises of SECURITY.md exist.
 
 use std::fs;
 
 use super::blocks::{marked, path, read, rows};
 
-/// Names in backticks.
+/// Returns the text in backticks.
 fn code(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// Whether `module::function` is a test of `tests/it`, or a file below `tests` exists.
+/// Returns true if `module::function` is a test in `tests/it`, or `cases::NAME` a file in `tests/cases`.
 fn exists(name: &str) -> bool {
-    if name.starts_with("tests/") {
-        return path(name).exists();
-    }
     let Some((module, function)) = name.rsplit_once("::") else { return false };
     if module == "cases" {
-        return ["", ".toml"].iter().any(|suffix| path(&format!("tests/cases/{function}{suffix}")).exists());
+        return path(&format!("tests/cases/{function}.toml")).exists();
     }
     let file = format!("tests/it/{}.rs", module.replace("::", "/"));
     path(&file).exists() && read(&file).contains(&format!("\nfn {function}("))
 }
 
-/// Tests of the same module, for whoever looks for one that was renamed.
+/// Returns the tests of the same module, to help find a renamed test.
 fn neighbours(name: &str) -> String {
     let module = name.rsplit_once("::").map_or("", |(module, _)| module);
     let text = fs::read_to_string(path(&format!("tests/it/{}.rs", module.replace("::", "/")))).unwrap_or_default();
@@ -31,7 +28,7 @@ fn neighbours(name: &str) -> String {
 }
 
 #[test]
-fn every_promise_names_tests_that_exist() {
+fn every_promise_names_existing_tests() {
     let promises = rows(&marked("SECURITY.md", "promises"));
     assert!(promises.len() >= 15, "{promises:?}");
     for row in &promises {
@@ -39,7 +36,11 @@ fn every_promise_names_tests_that_exist() {
         let tests = code(tests);
         assert!(!tests.is_empty(), "SECURITY.md: no test holds {promise:?}");
         for test in tests {
-            assert!(exists(test), "SECURITY.md names {test}, which does not exist; there are: {}", neighbours(test));
+            assert!(
+                exists(test),
+                "SECURITY.md names {test}, which does not exist; tests of this module: {}",
+                neighbours(test)
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The excerpt of the quick start, compared with what the quick start prints.
+//! Compares the excerpt of the quick start with its output.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use super::{
     commands::lines_match,
 };
 
-/// When a file below this path was last changed.
+/// Returns the time of the last change to this path or a file below it.
 fn changed(path: &Path) -> SystemTime {
     let own = fs::metadata(path).and_then(|metadata| metadata.modified()).expect("a time");
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
@@ -20,11 +20,11 @@ fn changed(path: &Path) -> SystemTime {
 }
 
 #[test]
-fn the_excerpt_is_what_the_quick_start_prints() {
+fn quick_start_excerpt_matches_its_output() {
     let blocks = fenced();
     let excerpt = blocks.iter().find(|block| block.text.starts_with("$ cargo run --example quickstart\n"));
     let expected: Vec<&str> = excerpt.expect("an excerpt").text.lines().skip(1).collect();
-    // `cargo test` builds examples, `cargo test --test it` does not: an old one shows nothing.
+    // `cargo test` builds examples; `cargo test --test it` does not, so the example may be missing or outdated.
     let example = Path::new(env!("CARGO_BIN_EXE_credvend")).with_file_name("examples").join("quickstart");
     let sources = ["src", "examples", "tests/local-sts/src"].map(|directory| changed(&path(directory)));
     let is_current = example.exists() && sources.iter().all(|source| *source <= changed(&example));
@@ -38,6 +38,6 @@ fn the_excerpt_is_what_the_quick_start_prints() {
     let printed: Vec<&str> = output.lines().map(str::trim_end).collect();
     assert!(
         lines_match(&expected, &printed),
-        "README.md's excerpt of the quick start is not what it prints:\n{output}"
+        "README.md's excerpt differs from the output of the quick start:\n{output}"
     );
 }

@@ -1,9 +1,9 @@
-//! Tables that the help does not hold: profile keys, and variables without a flag. The program knows each of them.
+//! Checks the tables that the help does not contain: profile keys, variables without a flag, export formats.
 
 use super::blocks::{marked, rows};
 use crate::support::{Credvend, ROLE_A, ROLE_B, Stage};
 
-/// Names in backticks in the first column of a table.
+/// Returns the names in backticks in the first column of a table.
 fn names(block: &str) -> Vec<String> {
     let rows = rows(&marked("README.md", block));
     let cells = rows.iter().map(|row| row[0].clone());
@@ -13,22 +13,22 @@ fn names(block: &str) -> Vec<String> {
     names
 }
 
-/// Asserts that a command ends with 2, 3 or 5 and names `name`.
+/// Asserts that a command fails because of its configuration and that the error contains `name`.
 #[track_caller]
 fn assert_objects(credvend: Credvend, name: &str) {
     let ended = credvend.end();
     assert!(matches!(ended.code, Some(2 | 3 | 5)), "README.md: {name} has no effect: {ended:?}");
-    assert!(ended.last_line().contains(name), "README.md: {name} is not known: {ended:?}");
+    assert!(ended.last_line().contains(name), "README.md: the error does not contain {name}: {ended:?}");
 }
 
 #[test]
-fn each_profile_key_is_known() {
+fn profile_keys_have_an_effect() {
     let stage = Stage::new();
     let token = stage.tokens.token_file().display().to_string();
     let base = format!("[profile a]\nrole_arn = {ROLE_A}\nweb_identity_token_file = {token}\n");
     let chained = format!("{base}[default]\nrole_arn = {ROLE_B}\nsource_profile = a\n");
     for key in names("profile keys") {
-        // Each key with a value that cannot be used.
+        // Gives each key an invalid value.
         let (config, named) = match key.as_str() {
             "role_arn" => (format!("{base}[default]\nrole_arn = x\nsource_profile = a\n"), &*key),
             "source_profile" => (format!("[default]\nrole_arn = {ROLE_B}\nsource_profile = absent\n"), &*key),
@@ -37,7 +37,7 @@ fn each_profile_key_is_known() {
             }
             "credential_source" => (format!("[default]\nrole_arn = {ROLE_B}\ncredential_source = x\n"), &*key),
             "credential_process" => ("[default]\ncredential_process = \"\n".to_owned(), &*key),
-            // Half of the keys, and the message says which half is missing.
+            // Gives only the other half of the key pair: the error names the missing half.
             "aws_access_key_id" => (format!("{chained}aws_secret_access_key = x\n"), &*key),
             "aws_secret_access_key" => (format!("{chained}aws_access_key_id = x\n"), &*key),
             "aws_session_token" => {
@@ -54,20 +54,20 @@ fn each_profile_key_is_known() {
             }
             key => (format!("{chained}{key} = !\n"), key),
         };
-        // The stage's own variables would come first.
+        // These variables would take precedence over the profile.
         let check = stage.with_config(&["check", "--offline"], &config);
         assert_objects(check.without("AWS_REGION").without("AWS_ENDPOINT_URL_STS"), named);
     }
 }
 
-/// Asserts that the session token of a profile's keys is part of the signed request.
+/// Asserts that the signed request contains the session token of the profile.
 fn assert_signs_with_token(stage: &Stage, config: &str) {
     stage.with_config(&["export", "--timeout", "1s"], config).end();
     let request = stage.sts.requests().pop().expect("a request");
     assert_eq!(request.headers.get("x-amz-security-token").map(String::as_str), Some("y"));
 }
 
-/// Variables that have a test of their own, which says more than a refusal can.
+/// Variables that other tests cover, because an invalid value does not cause an error.
 const TESTED: [(&str, &str); 5] = [
     ("HTTPS_PROXY", "tls.rs"),
     ("HTTP_PROXY", "tls.rs"),
@@ -77,7 +77,7 @@ const TESTED: [(&str, &str); 5] = [
 ];
 
 #[test]
-fn each_variable_without_a_flag_is_known() {
+fn variables_without_a_flag_have_an_effect() {
     let stage = Stage::new();
     let broken = stage.write("broken-file", "[broken\n").display().to_string();
     stage.write("home/.aws/config", "[broken\n");
@@ -114,7 +114,7 @@ fn each_variable_without_a_flag_is_known() {
             name if name.starts_with("AWS_EC2_METADATA") => {
                 (stage.with_config(&check, &source("Ec2InstanceMetadata")), "x", name)
             }
-            // The stage's own override would come first.
+            // This variable would take precedence.
             "AWS_ENDPOINT_URL" => (stage.credvend(&check).without("AWS_ENDPOINT_URL_STS"), "x", &*variable),
             name => (stage.credvend(&check), "x", name),
         };
@@ -123,7 +123,7 @@ fn each_variable_without_a_flag_is_known() {
 }
 
 #[test]
-fn each_export_format_is_known() {
+fn export_formats_work() {
     let stage = Stage::new();
     for format in names("formats") {
         let ended = stage.credvend(&["export", "--format", &format]).end().succeeded();
@@ -132,7 +132,7 @@ fn each_export_format_is_known() {
 }
 
 #[test]
-fn excused_variables_are_named_where_they_are_tested() {
+fn excluded_variables_are_tested_elsewhere() {
     for (variable, file) in TESTED {
         assert!(super::blocks::read(&format!("tests/it/{file}")).contains(variable), "{file} does not test {variable}");
     }
