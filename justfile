@@ -16,7 +16,7 @@ default:
 setup *PARTS:
     .ci/setup {{ PARTS }}
 
-# Shows credvend at work against a local STS; `--once` exits after the first credentials
+# Shows credvend at work against a local STS until Ctrl-C; `--once` exits after the demonstration
 [group('start')]
 quickstart *ARGS:
     cargo run --example quickstart -- {{ ARGS }}
@@ -47,7 +47,7 @@ doc:
 build-static:
     .ci/build-static credvend
 
-# Writes the manual pages into the directory DIR
+# Writes the manual pages into DIR, an existing directory
 [group('build')]
 man DIR:
     cargo run --example man -- {{ quote(join(invocation_directory(), DIR)) }}

@@ -283,15 +283,21 @@ fn report(error: &CommandError, format: LogFormat) {
 /// Parses the command line. Writes the output of `--help` and `--version` to stdout, and a usage error to stderr on one line.
 ///
 /// # Errors
-/// Returns the exit code of the process if there is no command to run: 0 after `--help` or `--version`, 2 after a usage error.
+/// Returns the exit code of the process if there is no command to run: 0 after `--help` or `--version`, 6 if these cannot be
+/// written, 2 after a usage error.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitCode> {
     Cli::try_parse_from(arguments).map_err(|error| {
         let text = error.render().to_string();
-        // A closed stdout or stderr does not change the exit code.
         if !error.use_stderr() {
-            let _ = write!(io::stdout(), "{text}");
-            return ExitCode::SUCCESS;
+            return match process::print(&text) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    report(&error, LogFormat::Text);
+                    ExitCode::from(error.code as u8)
+                }
+            };
         }
+        // A closed stderr does not change the exit code.
         let _ = match error.kind() {
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 writeln!(io::stderr(), "{text}credvend: no command given; use one of the commands above")

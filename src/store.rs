@@ -33,7 +33,7 @@ pub(crate) struct Profile {
     role_arn: Option<RoleArn>,
     region: Option<Region>,
     state: watch::Sender<ProfileState>,
-    /// Whether the profile has not yet been written to the credentials file.
+    /// Whether the credentials file lacks the profile or its last credentials.
     awaits_file: AtomicBool,
 }
 
@@ -170,6 +170,11 @@ impl Profile {
     /// Records that the profile has been written to the credentials file.
     pub(crate) fn mark_written(&self) {
         self.awaits_file.store(false, Ordering::Relaxed);
+    }
+
+    /// Records that the profile could not be written to the credentials file.
+    pub(crate) fn mark_unwritten(&self) {
+        self.awaits_file.store(true, Ordering::Relaxed);
     }
 
     /// Returns the lease and its generation, or `None` if there are no servable credentials.

@@ -145,7 +145,8 @@ impl Client {
     ) -> Result<StsResponse, StsError> {
         let headers = match signer {
             None => Vec::new(),
-            Some(signer) => sign::headers(endpoint, &form, signer, self.sts_clock.time(self.clock.now())),
+            Some(signer) => sign::headers(endpoint, &form, signer, self.sts_clock.time(self.clock.now()))
+                .ok_or_else(|| StsError::not_reached(endpoint, "the request cannot be signed"))?,
         };
         let received = self.transport.post(endpoint, form, headers).await?;
         let response = StsResponse::from_http(received, endpoint, action, scrubber);

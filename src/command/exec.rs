@@ -109,7 +109,7 @@ async fn start_refresh(app: &App, identity: &Identity, timeout: Duration) -> Res
     let mut exchanges = JoinSet::new();
     for provider in &providers {
         let (provider, clock) = (Arc::clone(provider), Arc::clone(app.clock()));
-        exchanges.spawn(async move { oneshot::provide_with_timeout(&*provider, &*clock, timeout).await });
+        exchanges.spawn(async move { oneshot::provide_with_timeout(&*provider, &*clock, clock.now(), timeout).await });
     }
     while let Some(result) = exchanges.join_next().await {
         result.unwrap_or_else(|_| Err(CommandError::new(Exit::Other, "an exchange was cancelled")))?;

@@ -56,7 +56,7 @@ pub(super) async fn provide_single_profile(
     let app = App::new();
     let providers = app.providers(&identity.chains, &identity.proxies)?;
     let lease = match providers.first() {
-        Some(provider) => provide_with_timeout(&**provider, &**app.clock(), timeout).await?,
+        Some(provider) => provide_with_timeout(&**provider, &**app.clock(), app.clock().now(), timeout).await?,
         None => return Err(ConfigErrors::one("no profile to export; select one with --profile").into()),
     };
     let chain = identity.chains.into_iter().next();
@@ -65,13 +65,16 @@ pub(super) async fn provide_single_profile(
         .ok_or_else(|| ConfigErrors::one("no profile to export; select one with --profile").into())
 }
 
-/// Obtains credentials from a provider. Retries until the provider succeeds, a failure is permanent, or `timeout` is over.
+/// Obtains credentials from a provider. Retries until the provider succeeds, a failure is permanent, or `timeout` has passed
+/// since `started`.
 pub(super) async fn provide_with_timeout(
     provider: &dyn ProvideCredentials,
     clock: &dyn Clock,
+    started: Moment,
     timeout: Duration,
 ) -> Result<Lease, CommandError> {
-    let last_error = match provide_with_retries(provider, clock, timeout, RetryPolicy::UNTIL_TIMEOUT).await {
+    let left = timeout.saturating_sub(clock.now().since(started));
+    let last_error = match provide_with_retries(provider, clock, left, RetryPolicy::UNTIL_TIMEOUT).await {
         Ok(lease) => return Ok(lease),
         Err(RetryError::Failed(error)) => return Err(error.into()),
         Err(RetryError::TimedOut(last)) => last,

@@ -170,7 +170,7 @@ async fn once(app: &App, identity: &Identity, outputs: &Outputs, timeout: Durati
     for (provider, publisher) in providers.into_iter().zip(publishers) {
         let clock = Arc::clone(app.clock());
         exchanges.spawn(async move {
-            publisher.publish(oneshot::provide_with_timeout(&*provider, &*clock, timeout).await?);
+            publisher.publish(oneshot::provide_with_timeout(&*provider, &*clock, started, timeout).await?);
             Ok::<_, CommandError>(())
         });
     }

@@ -9,7 +9,11 @@ use std::path::PathBuf;
 use crate::{
     arn::Region,
     cli::IdentityArgs,
-    settings::{environment::Environment, errors::ConfigErrors, setting::pick},
+    settings::{
+        environment::Environment,
+        errors::ConfigErrors,
+        setting::{Setting, pick},
+    },
     sts::{Proxies, endpoint::EndpointSettings},
 };
 
@@ -53,7 +57,12 @@ impl StsSettings {
             .filter(|_| !ignore_configured_urls)
             .find_map(|name| Some((env.text(name)?, *name)))
             .and_then(|(text, name)| endpoint_url(name, text, errors));
-        let either_case = |upper: &str| env.text(upper).or_else(|| env.text(&upper.to_lowercase()));
+        let either_case = |upper: &str| pick(None, "", env, &[upper, &upper.to_lowercase()]);
+        let proxies = Proxies {
+            https: either_case("HTTPS_PROXY").and_then(|setting| proxy_url(setting, errors)),
+            http: either_case("HTTP_PROXY").and_then(|setting| proxy_url(setting, errors)),
+            no_proxy: either_case("NO_PROXY").map(|setting| setting.text),
+        };
         Self {
             region: region.and_then(|setting| errors.check(&setting.origin, Region::parse(&setting.text))),
             url,
@@ -64,11 +73,7 @@ impl StsSettings {
                 .text("AWS_STS_REGIONAL_ENDPOINTS")
                 .and_then(|text| legacy("AWS_STS_REGIONAL_ENDPOINTS", &text, errors)),
             ca_bundle: env.text("AWS_CA_BUNDLE").map(PathBuf::from),
-            proxies: Proxies {
-                https: either_case("HTTPS_PROXY"),
-                http: either_case("HTTP_PROXY"),
-                no_proxy: either_case("NO_PROXY"),
-            },
+            proxies,
         }
     }
 
@@ -141,6 +146,23 @@ fn endpoint_url(origin: &str, text: String, errors: &mut ConfigErrors) -> Option
         }
         _ => {
             errors.add(format!("{origin} must be a URL such as https://sts.example.com"));
+            None
+        }
+    }
+}
+
+/// Returns the URL of a proxy. Without a scheme it is an `http` URL, as for curl. The URL can hold a password, so no error shows it.
+///
+/// The HTTP client ignores a proxy that it does not support and would send requests directly.
+fn proxy_url(setting: Setting, errors: &mut ConfigErrors) -> Option<String> {
+    let Setting { text, origin } = setting;
+    let url = if text.contains("://") { text } else { format!("http://{text}") };
+    match reqwest::Url::parse(&url) {
+        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Some(url),
+        _ => {
+            errors.add(format!(
+                "{origin} is not the URL of an HTTP proxy; set a URL such as http://proxy.example.com:3128, or unset it"
+            ));
             None
         }
     }

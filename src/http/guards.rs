@@ -1,14 +1,18 @@
 //! Guards that reject requests before they reach a handler.
 //!
 //! Input: a request and the listener's addresses. Output: nothing, or a [`Rejection`]. The guards protect from
-//! requests that do not come from an SDK in this pod: a browser under a DNS rebinding attack sends a foreign `Host`,
-//! and a proxy that is misused for request forgery adds `X-Forwarded-For`.
+//! requests that do not come from an SDK in this pod: a browser under a DNS rebinding attack sends a foreign `Host`, a
+//! browser that follows a link or a script adds `Origin` or `Sec-Fetch-Site`, and a proxy that is misused for request
+//! forgery adds `X-Forwarded-For` or a similar header.
 
 use std::net::SocketAddr;
 
 use hyper::{Method, Request, StatusCode, header};
 
 use crate::http::rejection::Rejection;
+
+/// Headers of proxies and browsers. No AWS SDK sends them to a credentials endpoint.
+const REFUSED_HEADERS: [&str; 6] = ["x-forwarded-for", "forwarded", "via", "x-real-ip", "origin", "sec-fetch-site"];
 
 /// Rejects requests that fail [`check_origin`] or do not use GET.
 pub(crate) fn check<B>(request: &Request<B>, bound: SocketAddr, local: SocketAddr) -> Result<(), Rejection> {
@@ -19,7 +23,7 @@ pub(crate) fn check<B>(request: &Request<B>, bound: SocketAddr, local: SocketAdd
     Ok(())
 }
 
-/// Rejects requests with a foreign, missing or repeated Host header, and forwarded requests.
+/// Rejects requests with a foreign, missing or repeated Host header, and requests from proxies and browsers.
 ///
 /// `bound` is the address that the listener was bound to, `local` the address that accepted the connection.
 pub(crate) fn check_origin<B>(request: &Request<B>, bound: SocketAddr, local: SocketAddr) -> Result<(), Rejection> {
@@ -33,8 +37,9 @@ pub(crate) fn check_origin<B>(request: &Request<B>, bound: SocketAddr, local: So
     if !(host.to_str().is_ok_and(is_ours) && target.is_none_or(is_ours)) {
         return Err(Rejection::new(StatusCode::FORBIDDEN, "the Host header does not name this endpoint"));
     }
-    if request.headers().contains_key("x-forwarded-for") {
-        return Err(Rejection::new(StatusCode::FORBIDDEN, "requests with an X-Forwarded-For header are refused"));
+    if let Some(name) = REFUSED_HEADERS.iter().find(|name| request.headers().contains_key(**name)) {
+        let message = format!("requests with the header {name} are refused: they come from a proxy or a browser");
+        return Err(Rejection::new(StatusCode::FORBIDDEN, message));
     }
     Ok(())
 }

@@ -137,6 +137,7 @@ impl CredentialsFile {
                     }
                     Err(error) => {
                         failed = true;
+                        profiles.iter().for_each(|profile| profile.mark_unwritten());
                         context.metrics.sink_failed("credentials_file");
                         tracing::error!(%error, retry_after = ?RETRY_AFTER, "credentials file not written");
                     }

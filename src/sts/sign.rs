@@ -11,13 +11,14 @@ use aws_sigv4::{
 use super::{Endpoint, request::Form, transport::FORM_CONTENT_TYPE};
 use crate::credentials::Credentials;
 
-/// Returns the headers that sign `form` for `endpoint`. `time` is the time by STS's clock.
+/// Returns the headers that sign `form` for `endpoint`, or `None` if the signer rejects the request. `time` is the time by STS's
+/// clock.
 pub(super) fn headers(
     endpoint: &Endpoint,
     form: &Form,
     signer: &Credentials,
     time: SystemTime,
-) -> Vec<(String, String)> {
+) -> Option<Vec<(String, String)>> {
     let session_token = Some(signer.expose_session_token()).filter(|token| !token.is_empty());
     let identity = aws_credential_types::Credentials::new(
         signer.access_key_id(),
@@ -45,8 +46,6 @@ pub(super) fn headers(
             .ok(),
         )
         .and_then(|(parameters, request)| sign(request, &parameters.into()).ok());
-    // The signer accepts all valid URLs. If it failed, STS would reject the unsigned request with a specific error.
-    let Some(signed) = signed else { return Vec::new() };
-    let (instructions, _signature) = signed.into_parts();
-    instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let (instructions, _signature) = signed?.into_parts();
+    Some(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }

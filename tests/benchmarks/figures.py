@@ -116,7 +116,7 @@ class Sidecar(Process):
 
 def size(credvend):
     length = os.path.getsize(credvend)
-    show("static binary", f"{length / MEBIBYTE:.2f} MiB", "5 MiB", length <= 5 * MEBIBYTE)
+    show("static binary", f"{length / MEBIBYTE:.2f} MiB")
 
 
 def memory(credvend, sts):

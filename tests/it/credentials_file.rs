@@ -2,7 +2,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use ini::Ini;
 
-use crate::support::{Ended, ROLE_B, Signal, Stage};
+use crate::support::{Ended, ROLE_B, Signal, Stage, get};
 
 /// Runs `run --once`, which writes `aws/credentials`.
 fn run_once(stage: &Stage, arguments: &[&str]) -> Ended {
@@ -72,18 +72,22 @@ fn run_rewrites_the_file_after_each_exchange_and_retries_failed_writes() {
     let stage = Stage::new();
     std::fs::create_dir(stage.path("aws")).expect("create directory");
     let run = stage
-        .credvend(&["run", "--listen", "none"])
+        .credvend(&["run", "--listen", "127.0.0.1:0"])
         .env("CREDVEND_CREDENTIALS_FILE", stage.path("aws/credentials"))
         .start();
+    let address = run.address();
     run.line(&["credentials file written"]);
     let first = stage.read("aws/credentials");
+    assert_eq!(get(address, "/readyz", &[]).status, 200);
 
     // While the directory is missing, writing fails. It is retried and succeeds when the directory is back.
     std::fs::rename(stage.path("aws"), stage.path("away")).expect("rename directory");
     run.signal(Signal::HUP);
     run.line(&["credentials file not written"]);
+    assert_eq!(get(address, "/readyz", &[]).status, 503, "the file lacks the last credentials");
     std::fs::rename(stage.path("away"), stage.path("aws")).expect("rename directory");
     run.lines(&["credentials file written"], 2);
+    assert_eq!(get(address, "/readyz", &[]).status, 200);
     assert_ne!(stage.read("aws/credentials"), first);
     run.terminate().succeeded();
 }

@@ -76,3 +76,14 @@ fn long_help_of_each_command_shows_examples() {
         assert!(!short.contains("Examples"), "{command}");
     }
 }
+
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("open /dev/full");
+    for arguments in [&["--help"][..], &["--version"], &["run", "--help"]] {
+        let output = Command::new(binary()).args(arguments).env_clear().stdout(full()).output().expect("run credvend");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(6), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("stdout"), "{stderr}");
+    }
+}

@@ -124,8 +124,8 @@ fn exit_code_is_correct_when_output_cannot_be_written() {
         (&["export", "--nope"][..], 2),
         (&["export", "--role-arn", ROLE_A, "--web-identity-token-file", "/nowhere/token"], 3),
         (&["health", "--listen", "127.0.0.1:1"], 1),
-        (&["--help"], 0),
-        (&["--version"], 0),
+        (&["--help"], 6),
+        (&["--version"], 6),
         (&[], 2),
     ] {
         let mut command = std::process::Command::new(binary);
