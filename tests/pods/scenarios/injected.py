@@ -6,7 +6,7 @@ from pod.application import identity
 DIRECTORY = rendered.ROOT / "tests/admission/pods"
 ROLE = "arn:aws:iam::111111111111:role/checkout"
 # The cases that differ in users, groups, volumes or order. In the other cases, the policy refuses or does not change a pod.
-CASES = ["plain", "irsa", "root", "other-user", "job", "volumes-and-init-containers", "guaranteed", "watched"]
+CASES = ["plain", "irsa", "root", "other-user", "job", "volumes-and-init-containers", "guaranteed", "admin-port"]
 
 
 def run(cluster, check):
