@@ -97,7 +97,7 @@ pub(crate) struct BindError {
 
 fn help(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "another process uses this port: choose another one",
+        io::ErrorKind::AddrInUse => "another process uses this port: choose another port",
         io::ErrorKind::AddrNotAvailable => "this machine does not have this address: listen on 127.0.0.1",
         io::ErrorKind::PermissionDenied => "ports below 1024 require a privilege: choose a higher port",
         _ => "choose another address",
