@@ -14,7 +14,6 @@ pub(crate) mod instance_metadata;
 use std::{
     fmt,
     net::SocketAddr,
-    path::PathBuf,
     pin::Pin,
     sync::{Arc, OnceLock},
 };
@@ -173,13 +172,4 @@ pub(crate) fn configure(
         }
     }
     sinks
-}
-
-/// Returns the location of the authorization tokens that two settings name.
-pub(crate) fn token_location(file: Option<PathBuf>, directory: Option<PathBuf>) -> TokenLocation {
-    match (file, directory) {
-        (Some(file), _) => TokenLocation::File(file),
-        (None, Some(directory)) => TokenLocation::Directory(directory),
-        (None, None) => TokenLocation::Open,
-    }
 }

@@ -121,7 +121,11 @@ fn read_outputs(args: &Args, identity: &Identity, env: &dyn Environment) -> Resu
     let admin = listeners.admin;
     let settings = SinkSettings {
         listeners,
-        tokens: sink::token_location(token_file, token_directory),
+        tokens: match (token_file, token_directory) {
+            (Some(file), _) => TokenLocation::File(file),
+            (None, Some(directory)) => TokenLocation::Directory(directory),
+            (None, None) => TokenLocation::Open,
+        },
         file_mode: file_mode::read(args.shared.file_mode.as_ref(), env, &mut errors),
         chains: &identity.chains,
         once: args.once,

@@ -5,7 +5,12 @@
 //! whole: a file that credvend did not write is never replaced.
 //! [Process credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use ini::{Ini, LineSeparator, WriteOption};
 
@@ -23,6 +28,12 @@ const MARK: &str = "# Written by credvend run, which replaces it as a whole.";
 
 /// Timeout of the written command: shorter than that of any SDK (a minute in Go), so that its error message is reported.
 const TIMEOUT: &str = "20s";
+
+/// Delay before the next attempt after a failed write.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The profiles in the file, each with its region.
+type Profiles = Vec<(String, Option<Region>)>;
 
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
@@ -45,9 +56,11 @@ struct ConfigFile {
     /// Path of the binary for the readers; if `None`, that of this process.
     binary: Option<PathBuf>,
     /// Address of the endpoint, if the endpoint is not open (`run --once`).
-    endpoint: std::net::SocketAddr,
+    endpoint: SocketAddr,
     /// Location of the authorization tokens for the readers.
     tokens: TokenLocation,
+    /// The profiles of the last successful write.
+    written: Arc<Mutex<Profiles>>,
 }
 
 /// The file could not be written.
@@ -85,6 +98,7 @@ pub(super) fn configure(
         binary: binary.map(|binary| binary.text.into()),
         endpoint: *endpoint,
         tokens: settings.tokens.clone(),
+        written: Arc::default(),
     })
 }
 
@@ -97,7 +111,7 @@ impl Sink for ConfigFile {
         Box::pin(async move {
             // Before the first credentials, so that a reader that waits for them finds the file.
             self.write_file(context).await.map_err(SinkError::new)?;
-            let task: SinkTask = Box::pin(std::future::ready(()));
+            let task: SinkTask = Box::pin(self.clone().keep_written(context.clone()));
             Ok(task)
         })
     }
@@ -108,21 +122,53 @@ impl Sink for ConfigFile {
 }
 
 impl ConfigFile {
+    /// Writes the file again whenever the profiles differ from those in it, until the process stops: after a change that
+    /// [`Sink::reload`] could not write.
+    async fn keep_written(self, context: SinkContext) {
+        let mut stopping = context.stopping.clone();
+        tokio::select! {
+            () = self.write_changes(&context) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    }
+
+    async fn write_changes(&self, context: &SinkContext) {
+        let mut changes = context.store.changes();
+        loop {
+            changes.mark_unchanged();
+            if profiles(context) == *self.written() {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            } else if let Err(error) = self.write_file(context).await {
+                context.metrics.sink_failed("config_file");
+                tracing::error!(%error, retry_after = ?RETRY_AFTER, "config file not written");
+                context.clock.sleep(RETRY_AFTER).await;
+            } else {
+                tracing::info!(path = %self.path.display(), "config file written");
+            }
+        }
+    }
+
+    fn written(&self) -> std::sync::MutexGuard<'_, Profiles> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Writes a section for each profile in the store: its command, and its region if known.
     async fn write_file(&self, context: &SinkContext) -> Result<(), ConfigFileError> {
+        let profiles = profiles(context);
         let endpoint = loopback::reachable(context.endpoint.get().copied().unwrap_or(self.endpoint));
         let mut file = Ini::new();
-        for profile in context.store.profiles().iter() {
-            let name = profile.name();
+        for (name, region) in &profiles {
             let command = self.command(&format!("http://{endpoint}{CREDENTIALS_PATH}"), name)?;
-            let section = match name {
+            let section = match name.as_str() {
                 "default" => "default".to_owned(),
                 name => format!("profile {name}"),
             };
             let mut section = file.with_section(Some(section));
             section.set("credential_process", command);
-            if let Some(region) = profile.region().map(Region::as_str) {
-                section.set("region", region);
+            if let Some(region) = region {
+                section.set("region", region.as_str());
             }
         }
         let options = WriteOption { line_separator: LineSeparator::CR, kv_separator: " = ", ..WriteOption::default() };
@@ -138,6 +184,7 @@ impl ConfigFile {
             })
         })
         .await?;
+        *self.written() = profiles;
         Ok(())
     }
 
@@ -163,6 +210,11 @@ impl ConfigFile {
             None => Ok(words.join(" ")),
         }
     }
+}
+
+fn profiles(context: &SinkContext) -> Profiles {
+    let profiles = context.store.profiles();
+    profiles.iter().map(|profile| (profile.name().to_owned(), profile.region().cloned())).collect()
 }
 
 /// Readers of the file run in other directories.

@@ -5,7 +5,7 @@ use std::{
 
 use ini::Ini;
 
-use crate::support::{Credvend, ROLE_A, ROLE_B, Signal, Stage};
+use crate::support::{Credvend, ROLE_A, ROLE_B, Signal, Stage, get};
 
 #[test]
 fn each_profile_gets_a_credential_process_for_the_endpoint() {
@@ -73,4 +73,33 @@ fn path_that_needs_quoting_and_missing_listener_are_refused() {
     run.env("CREDVEND_CONFIG_FILE", stage.path("shared-config")).end().failed(6, &["quoting"]);
     let run = stage.credvend(&["run", "--listen", "none", "--credentials-file"]).arg(stage.path("credentials"));
     run.env("CREDVEND_CONFIG_FILE", stage.path("shared-config")).end().failed(2, &["--config-file", "--listen"]);
+}
+
+#[test]
+fn failed_write_after_a_reload_is_retried_and_counted() {
+    let stage = Stage::new();
+    let token = stage.tokens.token_file();
+    let config = |profile: &str| {
+        format!("[profile {profile}]\nrole_arn = {ROLE_A}\nweb_identity_token_file = {}\n", token.display())
+    };
+    std::fs::create_dir(stage.path("shared")).expect("create directory");
+    let arguments = ["run", "--listen", "127.0.0.1:0", "--all-profiles", "--admin-listen", "127.0.0.1:0"];
+    let run = stage.with_config(&arguments, &config("one")).env("CREDVEND_CONFIG_FILE", stage.path("shared/config"));
+    let run = run.start();
+    run.line(&["credentials obtained"]);
+
+    std::fs::rename(stage.path("shared"), stage.path("away")).expect("rename directory");
+    stage.write("config", &config("two"));
+    run.signal(Signal::HUP);
+    let line = run.line(&["config file not written", "retry_after"]);
+    assert!(line.contains("shared/config"), "{line}");
+    let admin = run.line(&["listening for probes"]);
+    let admin = admin.split("http://").nth(1).and_then(|url| url.split('/').next()).expect("an address");
+    let metrics = get(admin.parse().expect("an address"), "/metrics", &[]).body;
+    assert!(metrics.contains("credvend_sink_failures_total{sink=\"config_file\"} 1"), "{metrics}");
+
+    std::fs::rename(stage.path("away"), stage.path("shared")).expect("rename directory");
+    run.line(&["config file written"]);
+    let text = stage.read("shared/config");
+    assert!(text.contains("[profile two]") && !text.contains("[profile one]"), "{text}");
 }

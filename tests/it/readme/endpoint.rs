@@ -68,7 +68,11 @@ fn statuses_table_matches_the_endpoint() {
         ("no `Host` header, or more than one", send(line, &[&header])),
         ("a missing or wrong authorization token, if one is configured", send(line, &[host, "Authorization: wrong"])),
         ("a `Host` header that does not name this endpoint", send(line, &["Host: attacker.example", &header])),
-        ("a request with an `X-Forwarded-For` header", send(line, &[host, &header, "X-Forwarded-For: 192.0.2.1"])),
+        (
+            "a request from a proxy or a browser, with `X-Forwarded-For`, `Forwarded`, `Via`, `X-Real-IP`, `Origin` or \
+             `Sec-Fetch-Site`",
+            send(line, &[host, &header, "X-Forwarded-For: 192.0.2.1"]),
+        ),
         ("an unknown path or profile", send("GET /v1/credentials/other", &[host, &header])),
         ("a method other than GET", send("POST /v1/credentials", &[host, &header, "Content-Length: 0"])),
     ];
