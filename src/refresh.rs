@@ -1,12 +1,14 @@
 //! The refresh loop of a profile: provide, publish, sleep.
 //!
 //! Input: a [credentials provider](ProvideCredentials). Output: leases and failures, through a [`Publisher`]. The loop
-//! sleeps until the next refresh or retry is due. A sleep is split into short intervals, and both clocks are read
+//! sleeps until the next refresh or retry is due, or until a request finds no credentials during a back-off. A sleep is split into short intervals, and both clocks are read
 //! after each: the runtime's timer stands still while a node is suspended, but the wall clock continues.
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{chain::provider::ProvideCredentials, clock::Clock, store::Publisher};
+use crate::{
+    chain::provider::ProvideCredentials, clock::Clock, schedule::backoff::MIN_REQUESTED_INTERVAL, store::Publisher,
+};
 
 /// Maximum length of one sleep interval.
 const MAX_SLEEP: Duration = Duration::from_secs(30);
@@ -22,7 +24,15 @@ pub(crate) async fn keep_fresh(provider: Arc<dyn ProvideCredentials>, publisher:
             }
             Err(failure) => {
                 publisher.failed(failure.clone());
-                sleep_while(&*clock, || failure.until_retry(clock.now())).await;
+                tokio::select! {
+                    biased;
+                    // An application is waiting for credentials: do not make it wait for the whole back-off.
+                    () = publisher.refresh_requested() => {
+                        sleep_while(&*clock, || MIN_REQUESTED_INTERVAL.saturating_sub(clock.now().since(failure.at))).await;
+                        provider.end_backoff().await;
+                    }
+                    () = sleep_while(&*clock, || failure.until_retry(clock.now())) => {}
+                }
             }
         }
     }
@@ -102,6 +112,8 @@ mod tests {
         clock: Arc<ScriptedClock>,
         script: Mutex<VecDeque<bool>>,
         calls: Mutex<Vec<Duration>>,
+        /// Back-off after a failure.
+        retry_after: Duration,
     }
 
     impl ProvideCredentials for ScriptedProvider {
@@ -130,24 +142,40 @@ mod tests {
                         error: ProviderError::Token(TokenFile::new("/absent").read().expect_err("no such file")),
                         attempts: 1,
                         at: now,
-                        retry_after: Duration::from_secs(2),
+                        retry_after: self.retry_after,
                     }),
                 }
             })
+        }
+
+        fn end_backoff(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(std::future::ready(()))
         }
     }
 
     /// Runs the loop to the end of the script. Returns the times of the provider's calls, in seconds of the monotonic
     /// clock, and the store.
     fn run(script: &[bool], steps: &[i64]) -> (Vec<u64>, Arc<Store>) {
+        run_with(script, steps, Duration::from_secs(2), |_| {})
+    }
+
+    /// Like [`run`], with this back-off after a failure, and with `prepare` called before the loop starts.
+    fn run_with(
+        script: &[bool],
+        steps: &[i64],
+        retry_after: Duration,
+        prepare: impl Fn(&Store),
+    ) -> (Vec<u64>, Arc<Store>) {
         let clock = ScriptedClock::new(steps);
         let provider = Arc::new(ScriptedProvider {
             clock: Arc::clone(&clock),
             script: Mutex::new(script.iter().copied().collect()),
             calls: Mutex::default(),
+            retry_after,
         });
         let store = Store::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let publisher = store.set_profiles(&[crate::plan::tests::chain("app")]).pop().expect("one");
+        prepare(&store);
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
             tokio::select! {
@@ -159,6 +187,14 @@ mod tests {
         });
         let calls = provider.calls.lock().expect("unpoisoned").iter().map(Duration::as_secs).collect();
         (calls, store)
+    }
+
+    #[test]
+    fn request_without_credentials_shortens_the_backoff_to_2_s() {
+        let backoff = Duration::from_secs(20);
+        let request = |store: &Store| store.profiles()[0].request_refresh();
+        assert_eq!(run_with(&[false, true], &[], backoff, request).0, [0, 2, 1802]);
+        assert_eq!(run_with(&[false, true], &[], backoff, |_| {}).0, [0, 20, 1820]);
     }
 
     #[test]

@@ -9,14 +9,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     arn::{Region, RoleArn},
     chain::error::Failure,
     clock::{Clock, Moment},
+    credentials::Expiry,
     lease::Lease,
     plan::ChainPlan,
+    schedule::window::EXPIRY_MARGIN,
 };
 
 pub(crate) struct Store {
@@ -35,6 +37,10 @@ pub(crate) struct Profile {
     state: watch::Sender<ProfileState>,
     /// Whether the credentials file lacks the profile or its last credentials.
     awaits_file: AtomicBool,
+    /// When the profile was added.
+    created: Moment,
+    /// Wakes the refresh loop during a back-off.
+    refresh_requests: Notify,
 }
 
 /// Maximum time that a request waits for the first credentials. It is below the timeout of 1 s in botocore and other
@@ -94,6 +100,8 @@ impl Store {
                     region: chain.region.clone(),
                     state: watch::Sender::new(state),
                     awaits_file: AtomicBool::new(awaits_file),
+                    created: old.map_or_else(|| self.now(), |old| old.created),
+                    refresh_requests: Notify::new(),
                 })
             })
             .collect();
@@ -172,6 +180,25 @@ impl Profile {
         self.awaits_file.store(false, Ordering::Relaxed);
     }
 
+    /// Asks the refresh loop for an attempt, because a request found no credentials. Has an effect only during a back-off.
+    pub(crate) fn request_refresh(&self) {
+        self.refresh_requests.notify_one();
+    }
+
+    /// Returns a message for applications that says since when the profile has no credentials, and the kind of the last error.
+    /// The error's text stays in the log.
+    pub(crate) fn unavailable_message(&self) -> String {
+        let state = self.state.borrow();
+        let end = state.lease.as_ref().and_then(|lease| lease.credentials.expiry());
+        let since = end
+            .map_or_else(|| Expiry::from(self.created.wall), |expiry| Expiry::from(expiry.as_time() - EXPIRY_MARGIN));
+        let reason = match &state.failure {
+            Some(failure) => format!("last error: {}", failure.error.kind()),
+            None => "the exchange is in progress".to_owned(),
+        };
+        format!("no valid credentials for profile {} since {since} ({reason}); the log of credvend says why", self.name)
+    }
+
     /// Records that the profile could not be written to the credentials file.
     pub(crate) fn mark_unwritten(&self) {
         self.awaits_file.store(true, Ordering::Relaxed);
@@ -201,6 +228,11 @@ impl Profile {
 }
 
 impl Publisher {
+    /// Waits until a request finds no credentials. A request since the last call counts.
+    pub(crate) async fn refresh_requested(&self) {
+        self.profile.refresh_requests.notified().await;
+    }
+
     /// Publishes new credentials to all readers.
     pub(crate) fn publish(&self, lease: Lease) {
         self.profile.state.send_modify(|state| {

@@ -50,6 +50,17 @@ pub(crate) enum BaseFault {
     Unavailable,
 }
 
+impl BaseFault {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::Token => "token",
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 impl ProviderError {
     /// Classifies an error of the STS client at `hop`.
     pub(crate) fn at(hop: HopName, error: StsError) -> Self {
@@ -81,12 +92,17 @@ impl ProviderError {
                 StsError::NotReached { .. } => "not_reached",
                 _ => "invalid_response",
             },
-            Self::Base { error, .. } => match error.fault {
-                BaseFault::Configuration => "configuration",
-                BaseFault::Token => "token",
-                BaseFault::Refused => "refused",
-                BaseFault::Unavailable => "unavailable",
-            },
+            Self::Base { error, .. } => error.fault.as_str(),
+        }
+    }
+
+    /// Returns the kind of the error in one word, for applications that may not see more.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Token(_) => "token",
+            Self::Refused { .. } => "refused",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Base { error, .. } => error.fault.as_str(),
         }
     }
 

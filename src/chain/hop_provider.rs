@@ -97,6 +97,17 @@ impl ProvideCredentials for HopProvider {
             }
         })
     }
+
+    fn end_backoff(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            let now = self.context.clock.now();
+            // Many profiles can share this hop. The limit is per hop, so that their requests together cause no more attempts.
+            self.state.lock().await.failure.take_if(|failure| now.since(failure.at) >= backoff::MIN_REQUESTED_INTERVAL);
+            if let HopKind::AssumeRole { source, .. } = &self.kind {
+                source.end_backoff().await;
+            }
+        })
+    }
 }
 
 impl HopProvider {

@@ -12,6 +12,10 @@ pub(crate) trait ProvideCredentials: Send + Sync {
     /// After a failed exchange, returns the same error until its back-off is over; repeated calls make no further
     /// attempts.
     fn provide(&self) -> Pin<Box<dyn Future<Output = Result<Lease, Failure>> + Send + '_>>;
+
+    /// Ends the back-off, so that the next call of [`provide`](Self::provide) makes an attempt. Has no effect within 2 s of the last
+    /// attempt.
+    fn end_backoff(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 /// Receives the outcome of each attempt to obtain credentials, for metrics.

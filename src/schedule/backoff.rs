@@ -8,6 +8,9 @@ use std::time::Duration;
 const MIN_DELAY: Duration = Duration::from_secs(1);
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
+/// Minimum time between two attempts that requests for credentials cause during a back-off.
+pub(crate) const MIN_REQUESTED_INTERVAL: Duration = Duration::from_secs(2);
+
 /// A source of random numbers. It is passed in so that tests are deterministic.
 pub(crate) trait Random: Send + Sync {
     /// Returns a uniformly distributed number in 0..1.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 
 /// Credentials are not served during this time before their expiry, because a client needs time to use them.
-const EXPIRY_MARGIN: Duration = Duration::from_secs(15);
+pub(crate) const EXPIRY_MARGIN: Duration = Duration::from_secs(15);
 
 /// The lifetime of credentials: when to refresh them and how long to serve them.
 #[derive(Clone, Copy, Debug)]

@@ -71,3 +71,21 @@ fn first_retry_follows_within_two_seconds() {
     assert!((1.0..=2.0).contains(&pause), "{failed}");
     run.line(&["credentials obtained", "attempt=2"]);
 }
+
+#[test]
+fn request_during_an_outage_gets_the_reason_and_starts_an_attempt() {
+    let stage = Stage::new();
+    stage.fault(Fault::new(FaultKind::Reset).forever());
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
+    let address = run.address();
+    // From the fourth failure on, the back-off is up to 16 s.
+    run.lines(&["exchange failed"], 4);
+    let response = get(address, "/v1/credentials", &[]);
+    assert_eq!(response.status, 503);
+    let message = response.text("message");
+    assert!(message.starts_with("no valid credentials for profile default since 20"), "{message}");
+    assert!(message.contains("(last error: unavailable)") && !message.contains("reset"), "{message}");
+
+    stage.sts.clear_faults();
+    wait_until("the profile has credentials", || get(address, "/v1/credentials", &[]).status == 200);
+}

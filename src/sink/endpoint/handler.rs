@@ -87,16 +87,14 @@ impl CredentialsEndpoint {
         if !self.authorization.allows(offered, profile.as_deref().map(Profile::name), self.clock.now()) {
             return Err(Rejection::unauthorized());
         }
-        let profile = profile.ok_or_else(|| Rejection::new(StatusCode::NOT_FOUND, "no such profile is vended here"))?;
+        let profile = profile.ok_or_else(|| Rejection::new(StatusCode::NOT_FOUND, "unknown profile"))?;
         self.credentials(&profile).await
     }
 
     async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
         let Some((lease, generation)) = profile.servable_soon(&*self.clock).await else {
-            return Err(Rejection::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("no valid credentials for profile {}; the log of credvend says why", profile.name()),
-            ));
+            profile.request_refresh();
+            return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, profile.unavailable_message()));
         };
         let document = self.documents.of(profile.name(), generation, &lease.credentials, &self.store.profiles());
         Ok(json(StatusCode::OK, document))

@@ -163,8 +163,8 @@ impl InstanceMetadataService {
 
     async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
         let Some((lease, _)) = profile.servable_soon(&*self.clock).await else {
-            let message = "no valid credentials; the log of credvend says why";
-            return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, message));
+            profile.request_refresh();
+            return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, profile.unavailable_message()));
         };
         Ok(json(StatusCode::OK, document(&lease.credentials, self.clock.now())))
     }
