@@ -3,9 +3,8 @@
 //! Error messages may repeat parts of the request: a validation error contains the invalid value, a signature error may
 //! contain the canonical request with its session token. The result is safe to log.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
-use memchr::memmem;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Holds the secrets to redact.
@@ -43,8 +42,11 @@ impl<'a> Scrubber<'a> {
         let end = text.char_indices().nth(8 * max_length).map_or(text.len(), |(at, _)| at);
         let bytes = &text.as_bytes()[..end];
         let mut is_secret = vec![false; bytes.len()];
+        // One pass over the secrets and one over the text: an error response and a token can both be long.
+        let parts: HashSet<&[u8]> =
+            self.secrets.iter().flat_map(|secret| secret.as_bytes().windows(MIN_MATCH)).collect();
         for (at, part) in bytes.windows(MIN_MATCH).enumerate() {
-            if self.secrets.iter().any(|secret| memmem::find(secret.as_bytes(), part).is_some()) {
+            if parts.contains(part) {
                 is_secret[at..at + MIN_MATCH].fill(true);
             }
         }

@@ -133,6 +133,11 @@ impl Authorization {
         Ok(())
     }
 
+    /// Returns true if no token is required.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.location, TokenLocation::Open)
+    }
+
     /// Returns true if there is exactly one Authorization header and its token gives access to `profile`. With `None`
     /// (the profile does not exist), any valid token is accepted.
     pub(crate) fn allows<'a>(
@@ -141,7 +146,7 @@ impl Authorization {
         profile: Option<&str>,
         now: Moment,
     ) -> bool {
-        if matches!(self.location, TokenLocation::Open) {
+        if self.is_open() {
             return true;
         }
         let (Some(header), None) = (headers.next(), headers.next()) else { return false };

@@ -5,7 +5,7 @@
 //! browser that follows a link or a script adds `Origin` or `Sec-Fetch-Site`, and a proxy that is misused for request
 //! forgery adds `X-Forwarded-For` or a similar header.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hyper::{Method, Request, StatusCode, header};
 
@@ -44,15 +44,23 @@ pub(crate) fn check_origin<B>(request: &Request<B>, bound: SocketAddr, local: So
     Ok(())
 }
 
-/// Returns true if `name` is a host and port of the listener: one of its addresses, or a loopback address or name.
+/// Returns true if `name` names the listener: one of its addresses, or a loopback address or name, with or without the port. The
+/// AWS Common Runtime sends the address without the port.
 fn is_this_endpoint(name: &str, bound: SocketAddr, local: SocketAddr) -> bool {
-    let port = local.port();
-    // Clients omit the default port of HTTP.
-    let matches = |host: String| host == name || (port == 80 && host.strip_suffix(":80") == Some(name));
-    [bound, local].iter().any(|address| matches(address.to_string()))
-        || ["127.0.0.1", "[::1]"].iter().any(|host| matches(format!("{host}:{port}")))
-        || matches(format!("localhost:{port}"))
-        || name.eq_ignore_ascii_case(&format!("localhost:{port}"))
+    let is = |host: &str| name.eq_ignore_ascii_case(host);
+    // A listener on `::` accepts IPv4 connections with mapped addresses.
+    let own = [bound, local].map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
+    own.iter().any(|address| is(&address.to_string()) || is(&address.ip().to_string()) || is(&host(address.ip())))
+        || ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| is(host) || is(&format!("{host}:{}", local.port())))
+        || is("::1")
+}
+
+/// Returns the address as it stands in a URL.
+fn host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +85,11 @@ mod tests {
         for host in ["127.0.0.1:9911", "localhost:9911", "LOCALHOST:9911", "[::1]:9911"] {
             assert_eq!(status(&[host], Method::GET, false), 200, "{host}");
         }
-        for host in ["127.0.0.1", "evil.example:9911", "127.0.0.1:80", "127.0.0.1:9911@evil", "", "é"] {
+        for host in ["127.0.0.1", "localhost", "::1", "[::1]"] {
+            assert_eq!(status(&[host], Method::GET, false), 200, "without the port: {host}");
+        }
+        for host in ["127.0.0.2", "evil.example", "evil.example:9911", "127.0.0.1:80", "127.0.0.1:9911@evil", "", "é"]
+        {
             assert_eq!(status(&[host], Method::GET, false), 403, "{host}");
         }
         assert_eq!(status(&[], Method::GET, false), 400);
@@ -85,10 +97,16 @@ mod tests {
     }
 
     #[test]
-    fn port_80_can_be_omitted() {
-        let address = "169.254.170.2:80".parse().expect("an address");
-        assert!(is_this_endpoint("169.254.170.2", address, address) && is_this_endpoint("localhost", address, address));
-        assert!(!is_this_endpoint("169.254.170.23", address, address));
+    fn host_can_be_the_address_of_the_listener() {
+        let is = |name: &str, bound: &str, local: &str| {
+            is_this_endpoint(name, bound.parse().expect("an address"), local.parse().expect("an address"))
+        };
+        let ecs = |name| is(name, "169.254.170.2:80", "169.254.170.2:80");
+        assert!(ecs("169.254.170.2") && ecs("169.254.170.2:80") && ecs("localhost") && !ecs("169.254.170.23"));
+        let ipv6 = |name| is(name, "[fd00:ec2::23]:80", "[fd00:ec2::23]:80");
+        assert!(ipv6("[fd00:ec2::23]") && ipv6("[fd00:ec2::23]:80") && ipv6("fd00:ec2::23") && !ipv6("[fd00:ec2::24]"));
+        let mapped = |name| is(name, "[::]:9911", "[::ffff:10.0.0.7]:9911");
+        assert!(mapped("10.0.0.7:9911") && mapped("10.0.0.7") && !mapped("10.0.0.8:9911"));
     }
 
     #[test]

@@ -37,11 +37,16 @@ impl Admin {
         Arc::new(Self { store, authorization, metrics })
     }
 
-    fn respond(&self, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Rejection> {
+    fn respond(&self, request: &Request<Incoming>, local: SocketAddr) -> Result<Response<Full<Bytes>>, Rejection> {
         if request.method() != Method::GET {
             return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use GET"));
         }
         match request.uri().path() {
+            // The status contains role ARNs and errors, which other pods must not see.
+            STATUS_PATH if self.authorization.is_open() && !local.ip().to_canonical().is_loopback() => {
+                let message = "the status is available on a loopback address, or with an authorization token";
+                return Err(Rejection::new(StatusCode::FORBIDDEN, message));
+            }
             STATUS_PATH => return status::respond(request, &self.store, &self.authorization),
             "/metrics" => return Ok(self.metrics()),
             _ => {}
@@ -59,7 +64,7 @@ impl Admin {
 }
 
 impl Handler for Admin {
-    async fn handle(&self, request: Request<Incoming>, _local: SocketAddr) -> Response<Full<Bytes>> {
-        self.respond(&request).unwrap_or_else(|rejection| reject(&rejection))
+    async fn handle(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
+        self.respond(&request, local).unwrap_or_else(|rejection| reject(&rejection))
     }
 }

@@ -95,3 +95,29 @@ fn unreachable_listener_and_unknown_format_are_errors() {
     status(free, &[]).failed(1, &["check that credvend run is listening there"]);
     status(free, &["--format", "yaml"]).failed(2, &["--format"]);
 }
+
+/// Returns an address of this machine that other machines can reach, if it has one. Connecting a UDP socket sends nothing.
+fn external_address() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|address| !address.is_loopback())
+}
+
+#[test]
+fn status_without_a_token_is_refused_on_an_external_address() {
+    let Some(address) = external_address() else {
+        eprintln!("SKIPPED: this machine has no external address");
+        return;
+    };
+    let stage = Stage::new();
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--admin-listen", "0.0.0.0:0"]).start();
+    let line = run.line(&["listening for probes"]);
+    let port = line.split("0.0.0.0:").nth(1).and_then(|rest| rest.split('/').next()).expect("a port");
+    let [external, loopback] =
+        [address.to_string(), "127.0.0.1".to_owned()].map(|host| format!("{host}:{port}").parse().expect("an address"));
+    assert_eq!(get(loopback, "/v1/status", &[]).status, 200);
+    let response = get(external, "/v1/status", &[]);
+    assert_eq!(response.status, 403);
+    assert!(!response.body.contains("arn:aws"), "{}", response.body);
+    assert_eq!(get(external, "/healthz", &[]).status, 200);
+}
