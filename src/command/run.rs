@@ -200,7 +200,7 @@ async fn keep_running(
     let context = context(app, Authorization::new(outputs.tokens.clone(), outputs.file_mode), stopping);
     // Before the first connection, so that a profile which is not ready yet is never reported as unknown.
     let publishers = app.store().set_profiles(&identity.chains);
-    load_authorization(&context, &identity, false).await?;
+    load_authorization(&context, &identity).await?;
     let mut running = JoinSet::new();
     for sink in &outputs.sinks {
         running.spawn(sink.open(&context).await?);
@@ -229,8 +229,7 @@ async fn reload(app: &App, context: &SinkContext, outputs: &Outputs, args: &Args
         let identity = read_identity(&args.identity, env)?;
         read_outputs(args, &identity, env)?;
         let providers = app.providers(&identity.chains, &identity.proxies)?;
-        let rotate = matches!(outputs.tokens, TokenLocation::Directory(_));
-        load_authorization(context, &identity, rotate).await?;
+        load_authorization(context, &identity).await?;
         Ok::<_, CommandError>((identity, providers))
     };
     match reloaded.await {
@@ -250,9 +249,9 @@ async fn reload(app: &App, context: &SinkContext, outputs: &Outputs, args: &Args
     }
 }
 
-async fn load_authorization(context: &SinkContext, identity: &Identity, rotate: bool) -> Result<(), CommandError> {
+async fn load_authorization(context: &SinkContext, identity: &Identity) -> Result<(), CommandError> {
     let profiles: Vec<String> = identity.chains.iter().map(|chain| chain.profile.clone()).collect();
     let (authorization, now) = (Arc::clone(&context.authorization), context.clock.now());
-    let loaded = spawn_blocking(move || authorization.load(&profiles, rotate, now)).await;
+    let loaded = spawn_blocking(move || authorization.load(&profiles, now)).await;
     loaded.map_err(|error| CommandError::new(Exit::Sink, error))
 }

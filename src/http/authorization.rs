@@ -108,20 +108,19 @@ impl Authorization {
         )
     }
 
-    /// Reads the tokens of `profiles` and generates the missing ones. With `rotate`, generates all tokens of a
-    /// directory again. Replaced tokens stay valid for another minute.
+    /// Reads the tokens of `profiles` and generates the missing ones. Replaced tokens stay valid for another minute.
     ///
     /// # Errors
     /// Returns an error if a file cannot be written or contains no valid token. The previous tokens then stay valid.
-    pub(crate) fn load(&self, profiles: &[String], rotate: bool, now: Moment) -> Result<(), AuthorizationError> {
+    pub(crate) fn load(&self, profiles: &[String], now: Moment) -> Result<(), AuthorizationError> {
         let previous = self.lock().keys.len();
         match &self.location {
             TokenLocation::Open | TokenLocation::Memory => return Ok(()),
-            TokenLocation::File(path) => self.add(None, self.token_at(path, false)?),
+            TokenLocation::File(path) => self.add(None, self.token_at(path)?),
             TokenLocation::Directory(directory) => {
                 for profile in profiles {
                     // Each token is valid as soon as its file is written, even if a later file fails.
-                    self.add(Some(profile.clone()), self.token_at(&file_path(directory, profile)?, rotate)?);
+                    self.add(Some(profile.clone()), self.token_at(&file_path(directory, profile)?)?);
                 }
             }
         }
@@ -201,14 +200,14 @@ impl Authorization {
         self.lock().keys.push(Key { profile, token, replaced_at: None });
     }
 
-    /// Returns the token in a file. If the file has no token, or with `rotate`, generates one and writes it.
-    fn token_at(&self, path: &Path, rotate: bool) -> Result<SecretString, AuthorizationError> {
+    /// Returns the token in a file. If the file has no token, generates one and writes it.
+    fn token_at(&self, path: &Path) -> Result<SecretString, AuthorizationError> {
         let metadata = std::fs::metadata(path).ok();
         let fills_file = |token: &SecretString| {
             metadata.as_ref().is_some_and(|file| file.len() == token.expose_secret().len() as u64)
         };
         // Keep the file if it contains only a token, without white space around it, and has the right mode.
-        let existing = if rotate { None } else { read(path).filter(fills_file) };
+        let existing = read(path).filter(fills_file);
         let has_mode = metadata.as_ref().is_some_and(|file| file.permissions().mode() & 0o7777 == self.mode);
         if let (Some(existing), true) = (&existing, has_mode) {
             return validated(existing.clone(), path);
@@ -216,7 +215,7 @@ impl Authorization {
         let mut token = SecretString::from(String::new());
         let replaced = replace(path, self.mode, |content| {
             let kept = std::str::from_utf8(content).unwrap_or_default().trim();
-            token = if rotate || kept.is_empty() { random_token() } else { kept.into() };
+            token = if kept.is_empty() { random_token() } else { kept.into() };
             Ok::<_, ReplaceError>(token.expose_secret().as_bytes().to_vec())
         });
         match (replaced, existing) {
@@ -289,12 +288,15 @@ mod tests {
         let authorization = Authorization::new(TokenLocation::Directory(directory.path().into()), 0o600);
         let profiles = ["a".to_owned(), "b".to_owned()];
         let token = |profile: &str| std::fs::read_to_string(directory.path().join(profile)).expect("a token");
-        authorization.load(&profiles, false, at(0)).expect("loaded");
+        authorization.load(&profiles, at(0)).expect("loaded");
         let first = token("a");
         assert_eq!(first.trim().len(), 43);
         assert!(allows(&authorization, &first, "a", 0) && !allows(&authorization, &first, "b", 0));
 
-        authorization.load(&profiles, true, at(100)).expect("rotated");
+        authorization.load(&profiles, at(50)).expect("loaded again");
+        assert_eq!(token("a"), first, "loading does not rotate");
+        std::fs::remove_file(directory.path().join("a")).expect("removed");
+        authorization.load(&profiles, at(100)).expect("generated");
         assert_ne!(token("a"), first);
         assert!(allows(&authorization, &token("a"), "a", 100) && allows(&authorization, &first, "a", 159));
         assert!(!allows(&authorization, &first, "a", 160));
@@ -306,7 +308,7 @@ mod tests {
         let path = directory.path().join("token");
         std::fs::write(&path, "given-by-hand\n").expect("written");
         let authorization = Authorization::new(TokenLocation::File(path.clone()), 0o600);
-        authorization.load(&[], false, at(0)).expect("loaded");
+        authorization.load(&[], at(0)).expect("loaded");
         assert_eq!(std::fs::read_to_string(&path).expect("a token"), "given-by-hand");
         assert!(allows(&authorization, "given-by-hand", "any", 1));
         for wrong in ["given-by-han", "given-by-hand ", "Bearer given-by-hand", ""] {
@@ -315,7 +317,7 @@ mod tests {
         assert!(!authorization.allows(std::iter::empty(), Some("any"), at(1)));
 
         std::fs::write(&path, "två ord").expect("written");
-        assert!(authorization.load(&[], false, at(2)).is_err() && allows(&authorization, "given-by-hand", "any", 3));
+        assert!(authorization.load(&[], at(2)).is_err() && allows(&authorization, "given-by-hand", "any", 3));
     }
 
     #[test]

@@ -140,15 +140,20 @@ fn token_of_a_profile_grants_access_to_that_profile_only() {
     // `/v1/credentials` serves the first profile of the file.
     assert_eq!((status("/v1/credentials", "account_b_role"), status("/v1/credentials", "account_a_role")), (200, 401));
 
+    // A reload rotates no token: a container that mounts the file by subPath would be locked out. A missing file gets a new token.
     let previous = header("account_a_role");
     run.signal(Signal::HUP);
     run.line(&["configuration reloaded"]);
+    assert_eq!(header("account_a_role"), previous);
+    std::fs::remove_file(stage.path("authorization/account_a_role")).expect("remove file");
+    run.signal(Signal::HUP);
+    run.lines(&["configuration reloaded"], 2);
     assert_ne!(header("account_a_role"), previous);
     for token in [&previous, &header("account_a_role")] {
         assert_eq!(get(address, "/v1/credentials/account_a_role", &[token]).status, 200);
     }
 
-    // If rotation fails for one profile, the tokens of the other profiles still match their files.
+    // If loading fails for one profile, the tokens of the other profiles still match their files.
     let before = header("account_a_role");
     std::fs::remove_file(stage.path("authorization/account_b_role")).expect("remove file");
     std::fs::create_dir(stage.path("authorization/account_b_role")).expect("create a directory in place of the file");
