@@ -27,7 +27,7 @@
 //!
 //! # Principles
 //!
-//! - **A failed refresh does not stop serving.** Credentials are served until 15 s before they expire, whatever happens to STS.
+//! - **A failed refresh does not stop serving.** Credentials are served until 15 s before they expire, even if STS fails.
 //!   `run` ends on a signal or on an error at start, never on a later error.
 //! - **Time, randomness and the environment are passed in** (`clock`, `schedule::backoff`, `settings::environment`). A lint bans
 //!   them everywhere else.

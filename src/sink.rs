@@ -16,6 +16,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -57,6 +58,9 @@ macro_rules! sinks {
 }
 
 sinks!(file, endpoint, instance_metadata, config_file);
+
+/// Delay before the next attempt after a failed write of a file.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The result of a sink's asynchronous method.
 pub(crate) type SinkFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -130,6 +134,17 @@ pub(crate) struct SinkContext {
     pub(crate) stopping: watch::Receiver<bool>,
     /// The first bound address of the container credentials endpoint, once it is open.
     pub(crate) endpoint: Arc<OnceLock<SocketAddr>>,
+}
+
+impl SinkContext {
+    /// Runs `work` until it completes or the process stops serving.
+    async fn until_stopped(&self, work: impl Future<Output = ()>) {
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            () = work => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    }
 }
 
 /// A sink cannot be opened or written. One line, with what to do.

@@ -9,12 +9,13 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use ini::{Ini, LineSeparator, WriteOption};
 
-use super::{Output, Sink, SinkContext, SinkError, SinkFuture, SinkSettings, SinkTask, endpoint::CREDENTIALS_PATH};
+use super::{
+    Output, RETRY_AFTER, Sink, SinkContext, SinkError, SinkFuture, SinkSettings, SinkTask, endpoint::CREDENTIALS_PATH,
+};
 use crate::{
     arn::Region,
     atomic_file::{ReplaceError, replace},
@@ -28,9 +29,6 @@ const MARK: &str = "# Written by credvend run, which replaces it as a whole.";
 
 /// Timeout of the written command: shorter than that of any SDK (a minute in Go), so that its error message is reported.
 const TIMEOUT: &str = "20s";
-
-/// Delay before the next attempt after a failed write.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The profiles in the file, each with its region.
 type Profiles = Vec<(String, Option<Region>)>;
@@ -125,11 +123,7 @@ impl ConfigFile {
     /// Writes the file again whenever the profiles differ from those in it, until the process stops: after a change that
     /// [`Sink::reload`] could not write.
     async fn keep_written(self, context: SinkContext) {
-        let mut stopping = context.stopping.clone();
-        tokio::select! {
-            () = self.write_changes(&context) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
-        }
+        context.until_stopped(self.write_changes(&context)).await;
     }
 
     async fn write_changes(&self, context: &SinkContext) {

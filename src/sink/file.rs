@@ -4,9 +4,9 @@
 //! to SDKs that read the file again. Most SDKs read it once per process, so long-lived applications should use the endpoint.
 //! [Shared files](https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html).
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
-use super::{Output, Sink, SinkContext, SinkError, SinkFuture, SinkSettings, SinkTask};
+use super::{Output, RETRY_AFTER, Sink, SinkContext, SinkError, SinkFuture, SinkSettings, SinkTask};
 use crate::{
     atomic_file::{self, ReplaceError, Replaced},
     process::blocking::spawn_blocking,
@@ -14,9 +14,6 @@ use crate::{
     shared_file::{SectionUpdate, UpdateError, check_section_name, splice},
     store::{Profile, Store},
 };
-
-/// Delay before the next attempt after a failed write.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
@@ -109,15 +106,11 @@ impl Sink for CredentialsFile {
 
 impl CredentialsFile {
     /// Writes the file after every change in the store, and again after a failure, until the process stops.
-    async fn keep_written(self, mut context: SinkContext) {
-        let mut stopping = context.stopping.clone();
-        tokio::select! {
-            () = self.write_changes(&mut context) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
-        }
+    async fn keep_written(self, context: SinkContext) {
+        context.until_stopped(self.write_changes(&context)).await;
     }
 
-    async fn write_changes(&self, context: &mut SinkContext) {
+    async fn write_changes(&self, context: &SinkContext) {
         let mut changes = context.store.changes();
         let mut written = Vec::new();
         loop {
