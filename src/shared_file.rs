@@ -32,6 +32,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+mod compatibility;
+mod configparser;
 mod line;
 mod read;
 mod splice;
@@ -40,6 +42,9 @@ mod tests;
 mod syntax_error;
 mod update;
 
+pub(crate) use compatibility::{Incompatible, update_sections};
+#[cfg(fuzzing)]
+pub(crate) use configparser::ConfigParser;
 pub(crate) use read::read;
 pub(crate) use splice::splice;
 pub(crate) use update::{SectionUpdate, UpdateError, check_profile_name, check_section_name};
@@ -158,6 +163,12 @@ impl Section {
     /// Returns the properties nested in the property `key`, by names in lower case.
     pub(crate) fn nested(&self, key: &str) -> Option<&BTreeMap<String, String>> {
         self.properties.get(key).map(|property| &property.nested).filter(|nested| !nested.is_empty())
+    }
+
+    /// Returns the names of all properties, in lower case.
+    #[cfg(fuzzing)]
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.properties.keys().map(String::as_str)
     }
 
     /// Returns the line number of a property, from 1.

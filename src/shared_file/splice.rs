@@ -3,9 +3,9 @@
 //! Input: the bytes of the file and one [`SectionUpdate`] per profile. Output: the new bytes. It never fails,
 //! regardless of the content of the file.
 //!
-//! credvend owns these lines: in the first section of a profile, one line for each of [`CREDENTIAL_KEYS`], and directly
+//! credvend owns these lines: in the first section of a profile whose header has no white space inside the brackets, one line for each of [`CREDENTIAL_KEYS`], and directly
 //! above the header one comment with the expiry. An existing line is replaced in place, including the indented lines
-//! that continue its old value. Missing lines are added. Duplicates are removed, also from later sections with the same
+//! that continue its old value. Missing lines are added. Duplicates are removed, also from other sections with the same
 //! name, because SDKs merge those into the first. All other indented lines are preserved. `aws_security_token` is
 //! removed because botocore prefers it to `aws_session_token`.
 
@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use super::line::{Document, Line, Shape, trim};
 use super::{COMMENT_PREFIX, CREDENTIAL_KEYS, SectionUpdate};
 
-const LEGACY_SESSION_TOKEN_KEY: &[u8] = b"aws_security_token";
+pub(super) const LEGACY_SESSION_TOKEN_KEY: &str = "aws_security_token";
 
 /// Applies the updates to the content of a file, which may be empty.
 pub(crate) fn splice(existing: &[u8], updates: &[SectionUpdate<'_>]) -> Vec<u8> {
@@ -32,7 +32,7 @@ pub(crate) fn splice(existing: &[u8], updates: &[SectionUpdate<'_>]) -> Vec<u8> 
         };
         match target {
             None => block.iter().for_each(|line| output.copy_line(line)),
-            Some(PendingUpdate { update, is_applied: is_applied @ false }) => {
+            Some(PendingUpdate { update, is_applied: is_applied @ false }) if is_exact(&block[0], update.profile) => {
                 *is_applied = true;
                 output.write_expiry_comment(update);
                 output.copy_line(&block[0]);
@@ -53,6 +53,12 @@ pub(crate) fn splice(existing: &[u8], updates: &[SectionUpdate<'_>]) -> Vec<u8> 
         }
     }
     output.bytes
+}
+
+/// Returns true if the header contains nothing but the name inside its brackets. To botocore, white space is part of a name.
+fn is_exact(header: &Line<'_>, name: &str) -> bool {
+    let rest = header.content.strip_prefix(b"[").and_then(|rest| rest.strip_prefix(name.as_bytes()));
+    rest.is_some_and(|rest| rest.starts_with(b"]"))
 }
 
 struct PendingUpdate<'a> {
@@ -214,7 +220,7 @@ fn owned_key(text: &[u8]) -> Option<OwnedKey> {
     // botocore also accepts a colon as separator and refuses a file with duplicate keys.
     let end = text.iter().position(|byte| b"=:".contains(byte))?;
     let key = trim(&text[..end]);
-    if key.eq_ignore_ascii_case(LEGACY_SESSION_TOKEN_KEY) {
+    if key.eq_ignore_ascii_case(LEGACY_SESSION_TOKEN_KEY.as_bytes()) {
         return Some(OwnedKey::LegacySessionToken);
     }
     let index =

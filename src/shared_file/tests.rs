@@ -1,5 +1,6 @@
 use super::*;
 
+mod compatibility;
 mod properties;
 mod reading;
 mod splicing;

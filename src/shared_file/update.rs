@@ -39,6 +39,14 @@ impl<'a> SectionUpdate<'a> {
         check_value("expiry", expiry)?;
         Ok(Self { profile, values, expiry })
     }
+
+    /// Returns an update that is never written, to check whether a file allows one for this profile.
+    ///
+    /// # Errors
+    /// Returns an error if SDKs would refuse the name.
+    pub(crate) fn placeholder(profile: &'a str) -> Result<Self, UpdateError> {
+        Self::new(profile, "placeholder", "placeholder", "placeholder", "placeholder")
+    }
 }
 
 impl fmt::Debug for SectionUpdate<'_> {

@@ -11,7 +11,7 @@ use crate::{
     atomic_file::{self, ReplaceError, Replaced},
     process::blocking::spawn_blocking,
     settings::{environment::Environment, errors::ConfigErrors, setting::pick},
-    shared_file::{SectionUpdate, UpdateError, check_section_name, splice},
+    shared_file::{Incompatible, SectionUpdate, UpdateError, check_section_name, update_sections},
     store::{Profile, Store},
 };
 
@@ -45,6 +45,9 @@ enum FileSinkError {
     /// The file format cannot represent the credentials.
     #[error("credentials file {path}: {error}")]
     NotRepresentable { path: String, error: UpdateError },
+    /// The content of the file does not allow it.
+    #[error("credentials file {path}: {error}")]
+    Incompatible { path: String, error: Incompatible },
 }
 
 /// Returns the sink if a file is configured.
@@ -86,9 +89,12 @@ impl Sink for CredentialsFile {
 
     fn open<'a>(&'a self, context: &'a SinkContext) -> SinkFuture<'a, Result<SinkTask, SinkError>> {
         Box::pin(async move {
-            let Self { path, mode, .. } = self.clone();
-            let probed = spawn_blocking(move || atomic_file::probe(&path, mode)).await;
-            probed.map_err(|error| SinkError::new(FileSinkError::from(error)))?;
+            let (file, profiles) = (self.clone(), context.store.profiles());
+            let probed = spawn_blocking(move || {
+                atomic_file::probe(&file.path, file.mode)?;
+                file.check_content(&profiles)
+            });
+            probed.await.map_err(SinkError::new)?;
             context.store.require_first_write();
             let task: SinkTask = Box::pin(self.clone().keep_written(context.clone()));
             Ok(task)
@@ -185,12 +191,34 @@ impl CredentialsFile {
                     Err(error) => refused = Some(error),
                 }
             }
-            Ok::<_, ReplaceError>(splice(existing, &updates))
+            update_sections(existing, &updates).map_err(|error| self.incompatible(error))
         })?;
         if let Some(error) = refused {
-            return Err(FileSinkError::NotRepresentable { path: self.path.display().to_string(), error });
+            return Err(self.not_representable(error));
         }
         Ok(replaced)
+    }
+
+    /// Checks that the content of an existing file allows the sections of `profiles`, and changes nothing.
+    fn check_content(&self, profiles: &[Arc<Profile>]) -> Result<(), FileSinkError> {
+        if !self.path.exists() {
+            return Ok(());
+        }
+        let updates = profiles.iter().map(|profile| SectionUpdate::placeholder(self.section_of(profile)));
+        let updates = updates.collect::<Result<Vec<_>, _>>().map_err(|error| self.not_representable(error))?;
+        atomic_file::replace(&self.path, self.mode, |existing| {
+            update_sections(existing, &updates).map_err(|error| self.incompatible(error))?;
+            Ok::<_, FileSinkError>(existing.to_vec())
+        })?;
+        Ok(())
+    }
+
+    fn not_representable(&self, error: UpdateError) -> FileSinkError {
+        FileSinkError::NotRepresentable { path: self.path.display().to_string(), error }
+    }
+
+    fn incompatible(&self, error: Incompatible) -> FileSinkError {
+        FileSinkError::Incompatible { path: self.path.display().to_string(), error }
     }
 
     fn section_of<'a>(&'a self, profile: &'a Profile) -> &'a str {

@@ -68,6 +68,37 @@ fn unusable_path_ends_run_before_any_call() {
 }
 
 #[test]
+fn file_that_programs_would_misread_ends_run_untouched_before_any_call() {
+    let stage = Stage::new();
+    for (content, texts) in [
+        // To botocore, a second section `default` is an error.
+        ("[default] # old\nregion = r\n[app] note\na = b\n", ["AWS CLI and boto3", "another file"]),
+        ("[app]\r[default]\rregion = r\r", ["AWS CLI and boto3", "another file"]),
+        // botocore prefers the old token.
+        ("[DEFAULT]\naws_security_token = old\n", ["AWS CLI and boto3", "DEFAULT"]),
+        // Neither the SDKs nor botocore can read the file.
+        ("# mine\n[other]\nno separator\n", ["line 3", "no AWS SDK can read the file"]),
+    ] {
+        let path = stage.write("aws/credentials", content);
+        run_once(&stage, &["--credentials-profile", "app"]).failed(6, &texts);
+        let arguments = ["run", "--listen", "127.0.0.1:0", "--credentials-profile", "app", "--credentials-file"];
+        stage.credvend(&arguments).arg(&path).end().failed(6, &texts);
+        assert_eq!(stage.read("aws/credentials"), content);
+    }
+    assert_eq!(stage.actions(), [""; 0]);
+}
+
+#[test]
+fn section_with_white_space_in_its_header_gets_a_section_that_botocore_finds() {
+    let stage = Stage::new();
+    stage.write("aws/credentials", "[ default ]\nregion = r\naws_session_token = old\n");
+    run_once(&stage, &[]).succeeded();
+    let text = stage.read("aws/credentials");
+    assert!(text.starts_with("[ default ]\nregion = r\n\n# credvend: "), "{text}");
+    assert!(text.contains("\n[default]\naws_access_key_id = ASIA"), "{text}");
+}
+
+#[test]
 fn run_rewrites_the_file_after_each_exchange_and_retries_failed_writes() {
     let stage = Stage::new();
     std::fs::create_dir(stage.path("aws")).expect("create directory");

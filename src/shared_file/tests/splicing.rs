@@ -34,8 +34,14 @@ fn a_missing_section_is_appended() {
 
 #[test]
 fn headers_are_recognized_as_sdks_recognize_them() {
-    for header in ["[x]", "[ x ]", "[\tx]# touching", "[x] ; apart", "[x]  "] {
+    for header in ["[x]", "[x]# touching", "[x] ; apart", "[x]  "] {
         check(&format!("{header}\n"), &format!("COMMENT\n{header}\nID\nSECRET\nTOKEN\n"));
+    }
+    // To botocore, this is a section of another name: it must not be the only one with the credentials, nor hold older ones.
+    for header in ["[ x ]", "[\tx]# touching", "[x ]"] {
+        let old = "aws_session_token = old\na = b\n";
+        check(&format!("{header}\n{old}"), &format!("{header}\na = b\n\n{SECTION}"));
+        check(&format!("{header}\n{old}[x]\n"), &format!("{header}\na = b\n{SECTION}"));
     }
     for other in ["[X]", "[profile x]", "[x", "[x] y", "#[x]", " [x]", "[xx]"] {
         check(&format!("{other}\n"), &format!("{other}\n\n{SECTION}"));
