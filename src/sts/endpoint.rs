@@ -4,6 +4,8 @@
 //! follows the [service endpoints](https://docs.aws.amazon.com/general/latest/gr/sts.html) and the SDKs' partition
 //! metadata. An unknown region belongs to the partition that its prefix matches, otherwise to the commercial partition.
 
+use std::fmt;
+
 use crate::arn::{NotValid, Region, RoleArn};
 
 /// An AWS partition: a group of regions with its own ARNs and DNS suffixes.
@@ -128,7 +130,7 @@ pub(crate) struct EndpointSettings {
 }
 
 /// The URL that requests are sent to and the region that they are signed for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Endpoint {
     pub(crate) url: String,
     /// The region in the credential scope of the signature.
@@ -146,6 +148,17 @@ impl Endpoint {
             }
             None => String::new(),
         }
+    }
+}
+
+/// Omits user name and password.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { signing_region, .. } = self;
+        f.debug_struct("Endpoint")
+            .field("url", &self.url_without_secrets())
+            .field("signing_region", signing_region)
+            .finish()
     }
 }
 
@@ -222,6 +235,14 @@ fn implicit(partition: &'static Partition) -> Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn debug_output_shows_no_password() {
+        let endpoint =
+            Endpoint { url: "http://user:hidden@127.0.0.1:4566/".into(), signing_region: "us-east-1".into() };
+        let shown = format!("{endpoint:?}");
+        assert!(shown.contains("http://127.0.0.1:4566") && !shown.contains("hidden"), "{shown}");
+    }
 
     /// Settings (`REGION`, optionally `fips`, `dual` and `legacy`) and the role's partition → URL and signing region.
     #[test]

@@ -1,6 +1,9 @@
 //! Sends POST requests through reqwest and rustls, bounded in time and response size.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use reqwest::{NoProxy, Proxy, header};
 
@@ -17,7 +20,7 @@ const LIMITS: CallLimits =
     CallLimits { connect: Duration::from_secs(2), attempt: Duration::from_secs(10), max_body: 256 * 1024 };
 
 /// The proxies to use, from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Proxies {
     /// URL of the proxy for `https` endpoints.
     pub(crate) https: Option<String>,
@@ -25,6 +28,16 @@ pub(crate) struct Proxies {
     pub(crate) http: Option<String>,
     /// Hosts, domains and networks to connect to directly, separated by commas.
     pub(crate) no_proxy: Option<String>,
+}
+
+/// Omits the URLs, which can contain passwords.
+impl fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { https, http, no_proxy } = self;
+        let has = |url: &Option<String>| url.as_ref().map(|_| "[redacted]");
+        let mut shown = f.debug_struct("Proxies");
+        shown.field("https", &has(https)).field("http", &has(http)).field("no_proxy", no_proxy).finish()
+    }
 }
 
 /// A complete HTTP response.
@@ -85,5 +98,17 @@ impl Transport {
             }
         })?;
         Ok(Received { status: response.status().as_u16(), request_id, date, body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_shows_no_proxy_passwords() {
+        let url = Some("http://user:hidden@proxy.example.com:3128".to_owned());
+        let proxies = Proxies { https: url.clone(), http: url, no_proxy: Some("localhost".into()) };
+        assert!(!format!("{proxies:?}").contains("hidden"), "{proxies:?}");
     }
 }
