@@ -43,7 +43,7 @@ impl WebIdentityToken {
     }
 
     /// Decodes the claims of a token.
-    fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let mut segments = text.split('.');
         let (Some(_), Some(payload), Some(_), None) =
             (segments.next(), segments.next(), segments.next(), segments.next())
@@ -51,7 +51,10 @@ impl WebIdentityToken {
             return Err("a JWT must have three parts separated by dots");
         };
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| "its second part is not valid base64url")?;
-        let claims = serde_json::from_slice(&payload).map_err(|_| "its second part does not contain JWT claims")?;
+        // The parser would accept an array of claims too.
+        let object = payload.trim_ascii_start().starts_with(b"{").then_some(&payload);
+        let claims = object.and_then(|object| serde_json::from_slice(object).ok());
+        let claims = claims.ok_or("its second part does not contain JWT claims")?;
         Ok(Self { text: text.into(), claims })
     }
 }
@@ -225,11 +228,22 @@ mod tests {
         );
     }
 
+    /// The claims by position instead of by name.
+    const ARRAY: &str = r#"["issuer", "subject", [], 1000, 0, null]"#;
+
     #[test]
     fn errors_name_the_file_but_never_show_its_content() {
-        for content in
-            ["", "  \n", "opaque-secret", "a.b", "a.!!!.c", "a.c2VjcmV0.c", &token("[1]"), &"x".repeat(20_001)]
-        {
+        for content in [
+            "",
+            "  \n",
+            "opaque-secret",
+            "a.b",
+            "a.!!!.c",
+            "a.c2VjcmV0.c",
+            &token("[1]"),
+            &token(ARRAY),
+            &"x".repeat(20_001),
+        ] {
             let error = read(content).expect_err(content).to_string();
             assert!(error.contains("/token: ") && !error.contains("secret"), "{error}");
         }
