@@ -30,11 +30,13 @@ test *ARGS:
 [group('develop')]
 fmt:
     cargo fmt --all
+    cargo fmt --manifest-path tests/fuzz/Cargo.toml
 
 # Checks the format and runs clippy; warnings are errors
 [group('develop')]
 lint:
     cargo fmt --all --check
+    cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
     cargo clippy --workspace --all-targets -- -D warnings
 
 # Builds the documentation, private items included; warnings are errors
@@ -61,6 +63,11 @@ test-local-sts *ARGS:
 [group('verify')]
 test-static *ARGS: build-static
     CREDVEND_BINARY={{ static }}/credvend cargo test --test it --test cases {{ ARGS }}
+
+# Fuzzes parsers and listeners, 60 s for each target; needs a C++ compiler; `just fuzz TARGET` runs one target
+[group('verify')]
+fuzz *ARGS:
+    tests/fuzz/run {{ ARGS }}
 
 # Tests the static binary with boto3, the AWS CLI and moto; needs Python
 [group('verify')]

@@ -308,6 +308,21 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitC
     })
 }
 
+/// Parses a command line and all its settings, without executing the command. Returns the chains, or the exit code and the message.
+#[cfg(fuzzing)]
+pub(crate) fn configure(arguments: &[OsString], env: &dyn Environment) -> Result<String, (u8, String)> {
+    let cli = Cli::try_parse_from(arguments).map_err(|error| {
+        let text = error.render().to_string();
+        if error.use_stderr() { (2, usage_error_line(&text)) } else { (0, text) }
+    })?;
+    let failed = |error: CommandError| (error.code as u8, error.line);
+    config::logging::log_settings(&cli.log, LevelFilter::INFO, env).map_err(|errors| failed(errors.into()))?;
+    let Command::Run(args) = &cli.command else { return Ok(String::new()) };
+    let identity = read_identity(&args.identity, env).map_err(failed)?;
+    run::read_outputs(args, &identity, env).map_err(|errors| failed(errors.into()))?;
+    Ok(format!("{identity:?}"))
+}
+
 /// Joins clap's error and its tips into one line, and refers to the help of the command in clap's usage line.
 fn usage_error_line(text: &str) -> String {
     let mut line = String::new();

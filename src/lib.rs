@@ -34,6 +34,8 @@
 //! - **A secret has a type** that is wiped when dropped and never printed. `expose_secret` marks every place where one leaves.
 
 // From top to bottom: each module uses only modules below it. `tests/it/architecture.rs` enforces the order.
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod command;
 mod config;
 mod app;

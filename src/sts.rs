@@ -168,3 +168,23 @@ impl Client {
             .map_err(|reason| StsError::invalid_response(endpoint, reason))
     }
 }
+
+/// Parses a response as [`Client`] does. Returns the credentials, or the caller's ARN for `GetCallerIdentity`.
+#[cfg(fuzzing)]
+pub(crate) fn parse_response(
+    (status, body): (u16, &[u8]),
+    action: Action,
+    role_arn: &crate::arn::RoleArn,
+    now: std::time::SystemTime,
+    scrubber: &Scrubber<'_>,
+) -> Result<Result<Issued, CallerIdentity>, StsError> {
+    let endpoint = Endpoint { url: "https://sts.amazonaws.com/".into(), signing_region: "us-east-1".into() };
+    let body = body.to_vec().into();
+    let received = transport::Received { status, request_id: None, date: None, body };
+    let response = StsResponse::from_http(received, &endpoint, action, scrubber)?;
+    match action {
+        Action::GetCallerIdentity => response.caller_identity().map(Err),
+        _ => response.issued(action, role_arn, now).map(Ok),
+    }
+    .map_err(|reason| StsError::invalid_response(&endpoint, reason))
+}

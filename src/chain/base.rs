@@ -5,7 +5,7 @@
 
 pub(crate) mod container;
 pub(crate) mod credential_process;
-mod credentials_document;
+pub(crate) mod credentials_document;
 mod http_base;
 mod instance_metadata;
 mod token_exchange;

@@ -55,7 +55,7 @@ pub(crate) struct Args {
     timeout: Option<String>,
 
     #[command(flatten)]
-    identity: IdentityArgs,
+    pub(super) identity: IdentityArgs,
 
     #[command(flatten)]
     sinks: SinkArgs,
@@ -72,7 +72,7 @@ pub(crate) struct Args {
 }
 
 /// The sinks and the settings that apply to all of them.
-struct Outputs {
+pub(super) struct Outputs {
     sinks: Vec<Box<dyn Sink>>,
     tokens: TokenLocation,
     file_mode: u32,
@@ -104,7 +104,7 @@ fn signals() -> Result<ShutdownSignals, CommandError> {
 }
 
 /// Parses everything that concerns sinks.
-fn read_outputs(args: &Args, identity: &Identity, env: &dyn Environment) -> Result<Outputs, ConfigErrors> {
+pub(super) fn read_outputs(args: &Args, identity: &Identity, env: &dyn Environment) -> Result<Outputs, ConfigErrors> {
     let mut errors = ConfigErrors::default();
     let path = |flag: &Option<String>, name: &str, variable: &str| {
         pick(flag.as_ref(), name, env, &[variable]).map(|setting| PathBuf::from(setting.text))

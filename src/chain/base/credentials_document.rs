@@ -16,7 +16,7 @@ use crate::{
 
 /// The format of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
+pub(crate) enum Dialect {
     /// [Process credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
     Process,
     /// [Container credential provider](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
@@ -27,7 +27,7 @@ pub(super) enum Dialect {
 
 /// The reason why a document provides no credentials. Displayed as a clause whose subject is the base.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum DocumentError {
+pub(crate) enum DocumentError {
     /// The document does not match its dialect.
     Malformed(String),
     /// The document reports an error of the base.
@@ -63,7 +63,7 @@ struct Wire {
 }
 
 /// Parses a document. `scrubber` removes secrets of the request from the message of an error document.
-pub(super) fn read(
+pub(crate) fn read(
     dialect: Dialect,
     bytes: &[u8],
     now: SystemTime,
