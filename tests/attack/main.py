@@ -15,13 +15,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[1:1] = [str(HERE.parent / "real-clients")]
 
-from scenarios import crowds
+from scenarios import clock, crowds, limits
 from stage.report import table
 from stage.scenario import full_name, run, scenarios_of
 from stage.stage import Attack
 from support.environment import remove_aws_variables
 
-MODULES = [crowds]
+MODULES = [crowds, limits, clock]
 # Most scenarios wait for most of their time.
 PARALLEL = 4
 
