@@ -87,11 +87,11 @@ def stale_date(stage, report):
     sts.fault({"server_error": {"status": 503}})
     first = sidecar.credentials()
     expiration = datetime.strptime(first["Expiration"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
-    last = watch(sidecar, first["AccessKeyId"], expiration + stage.scaled(300, 40))
+    last = watch(sidecar, first["AccessKeyId"], expiration + stage.scaled(300, 6))
     report.figure("last served before the expiry", expiration - last, "s", at_least=0.0)
     sts.clear_faults()
     started = time.monotonic()
-    wait_until("new credentials", 70, lambda: sidecar.key() not in (None, first["AccessKeyId"]))
+    wait_until("new credentials", 20, lambda: sidecar.key() not in (None, first["AccessKeyId"]))
     report.figure("new credentials after the return of STS", time.monotonic() - started, "s", at_most=2.0)
 
 
