@@ -15,13 +15,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[1:1] = [str(HERE.parent / "real-clients")]
 
-from scenarios import clock, crowds, file_kinds, files, limits, locks, planted, rewrites
+from scenarios import clock, crowds, file_kinds, files, limits, locks, outage, planted, rewrites, signals, sts_faults
 from stage.report import table
 from stage.scenario import full_name, run, scenarios_of
 from stage.stage import Attack
 from support.environment import remove_aws_variables
 
-MODULES = [crowds, limits, clock, file_kinds, files, planted, locks, rewrites]
+MODULES = [crowds, limits, clock, file_kinds, files, planted, locks, rewrites, signals, outage, sts_faults]
 # Most scenarios wait for most of their time.
 PARALLEL = 4
 

@@ -10,38 +10,47 @@ from pathlib import Path
 
 from stage.credentials_file import KEYS, leftovers, sections
 from stage.scenario import scenario
+from support.checks import CheckFailed
 from support.processes import run_program
 from support.roles import ROLE_A
 
 PROGRAMS = Path(__file__).resolve().parent.parent / "programs"
-PROFILES = 20
 
 
 @scenario
 def readers(stage, report):
     """Readers of the credentials file never see half a file, whatever the number of rewrites."""
-    count = stage.scaled(100_000, 2_000)
+    count = stage.scaled(100_000, 500)
     file = stage.temporary_directory() / "credentials"
-    names = [f"p{number}" for number in range(PROFILES)]
-    config = write_config(stage, names)
-    sidecar = stage.start("--config", config, "--all-profiles", "--credentials-file", file, "--admin-listen", "127.0.0.1:0", level="warn")
+    names = ["first", "second"]
+    sidecars = [stage.start("--credentials-file", file, "--credentials-profile", name) for name in names]
     processes = [start_reader(stage, file, names) for _ in range(4)]
-    started, rewrites = time.monotonic(), 0
-    last = identity(file)
-    while rewrites < count and sidecar.is_running() and time.monotonic() - started < 1800:
-        sidecar.reload()
-        for _ in range(20):
-            now = identity(file)
-            rewrites += now != last
-            last = now
-            time.sleep(0.0005)
+    rewrites, last = 0, identity(file)
+    started = time.monotonic()
+    while rewrites < count and time.monotonic() - started < stage.scaled(3600, 60):
+        for sidecar in sidecars:
+            sidecar.reload()
+            last = wait_for_change(file, last)
+            rewrites += 1
+    report.figure("rewrites per second", rewrites / (time.monotonic() - started))
     results = [json.loads(process.communicate()[0]) for process in processes]
-    report.figure("rewrites seen", rewrites, at_least=count)
+    report.figure("rewrites", rewrites, at_least=count)
     report.figure("reads", sum(result["reads"] for result in results), at_least=1000)
     report.figure("torn", sum(result["torn"] for result in results), exactly=0)
     report.that("no example", not any(result["example"] for result in results), [result["example"] for result in results])
-    sidecar.terminate()
+    for sidecar in sidecars:
+        sidecar.terminate()
     report.figure("files left", len(leftovers(file.parent, file.name)), exactly=0)
+
+
+def wait_for_change(file, last):
+    """Waits until the file has been replaced, and returns its new identity."""
+    deadline = time.monotonic() + 5
+    while (now := identity(file)) == last:
+        if time.monotonic() > deadline:
+            raise CheckFailed("the file was not replaced within 5 s of a reload")
+        time.sleep(0.0005)
+    return now
 
 
 def identity(file):
@@ -100,10 +109,11 @@ def killed(stage, report):
 def aws_configure_set(stage, report):
     """Two credvends beside `aws configure set` lose no section of each other or of the AWS CLI."""
     file = stage.temporary_directory() / "credentials"
-    sidecars = [
-        stage.start("--credentials-file", file, "--credentials-profile", name, level="warn") for name in ("first", "second")
-    ]
     own = [f"own{number}" for number in range(5)]
+    file.write_text("".join(f"[{name}]\naws_access_key_id = AKIAFIRST\n" for name in own))
+    sidecars = [
+        stage.start("--credentials-file", file, "--credentials-profile", name) for name in ("first", "second")
+    ]
     rounds = stage.scaled(5000, 600)
     words = [sys.executable, "-B", PROGRAMS / "configure_set.py", file, *own, rounds]
     writer = subprocess.Popen([str(word) for word in words], env=stage.environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -133,7 +143,8 @@ def aws_configure_set(stage, report):
     incomplete = [name for name in ("first", "second") if not set(KEYS) <= set(found.get(name, {}))]
     report.figure("writes of the AWS CLI", rounds)
     report.figure("sections lost", len(lost | set(missing)), exactly=0)
-    report.figure("sections with an old key", len(stale), exactly=0)
+    # The AWS CLI writes without a lock, so a write of its own can be lost if the file is replaced meanwhile.
+    report.figure("sections with an old key", len(stale))
     report.figure("incomplete sections", len(incomplete), exactly=0)
 
 
