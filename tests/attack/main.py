@@ -15,13 +15,19 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[1:1] = [str(HERE.parent / "real-clients")]
 
-from scenarios import clock, crowds, file_kinds, files, limits, locks, outage, planted, rewrites, signals, sts_faults
+from scenarios import (
+    clock, crowds, file_kinds, files, limits, locks, outage, planted, rewrites, secrets, signals, sts_faults, tls_faults,
+    token_faults,
+)
 from stage.report import table
 from stage.scenario import full_name, run, scenarios_of
 from stage.stage import Attack
 from support.environment import remove_aws_variables
 
-MODULES = [crowds, limits, clock, file_kinds, files, planted, locks, rewrites, signals, outage, sts_faults]
+MODULES = [
+    crowds, limits, clock, file_kinds, files, planted, locks, rewrites, signals, outage, sts_faults, tls_faults, token_faults,
+    secrets,
+]
 # Most scenarios wait for most of their time.
 PARALLEL = 4
 
