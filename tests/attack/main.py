@@ -25,11 +25,11 @@ from stage.stage import Attack
 from support.environment import remove_aws_variables
 
 MODULES = [
-    crowds, limits, clock, file_kinds, files, planted, locks, rewrites, signals, outage, sts_faults, tls_faults, token_faults,
+    outage, clock, limits, crowds, files, file_kinds, planted, locks, rewrites, signals, sts_faults, tls_faults, token_faults,
     secrets,
 ]
-# Most scenarios wait for most of their time.
-PARALLEL = 4
+# Most scenarios wait for most of their time. The first modules have those that wait longest.
+PARALLEL = 8
 
 
 def main(arguments):

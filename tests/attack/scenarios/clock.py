@@ -81,13 +81,13 @@ def stale_date(stage, report):
     """A response with a stale Date never makes expired credentials look valid."""
     lifetime = 40
     sts = stage.start_sts("--credential-lifetime", str(lifetime))
-    sts.fault({"stale_date": {"seconds": 300}}, times=1)
+    sts.fault({"stale_date": {"seconds": 240}}, times=1)
     sidecar = stage.start()
     # The next exchanges fail, so that the first credentials stay until they expire.
     sts.fault({"server_error": {"status": 503}})
     first = sidecar.credentials()
     expiration = datetime.strptime(first["Expiration"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
-    last = watch(sidecar, first["AccessKeyId"], expiration + stage.scaled(300, 6))
+    last = watch(sidecar, first["AccessKeyId"], expiration + stage.scaled(240, 6))
     report.figure("last served before the expiry", expiration - last, "s", at_least=0.0)
     sts.clear_faults()
     started = time.monotonic()

@@ -14,7 +14,8 @@ from support.checks import CheckFailed
 from support.waiting import wait_until
 
 APPLICATION = Path(__file__).resolve().parent.parent / "programs/application.py"
-MEMORY = 16 * 2**20
+PEAK = 16
+MEMORY = PEAK * 2**20
 PIPE = 4096
 # tokio ends a thread for blocking work that has been idle for 10 s.
 THREADS_END = 11
@@ -104,7 +105,7 @@ def memory(stage, report):
     sidecar.reload()
     time.sleep(2)
     usage = sidecar.usage
-    report.figure("VmHWM", usage.peak, "MiB", at_most=16)
+    report.figure("VmHWM", usage.peak, "MiB", at_most=PEAK)
     report.figure("out-of-memory kills", cgroup.oom_kills(), exactly=0)
     status, _ = sidecar.get()
     report.figure("status of a request", status, exactly=200)
