@@ -37,6 +37,11 @@ def _cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def catches(pid, number):
+    """Returns true if the process has a handler for the signal."""
+    return bool(int(_status(pid)["SigCgt"], 16) >> (number - 1) & 1)
+
+
 def exists(pid):
     """Returns true if the process runs. A zombie does not run."""
     try:
