@@ -89,6 +89,17 @@ admission *ARGS:
 pods *ARGS: build-static _local-sts
     .ci/as-root tests/pods/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
 
+# Attacks the static binary; `--short` runs the short part; some scenarios need root
+[group('verify')]
+attack *ARGS: build-static _local-sts
+    cargo build --bin credvend
+    tests/attack/run {{ ARGS }} --dynamic {{ target }}/debug/credvend {{ static }}/credvend {{ static }}/local-sts
+
+# Runs the static binary for an hour under faults and plots its memory; `--minutes N` changes the time
+[group('verify')]
+soak *ARGS: build-static _local-sts
+    tests/attack/run soak --plot tests/attack/soak.svg {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
+
 # Measures size, memory and speed
 [group('verify')]
 bench: build-static _local-sts

@@ -98,6 +98,11 @@ pub enum FaultKind {
     MissingExpiry,
     /// The normal response with an `Expiration` one hour ago.
     PastExpiry,
+    /// The normal response with a `Date` in the past, as a cache or a proxy may send it.
+    StaleDate {
+        /// The time by which the `Date` is behind the server's clock.
+        seconds: u32,
+    },
 }
 
 impl Fault {

@@ -26,15 +26,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use self::response::{Body, RenderedResponse, json_response};
+use self::response::{Body, RenderedResponse, insert_date, json_response};
 use crate::error::StsError;
 use crate::fault::{FaultKind, FaultQueue};
 use crate::lock::lock;
 use crate::parameters::Parameters;
+use crate::random;
 use crate::request_log::{RecordedRequest, RequestLog};
 use crate::signature::SignedContent;
 use crate::sts::Sts;
-use crate::{clock, random};
 
 const MAX_BODY: usize = 1 << 20;
 const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
@@ -102,9 +102,9 @@ impl Connection {
             _ => self.handle_sts_request(&parts, &read(body).await?).await,
         };
         response.map(|mut response| {
-            let date = clock::http_date(server.sts.clock.now());
-            if let Ok(date) = date.parse() {
-                response.headers_mut().insert(DATE, date);
+            // A fault may have set another date.
+            if !response.headers().contains_key(DATE) {
+                insert_date(&mut response, server.sts.clock.now());
             }
             response
         })
@@ -139,7 +139,7 @@ impl Connection {
                 record.code.clone_from(&rendered.code);
                 server.log.add(record);
                 match fault {
-                    Some(fault) => Ok(fault_effects::send(rendered, &fault, &request_id).await),
+                    Some(fault) => Ok(fault_effects::send(rendered, &fault, &request_id, server.sts.clock.now()).await),
                     None => Ok(rendered.into_http(&request_id)),
                 }
             }

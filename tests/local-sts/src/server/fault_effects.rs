@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
 use hyper::Response;
 
-use super::response::{Body, RenderedResponse, full, xml_response};
+use super::response::{Body, RenderedResponse, full, insert_date, xml_response};
 use crate::action::Action;
 use crate::error::StsError;
 use crate::fault::FaultKind;
@@ -44,7 +44,7 @@ pub(super) fn alter_success(response: &mut SuccessResponse, fault: Option<&Fault
 }
 
 /// Sends a response with the effects of faults that change how it is sent.
-pub(super) async fn send(rendered: RenderedResponse, fault: &FaultKind, request_id: &str) -> Response<Body> {
+pub(super) async fn send(rendered: RenderedResponse, fault: &FaultKind, request_id: &str, now: i64) -> Response<Body> {
     let (status, xml) = (rendered.status, Bytes::from(rendered.xml));
     let half = xml.slice(..xml.len() / 2);
     match *fault {
@@ -73,6 +73,11 @@ pub(super) async fn send(rendered: RenderedResponse, fault: &FaultKind, request_
                 }
             });
             xml_response(status, request_id, Some(xml.len()), body)
+        }
+        FaultKind::StaleDate { seconds } => {
+            let mut response = xml_response(status, request_id, None, full(xml));
+            insert_date(&mut response, now - i64::from(seconds));
+            response
         }
         FaultKind::CutXml => xml_response(status, request_id, None, full(half)),
         FaultKind::Garbage => xml_response(200, request_id, None, full("\u{0}\u{1}{\"this\": is neither XML nor JSON")),

@@ -6,8 +6,10 @@ use std::io;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue};
 use hyper::{Response, StatusCode};
+
+use crate::clock;
 
 pub(super) type Body = BoxBody<Bytes, io::Error>;
 
@@ -36,6 +38,13 @@ pub(super) fn xml_response(status: u16, request_id: &str, length: Option<usize>,
         response = response.header(CONTENT_LENGTH, length);
     }
     response.body(body).unwrap_or_else(|_| plain_response(StatusCode::INTERNAL_SERVER_ERROR, "invalid HTTP status"))
+}
+
+/// Sets the `Date` header to this time, in seconds since 1970.
+pub(super) fn insert_date(response: &mut Response<Body>, seconds: i64) {
+    if let Ok(date) = HeaderValue::try_from(clock::http_date(seconds)) {
+        response.headers_mut().insert(DATE, date);
+    }
 }
 
 pub(super) fn json_response(value: &serde_json::Value) -> Response<Body> {

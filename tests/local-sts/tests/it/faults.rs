@@ -135,6 +135,15 @@ fn body_faults_return_invalid_bodies() {
 }
 
 #[test]
+fn stale_date_fault_changes_only_the_date() {
+    let sts = start_with_fault(FaultKind::StaleDate { seconds: 86_400 });
+    let [stale, normal] = [(); 2].map(|()| web_identity(&sts, &Default::default(), &[]));
+    stale.expect_credentials();
+    assert_ne!(stale.headers["date"][..16], normal.headers["date"][..16]);
+    assert_eq!(stale.expect("Expiration")[..13], normal.expect("Expiration")[..13]);
+}
+
+#[test]
 fn expiry_faults_change_the_expiration() {
     let missing = web_identity(&start_with_fault(FaultKind::MissingExpiry), &Default::default(), &[]);
     missing.expect_credentials();

@@ -155,6 +155,8 @@ fn control_routes_change_the_server() {
     let token = control("POST", "token", json!({})).body;
     assert_eq!(control("PUT", "lifetime", json!({"seconds": 300})).status, 204);
     let credentials = with_token(&sts, &token, &[]).expect_credentials();
+    let secrets = control("GET", "secrets", Value::Null).body;
+    assert!(secrets.contains(&token) && secrets.contains(&credentials.secret), "{secrets}");
     assert_eq!(control("PUT", "clock", json!({"shift_seconds": 600})).status, 204);
     signed(&url, &credentials, "GetCallerIdentity", &[]).expect_error("ExpiredToken", 403, "");
 

@@ -1,0 +1,74 @@
+"""Runs the attack suite; the script `run` prepares the arguments.
+
+Prints one line for each scenario and a Markdown table of the figures at the end. Exits with 1 if a figure is beyond its limit,
+and, with --required, if a scenario was skipped.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+# `support` comes from the suites with real clients.
+HERE = Path(__file__).resolve().parent
+sys.path[1:1] = [str(HERE.parent / "real-clients")]
+
+from scenarios import (
+    clock, crowds, file_kinds, files, limits, locks, outage, planted, rewrites, secrets, signals, sts_faults, tls_faults,
+    token_faults,
+)
+from stage.report import table
+from stage.scenario import full_name, run, scenarios_of
+from stage.stage import Attack
+from support.environment import remove_aws_variables
+
+MODULES = [
+    outage, clock, limits, crowds, files, file_kinds, planted, locks, rewrites, signals, sts_faults, tls_faults, token_faults,
+    secrets,
+]
+# Most scenarios wait for most of their time. The first modules have those that wait longest.
+PARALLEL = 8
+
+
+def main(arguments):
+    scenarios = [
+        scenario for module in MODULES for scenario in scenarios_of(module)
+        if (scenario.short or not arguments.short) and (not arguments.only or arguments.only in full_name(scenario))
+    ]
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="attack-", ignore_cleanup_errors=True) as scratch:
+        Path(scratch).chmod(0o755)
+        attack = Attack(arguments.credvend, arguments.local_sts, Path(scratch), arguments.dynamic, arguments.short)
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            together = pool.map(lambda scenario: run(scenario, attack), [one for one in scenarios if not one.alone])
+            reports = list(together)
+        reports += [run(scenario, attack) for scenario in scenarios if scenario.alone]
+    figures = table(reports)
+    print(f"\n{figures}")
+    if arguments.figures:
+        arguments.figures.write_text(figures)
+    results = [report.result for report in reports]
+    counts = ", ".join(f"{results.count(result)} {result}" for result in ("ok", "FAIL", "SKIP"))
+    print(f"attack: {counts} in {time.monotonic() - started:.0f} s")
+    failed = "FAIL" in results or not results or (arguments.required and "SKIP" in results)
+    return 1 if failed else 0
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    existing = lambda text: Path(text).resolve(strict=True)
+    parser.add_argument("credvend", type=existing)
+    parser.add_argument("local_sts", type=existing)
+    parser.add_argument("--dynamic", type=existing, help="a dynamically linked credvend, for libfaketime")
+    parser.add_argument("--short", action="store_true", help="the short part of the suite")
+    parser.add_argument("--required", action="store_true", help="a skipped scenario is a failure")
+    parser.add_argument("--only", metavar="NAME", help="the scenarios whose names contain NAME")
+    parser.add_argument("--figures", type=lambda text: Path(text).absolute(), metavar="FILE", help="writes the table of figures to FILE")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    remove_aws_variables()
+    sys.exit(main(parse()))
