@@ -60,6 +60,11 @@ fn output_file_gets_the_configured_mode() {
     lock.lock().expect("lock directory");
     let run = stage.credvend(&["export", "--timeout", "1s", "--output"]).arg(stage.path("locked/env"));
     run.end().failed(6, &["within 1s", "lock"]);
+    let start = std::time::Instant::now();
+    let run = stage.credvend(&["run", "--once", "--timeout", "1s"]);
+    let run = run.env("CREDVEND_CREDENTIALS_FILE", stage.path("locked/credentials"));
+    run.end().failed(6, &["within 1s", "lock"]);
+    assert!(start.elapsed().as_secs() < 5, "took {:?}", start.elapsed());
 
     let absent = stage.path("absent/env");
     stage.credvend(&["export", "--output"]).arg(&absent).end().failed(6, &["absent"]);
