@@ -28,38 +28,53 @@ fn assert_ended_clean(what: &str, ended: &Ended) {
     assert_clean(what, &ended.stderr);
 }
 
-/// Commands and variables that hold a hostile value, each with its exit code.
-fn hostile_commands(stage: &Stage) -> Vec<(&'static str, Vec<String>, Vec<(&'static str, String)>, i32)> {
+/// A command with a hostile argument or variable.
+struct HostileCommand {
+    what: &'static str,
+    arguments: Vec<String>,
+    variable: Option<(&'static str, String)>,
+    code: i32,
+}
+
+fn hostile_commands(stage: &Stage) -> Vec<HostileCommand> {
     let path = stage.path(HOSTILE).display().to_string();
     let config = stage.write("config", "[profile other]\nrole_arn=x\n").display().to_string();
-    let arguments = |arguments: &[&str]| arguments.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>();
+    let with_arguments = |what, arguments: &[&str], code| {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        HostileCommand { what, arguments, variable: None, code }
+    };
+    let with_variable = |what, command: &str, name, value: &str, code| HostileCommand {
+        variable: Some((name, value.to_owned())),
+        ..with_arguments(what, &[command], code)
+    };
+    let file = format!("{path}/file");
     vec![
-        ("credentials file", arguments(&["run", "--once", "--credentials-file", &format!("{path}/file")]), vec![], 6),
-        ("output file", arguments(&["export", "--output", &format!("{path}/file")]), vec![], 6),
-        ("authorization token file", arguments(&["run", "--auth-token-file", &format!("{path}/token")]), vec![], 6),
-        ("config", arguments(&["export", "--config", &path]), vec![], 2),
-        ("config of check", arguments(&["check", "--config", &path]), vec![], 2),
-        ("profile", arguments(&["export", "--config", &config, "--profile", HOSTILE]), vec![], 2),
-        ("profile of check", arguments(&["check", "--config", &config, "--profile", HOSTILE]), vec![], 2),
-        ("token file", arguments(&["export", "--role-arn", ROLE_A, "--web-identity-token-file", &path]), vec![], 3),
-        ("token file of check", arguments(&["check"]), vec![("AWS_WEB_IDENTITY_TOKEN_FILE", path.clone())], 3),
-        ("CA bundle", arguments(&["export"]), vec![("AWS_CA_BUNDLE", path.clone())], 2),
-        ("role", arguments(&["export"]), vec![("AWS_ROLE_ARN", HOSTILE.to_owned())], 2),
-        ("flag", arguments(&["export", &format!("--{HOSTILE}")]), vec![], 2),
-        ("value of a flag", arguments(&["completions", HOSTILE]), vec![], 2),
-        ("program", arguments(&["exec", "--", &path]), vec![], 127),
-        ("token of health", arguments(&["status", "--auth-token-file", &path]), vec![], 1),
+        with_arguments("credentials file", &["run", "--once", "--credentials-file", &file], 6),
+        with_arguments("output file", &["export", "--output", &file], 6),
+        with_arguments("authorization token file", &["run", "--auth-token-file", &file], 6),
+        with_arguments("config", &["export", "--config", &path], 2),
+        with_arguments("config of check", &["check", "--config", &path], 2),
+        with_arguments("profile", &["export", "--config", &config, "--profile", HOSTILE], 2),
+        with_arguments("profile of check", &["check", "--config", &config, "--profile", HOSTILE], 2),
+        with_arguments("token file", &["export", "--role-arn", ROLE_A, "--web-identity-token-file", &path], 3),
+        with_variable("token file of check", "check", "AWS_WEB_IDENTITY_TOKEN_FILE", &path, 3),
+        with_variable("CA bundle", "export", "AWS_CA_BUNDLE", &path, 2),
+        with_variable("role", "export", "AWS_ROLE_ARN", HOSTILE, 2),
+        with_arguments("flag", &["export", &format!("--{HOSTILE}")], 2),
+        with_arguments("value of a flag", &["completions", HOSTILE], 2),
+        with_arguments("program", &["exec", "--", &path], 127),
+        with_arguments("authorization token of status", &["status", "--auth-token-file", &path], 1),
     ]
 }
 
 #[test]
 fn hostile_values_are_printed_visibly() {
     let stage = Stage::new();
-    for (what, arguments, variables, code) in hostile_commands(&stage) {
+    for HostileCommand { what, arguments, variable, code } in hostile_commands(&stage) {
         for format in ["text", "json"] {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             let command = stage.credvend(&arguments).env("CREDVEND_LOG_FORMAT", format);
-            let ended = variables.iter().fold(command, |command, (name, value)| command.env(name, value)).end();
+            let ended = variable.iter().fold(command, |command, (name, value)| command.env(name, value)).end();
             assert_eq!(ended.code, Some(code), "{what}: {ended:?}");
             assert_ended_clean(what, &ended);
             // A usage error is reported before the log format is known.
