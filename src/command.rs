@@ -7,17 +7,13 @@ mod export;
 mod health;
 mod install;
 mod oneshot;
+mod output;
 mod process;
 mod run;
 mod status;
 mod trust_policy;
 
-use std::{
-    ffi::OsString,
-    fmt,
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::{ffi::OsString, fmt, process::ExitCode};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 use tracing_subscriber::filter::LevelFilter;
@@ -27,7 +23,7 @@ use crate::{
     chain::error::{BaseFault, ProviderError},
     cli::{IdentityArgs, LogArgs},
     config::{self, Identity},
-    observe::telemetry::{self, LogFormat},
+    observe::telemetry::{self, LogFormat, LogOutput},
     process::{hardening, shutdown},
     settings::{
         environment::{Environment, ProcessEnvironment},
@@ -111,6 +107,17 @@ pub(crate) enum Command {
     Completions(completions::Args),
 }
 
+impl Command {
+    /// Returns true for the commands that handle signals themselves and must never wait for a reader of their log.
+    fn is_long_running(&self) -> bool {
+        match self {
+            Self::Run(args) => !args.once,
+            Self::Exec(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// The failure of a command: its exit code, and a one-line message that says what failed, where, and what to do.
 #[derive(Debug)]
 struct CommandError {
@@ -141,9 +148,15 @@ enum Exit {
 }
 
 impl CommandError {
-    /// Creates a failure. Line breaks in `line` become spaces, so that the message stays on one line.
     pub(crate) fn new(code: Exit, line: impl fmt::Display) -> Self {
-        Self { code, line: line.to_string().replace(['\n', '\r'], " ") }
+        Self { code, line: line.to_string() }
+    }
+
+    /// Writes the failure as the last line on stderr, and returns the exit code.
+    fn report(&self, output: &LogOutput) -> ExitCode {
+        let code = self.code as u8;
+        output.last_line(&self.line, code);
+        code.into()
     }
 }
 
@@ -205,8 +218,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let help = "raise the limits on processes and open files";
             let error = CommandError::new(Exit::Other, format!("cannot start the async runtime: {error}; {help}"));
             // Logging is not set up yet.
-            report(&error, LogFormat::Text);
-            return ExitCode::FAILURE;
+            return error.report(&LogOutput::direct(LogFormat::Text));
         }
     };
     let code = runtime.block_on(execute(cli, &ProcessEnvironment));
@@ -219,25 +231,23 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
     // One-shot commands log only errors by default: SDKs show everything that a credential process writes to stderr.
     let default_level = if matches!(cli.command, Command::Run(_)) { LevelFilter::INFO } else { LevelFilter::ERROR };
-    let (format, result) = match config::logging::log_settings(&cli.log, default_level, env) {
-        Ok(settings) => {
-            telemetry::start(settings);
-            (settings.format, dispatch(cli.command, env).await)
-        }
-        Err(errors) => (LogFormat::Text, Err(errors.into())),
+    let settings = match config::logging::log_settings(&cli.log, default_level, env) {
+        Ok(settings) => settings,
+        Err(errors) => return CommandError::from(errors).report(&LogOutput::direct(LogFormat::Text)),
     };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            report(&error, format);
-            ExitCode::from(error.code as u8)
-        }
-    }
+    let output = match cli.command.is_long_running() {
+        true => LogOutput::queued(settings.format),
+        false => LogOutput::direct(settings.format),
+    };
+    telemetry::start(settings, &output);
+    let code = dispatch(cli.command, env).await.unwrap_or_else(|error| error.report(&output));
+    output.flush();
+    code
 }
 
 async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, CommandError> {
     // `run` shuts down by itself, and `exec` forwards signals to its program.
-    if !matches!(&command, Command::Run(args) if !args.once) && !matches!(&command, Command::Exec(_)) {
+    if !command.is_long_running() {
         shutdown::exit_on_signals();
     }
     let unreadable = env.unreadable();
@@ -268,18 +278,6 @@ fn read_identity(args: &IdentityArgs, env: &dyn Environment) -> Result<Identity,
     Ok(identity)
 }
 
-/// Writes the error as the last line on stderr, at any log level. Ignores write errors: the exit code reports the failure too.
-fn report(error: &CommandError, format: LogFormat) {
-    let _ = match format {
-        LogFormat::Text => writeln!(io::stderr(), "credvend: {}", error.line),
-        LogFormat::Json => writeln!(
-            io::stderr(),
-            "{}",
-            serde_json::json!({ "level": "ERROR", "message": error.line, "exit_code": error.code as u8 })
-        ),
-    };
-}
-
 /// Parses the command line. Writes the output of `--help` and `--version` to stdout, and a usage error to stderr on one line.
 ///
 /// # Errors
@@ -288,23 +286,19 @@ fn report(error: &CommandError, format: LogFormat) {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitCode> {
     Cli::try_parse_from(arguments).map_err(|error| {
         let text = error.render().to_string();
+        // Logging is not set up yet.
+        let output = LogOutput::direct(LogFormat::Text);
         if !error.use_stderr() {
-            return match process::print(&text) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    report(&error, LogFormat::Text);
-                    ExitCode::from(error.code as u8)
-                }
-            };
+            return output::print(&text).map_or_else(|error| error.report(&output), |()| ExitCode::SUCCESS);
         }
-        // A closed stderr does not change the exit code.
-        let _ = match error.kind() {
+        let line = match error.kind() {
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                writeln!(io::stderr(), "{text}credvend: no command given; use one of the commands above")
+                text.lines().for_each(|line| output.line(line));
+                "no command given; use one of the commands above".to_owned()
             }
-            _ => writeln!(io::stderr(), "credvend: {}", usage_error_line(&text)),
+            _ => usage_error_line(&text),
         };
-        ExitCode::from(2)
+        CommandError::new(Exit::Usage, line).report(&output)
     })
 }
 

@@ -58,6 +58,7 @@ mod shared_file;
 mod atomic_file;
 mod bounded_file;
 mod scrubber;
+mod printable;
 mod credentials;
 mod arn;
 mod clock;

@@ -73,7 +73,7 @@ impl Client {
         clock: Arc<dyn Clock>,
         sts_clock: Arc<StsClock>,
     ) -> Result<Self, crate::arn::NotValid> {
-        Ok(Self { transport: Transport::new(tls, proxies)?, clock, sts_clock })
+        Ok(Self { transport: Transport::new(tls, proxies, Arc::clone(&clock))?, clock, sts_clock })
     }
 
     /// Returns STS's clock, estimated from the `Date` headers of its responses.

@@ -23,7 +23,7 @@ use crate::{
             report::{Check, Hop, ProfileReport, Report},
         },
         oneshot,
-        process::print,
+        output::{print_json, print_lines},
     },
     config::{self, Identity},
     plan::ChainPlan,
@@ -79,7 +79,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
             Err(errors) => report.profiles.push(configuration_failure(name, &errors, args, env)),
         }
     }
-    print(&if as_json { report.json() } else { report.text() })?;
+    if as_json { print_json(&report.document()) } else { print_lines(&report.text()) }?;
     report.outcome()
 }
 

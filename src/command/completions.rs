@@ -3,7 +3,7 @@
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use crate::command::{Cli, CommandError, process::print};
+use crate::command::{Cli, CommandError, output::print};
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:

@@ -6,7 +6,7 @@ use crate::{
     atomic_file::{ReplaceError, replace},
     cli::IdentityArgs,
     clock::{Clock as _, SystemClock},
-    command::{CommandError, Exit, oneshot, process::print},
+    command::{CommandError, Exit, oneshot, output::print},
     process::blocking::spawn_blocking,
     settings::{environment::Environment, errors::ConfigErrors, file_mode},
     sink::export::{Exported, Format},

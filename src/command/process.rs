@@ -2,12 +2,10 @@
 
 mod from_endpoint;
 
-use std::io::Write as _;
-
 use crate::{
     cli::IdentityArgs,
     clock::SystemClock,
-    command::{CommandError, Exit, oneshot},
+    command::{CommandError, oneshot, output::print},
     config::endpoint_client,
     settings::{environment::Environment, errors::ConfigErrors},
     sink::credential_process::document,
@@ -85,16 +83,4 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
     let endpoint = endpoint_client::endpoint(url, args.auth_token_file.as_deref(), profile, env)?;
     let credentials = from_endpoint::fetch(&endpoint, &SystemClock::new(), timeout).await?;
     print(&document(&credentials))
-}
-
-/// Writes to stdout. Ignores a closed pipe, because the reader needs no more output.
-pub(super) fn print(text: &str) -> Result<(), CommandError> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CommandError::new(
-            Exit::Sink,
-            format!("cannot write to stdout: {}; check its redirection", error.kind()),
-        )),
-        _ => Ok(()),
-    }
 }

@@ -1,6 +1,6 @@
 //! `credvend status`: prints the status of a running `credvend run` as a table or as JSON.
 
-use std::{ffi::OsStr, fmt::Write as _, path::Path, time::Duration};
+use std::{ffi::OsStr, path::Path, time::Duration};
 
 use hyper::StatusCode;
 use zeroize::Zeroizing;
@@ -9,7 +9,11 @@ use crate::{
     bounded_file,
     cli::ListenArgs,
     clock::{Clock as _, SystemClock},
-    command::{CommandError, Exit, health::server_address, process::print},
+    command::{
+        CommandError, Exit,
+        health::server_address,
+        output::{Lines, print_json_line, print_lines},
+    },
     http::{authorization::MAX_TOKEN_LENGTH, listeners::Listeners, loopback},
     observe::status::{ProfileStatus, Status},
     settings::{environment::Environment, errors::ConfigErrors, setting::pick},
@@ -72,10 +76,9 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
         status.profiles.extend(part.profiles);
     }
     if args.format == "json" {
-        // Serializing strings and numbers cannot fail.
-        return print(&format!("{}\n", serde_json::to_string(&status).unwrap_or_default()));
+        return print_json_line(&status);
     }
-    print(&table(&status.profiles))
+    print_lines(&table(&status.profiles))
 }
 
 /// Returns the authorization tokens, or a single `None` if no file or directory is set.
@@ -125,7 +128,7 @@ fn tokens(args: &Args, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<Str
     }
 }
 
-fn table(profiles: &[ProfileStatus]) -> String {
+fn table(profiles: &[ProfileStatus]) -> Lines {
     let header = ["PROFILE", "STATE", "EXPIRES", "NEXT ATTEMPT", "ROLE"].map(str::to_owned);
     let rows = profiles.iter().map(|profile| {
         let in_seconds =
@@ -147,17 +150,15 @@ fn table(profiles: &[ProfileStatus]) -> String {
     let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths = [0, 1, 2, 3, 4].map(width);
-    let mut text = String::new();
+    let mut text = Lines::default();
     for row in &rows {
         let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
+        text.line(cells.join("  ").trim_end());
     }
     for profile in profiles {
         if let Some(error) = &profile.last_error {
-            // Writing to a string cannot fail.
-            let _ =
-                write!(text, "\n{}: {} failed attempts, last error: {error}\n", profile.name, profile.failed_attempts);
+            text.gap();
+            text.line(&format!("{}: {} failed attempts, last error: {error}", profile.name, profile.failed_attempts));
         }
     }
     text

@@ -11,7 +11,10 @@ use crate::{
     advice::iam::{self, IdentityProvider, Policy, PolicyDocument, PolicyKind, Scope},
     chain::error::ProviderError,
     cli::IdentityArgs,
-    command::{CommandError, Exit, process::print},
+    command::{
+        CommandError, Exit,
+        output::{Lines, print_json, print_lines},
+    },
     config,
     plan::ChainPlan,
     settings::{environment::Environment, errors::ConfigErrors},
@@ -64,7 +67,7 @@ pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError
         }
     }
     setup.documents = iam::merged(setup.documents);
-    print(&if as_json { setup.json() } else { setup.text() })
+    if as_json { print_json(&setup.document()) } else { print_lines(&setup.text()) }
 }
 
 /// Returns the claims of the token, or `None` if the base of the chain is not a web identity token.
@@ -140,47 +143,48 @@ impl Setup {
         }
     }
 
-    fn text(&self) -> String {
-        let mut blocks: Vec<String> = Vec::new();
+    fn text(&self) -> Lines {
+        let mut text = Lines::default();
         for provider in &self.providers {
-            blocks.push(format!(
-                "# identity provider in account {}, once per cluster\n#   {}\n",
-                provider.account_id,
-                provider.create_command()
-            ));
+            text.gap();
+            text.line(&format!("# identity provider in account {}, once per cluster", provider.account_id));
+            text.line(&format!("#   {}", provider.create_command()));
         }
-        blocks.extend(self.remarks.iter().map(|remark| format!("# {remark}\n")));
+        for remark in &self.remarks {
+            text.gap();
+            text.line(&format!("# {remark}"));
+        }
         for document in &self.documents {
-            let PolicyDocument { role_arn, kind, policy, note } = document;
-            let (title, effect) = match kind {
-                PolicyKind::TrustPolicy => ("trust policy of", "; replaces the current trust policy"),
-                PolicyKind::PermissionPolicy => ("permission policy for", ""),
-            };
-            let create = document
-                .create_role_command()
-                .map(|command| format!("#   or create the role: {command}\n"))
-                .unwrap_or_default();
-            let note = note.map(|note| format!("# {note}\n")).unwrap_or_default();
-            // Serializing maps of strings cannot fail.
-            let json = serde_json::to_string_pretty(policy).unwrap_or_default();
-            blocks.push(format!(
-                "# {title} {role_arn}, in account {}{effect}\n#   {}\n{create}{note}{json}\n",
-                role_arn.account_id(),
-                document.command()
-            ));
+            text.gap();
+            document_lines(document, &mut text);
         }
-        blocks.join("\n")
+        text
     }
 
-    fn json(&self) -> String {
-        let wire = Wire {
+    fn document(&self) -> impl Serialize {
+        Wire {
             documents: self.documents.iter().map(WireDocument::of).collect(),
             identity_providers: self.providers.iter().map(WireProvider::of).collect(),
-        };
-        let mut document = serde_json::to_string_pretty(&wire).unwrap_or_default();
-        document.push('\n');
-        document
+        }
     }
+}
+
+/// Adds the commands for a document and the document itself.
+fn document_lines(document: &PolicyDocument, text: &mut Lines) {
+    let PolicyDocument { role_arn, kind, policy, note } = document;
+    let (title, effect) = match kind {
+        PolicyKind::TrustPolicy => ("trust policy of", "; replaces the current trust policy"),
+        PolicyKind::PermissionPolicy => ("permission policy for", ""),
+    };
+    text.line(&format!("# {title} {role_arn}, in account {}{effect}", role_arn.account_id()));
+    text.line(&format!("#   {}", document.command()));
+    if let Some(command) = document.create_role_command() {
+        text.line(&format!("#   or create the role: {command}"));
+    }
+    if let Some(note) = note {
+        text.line(&format!("# {note}"));
+    }
+    text.json(policy);
 }
 
 #[derive(Serialize)]

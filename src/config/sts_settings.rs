@@ -138,9 +138,13 @@ fn legacy(origin: &str, text: &str, errors: &mut ConfigErrors) -> Option<bool> {
     }
 }
 
-/// Parses an HTTP or HTTPS URL that has a host and no query.
+/// Parses an HTTP or HTTPS URL that has a host and no query. A user name or password would become a second `Authorization` header.
 fn endpoint_url(origin: &str, text: String, errors: &mut ConfigErrors) -> Option<String> {
     match reqwest::Url::parse(&text) {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            errors.add(format!("{origin} must not contain a user name or password; remove them from the URL"));
+            None
+        }
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() => {
             Some(url.into())
         }
@@ -153,12 +157,12 @@ fn endpoint_url(origin: &str, text: String, errors: &mut ConfigErrors) -> Option
 
 /// Returns the URL of a proxy. Without a scheme it is an `http` URL, as for curl. The URL can hold a password, so no error shows it.
 ///
-/// The HTTP client ignores a proxy that it does not support and would send requests directly.
+/// Returns the URL as the parser writes it, so that `check` and the exchange read the same proxy.
 fn proxy_url(setting: Setting, errors: &mut ConfigErrors) -> Option<String> {
     let Setting { text, origin } = setting;
     let url = if text.contains("://") { text } else { format!("http://{text}") };
     match reqwest::Url::parse(&url) {
-        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Some(url),
+        Ok(url) if matches!(url.scheme(), "http" | "https") && Proxies::is_usable(url.as_str()) => Some(url.into()),
         _ => {
             errors.add(format!(
                 "{origin} is not the URL of an HTTP proxy; set a URL such as http://proxy.example.com:3128, or unset it"

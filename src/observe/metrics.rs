@@ -12,7 +12,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{chain::provider::ObserveExchanges, store::Store};
+use crate::{chain::provider::ObserveExchanges, observe::telemetry, store::Store};
 
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -96,6 +96,11 @@ impl Metrics {
             "Expiry of the profile's credentials, as a Unix time",
             Unit::Seconds,
             metrics.expiry.clone(),
+        );
+        registry.register(
+            "log_lines_dropped",
+            "Log lines that were dropped because nothing read stderr",
+            telemetry::dropped_lines(),
         );
         Self { registry, ..metrics }
     }

@@ -1,15 +1,21 @@
 //! Sends POST requests through reqwest and rustls, bounded in time and response size.
 
+mod kept_connections;
+
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use reqwest::{NoProxy, Proxy, header};
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::{NoProxy, Proxy, RequestBuilder, Response, header};
 
+use self::kept_connections::KeptConnections;
 use super::{Endpoint, StsError, request::Form};
 use crate::{
     arn::NotValid,
+    clock::Clock,
     http::client::{BodyError, CallLimits},
 };
 
@@ -40,6 +46,16 @@ impl fmt::Debug for Proxies {
     }
 }
 
+impl Proxies {
+    /// Returns true if requests would go through the proxy with this URL. reqwest ignores a URL that it does not support, and
+    /// would send requests directly.
+    pub(crate) fn is_usable(url: &str) -> bool {
+        let destination = http::Uri::from_static("http://sts.example.com/");
+        let proxy = Matcher::builder().all(url.to_owned()).build().intercept(&destination);
+        proxy.is_some_and(|proxy| matches!(proxy.uri().scheme_str(), Some("http" | "https")))
+    }
+}
+
 /// A complete HTTP response.
 pub(super) struct Received {
     pub(super) status: u16,
@@ -48,28 +64,25 @@ pub(super) struct Received {
     pub(super) body: zeroize::Zeroizing<Vec<u8>>,
 }
 
-pub(super) struct Transport(reqwest::Client);
+pub(super) struct Transport {
+    client: reqwest::Client,
+    /// Opens a new connection for each request.
+    fresh_client: reqwest::Client,
+    kept_connections: KeptConnections,
+    clock: Arc<dyn Clock>,
+}
 
 impl Transport {
-    pub(super) fn new(tls: rustls::ClientConfig, proxies: &Proxies) -> Result<Self, NotValid> {
-        let mut builder = LIMITS
-            .client(tls)
+    pub(super) fn new(tls: rustls::ClientConfig, proxies: &Proxies, clock: Arc<dyn Clock>) -> Result<Self, NotValid> {
+        let client = |max_idle| {
             // Long enough for the hops of one chain; too short for the next refresh, which is typically half an hour
             // away.
-            .pool_idle_timeout(Duration::from_secs(5))
-            .pool_max_idle_per_host(1);
-        let direct = proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
-        for (url, proxy, variable) in [
-            (&proxies.https, Proxy::https as fn(String) -> reqwest::Result<Proxy>, "HTTPS_PROXY"),
-            (&proxies.http, Proxy::http, "HTTP_PROXY"),
-        ] {
-            if let Some(url) = url {
-                let proxy = proxy(url.clone()).map_err(|_| NotValid::new(format!("{variable} is not a proxy URL")))?;
-                builder = builder.proxy(proxy.no_proxy(direct.clone()));
-            }
-        }
-        let client = builder.build().map_err(|error| NotValid::new(format!("TLS cannot be set up: {error}")))?;
-        Ok(Self(client))
+            let builder = LIMITS.client(tls.clone()).pool_idle_timeout(Duration::from_secs(5));
+            let client = with_proxies(builder.pool_max_idle_per_host(max_idle), proxies)?.build();
+            client.map_err(|error| NotValid::new(format!("TLS cannot be set up: {error}")))
+        };
+        let (client, fresh_client) = (client(1)?, client(0)?);
+        Ok(Self { client, fresh_client, kept_connections: KeptConnections::default(), clock })
     }
 
     pub(super) async fn post(
@@ -78,15 +91,12 @@ impl Transport {
         form: Form,
         headers: Vec<(String, String)>,
     ) -> Result<Received, StsError> {
-        let mut request = self.0.post(&endpoint.url).header(header::CONTENT_TYPE, FORM_CONTENT_TYPE);
+        let mut request = self.client.post(&endpoint.url).header(header::CONTENT_TYPE, FORM_CONTENT_TYPE);
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let mut response = request
-            .body(form.into_body())
-            .send()
-            .await
-            .map_err(|error| StsError::not_reached(endpoint, LIMITS.describe(&error)))?;
+        let response = self.send(request.body(form.into_body())).await;
+        let mut response = response.map_err(|error| StsError::not_reached(endpoint, LIMITS.describe(&error)))?;
 
         let header_text = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
         let request_id = header_text("x-amzn-requestid");
@@ -99,6 +109,41 @@ impl Transport {
         })?;
         Ok(Received { status: response.status().as_u16(), request_id, date, body })
     }
+
+    /// Sends a request. If it fails on a connection that carried a response before, sends it once more on a new connection: the
+    /// server may have closed the connection while it was idle. Both attempts together have the time of one.
+    async fn send(&self, request: RequestBuilder) -> reqwest::Result<Response> {
+        let started = self.clock.now();
+        let again = request.try_clone();
+        let mut result = request.send().await;
+        if let (Err(error), Some(again)) = (&result, again)
+            && self.kept_connections.has_failed_on_one(error)
+        {
+            let time_left = LIMITS.attempt.saturating_sub(self.clock.now().since(started));
+            result = match again.timeout(time_left).build() {
+                Ok(again) => self.fresh_client.execute(again).await,
+                Err(error) => Err(error),
+            };
+        }
+        if let Ok(response) = &result {
+            self.kept_connections.add(response);
+        }
+        result
+    }
+}
+
+fn with_proxies(mut builder: reqwest::ClientBuilder, proxies: &Proxies) -> Result<reqwest::ClientBuilder, NotValid> {
+    let direct = proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
+    for (url, proxy, variable) in [
+        (&proxies.https, Proxy::https as fn(String) -> reqwest::Result<Proxy>, "HTTPS_PROXY"),
+        (&proxies.http, Proxy::http, "HTTP_PROXY"),
+    ] {
+        if let Some(url) = url {
+            let proxy = proxy(url.clone()).map_err(|_| NotValid::new(format!("{variable} is not a proxy URL")))?;
+            builder = builder.proxy(proxy.no_proxy(direct.clone()));
+        }
+    }
+    Ok(builder)
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ const ROWS: &[&str] = &[
     "atomic_file",
     "bounded_file",
     "scrubber",
+    "printable",
     "credentials",
     "arn",
     "clock",

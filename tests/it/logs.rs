@@ -1,3 +1,8 @@
+//! Log lines and the last line on stderr.
+
+mod blocked_stderr;
+mod injection;
+
 use local_sts::Fault;
 
 use crate::support::{ROLE_B, Stage, get};

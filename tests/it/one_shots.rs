@@ -94,6 +94,23 @@ fn hanging_sts_ends_with_the_timeout() {
 }
 
 #[test]
+fn timeout_bounds_all_steps_of_run_once_together() {
+    let stage = Stage::new();
+    stage.fault(Fault::new(FaultKind::Hang).forever());
+    // Another process holds the lock for three of the four seconds, then STS does not respond.
+    std::fs::create_dir(stage.path("locked")).expect("create directory");
+    let lock = std::fs::File::open(stage.path("locked")).expect("open directory");
+    lock.lock().expect("lock directory");
+    let start = std::time::Instant::now();
+    let run = stage.credvend(&["run", "--once", "--timeout", "4s"]);
+    let run = run.env("CREDVEND_CREDENTIALS_FILE", stage.path("locked/credentials")).start();
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    lock.unlock().expect("unlock directory");
+    run.wait().failed(5, &["did not respond within 4s"]);
+    assert!(start.elapsed().as_millis() < 6500, "took {:?}", start.elapsed());
+}
+
+#[test]
 fn export_works_without_home_and_region() {
     let stage = Stage::new();
     let ended = stage.credvend(&["export"]).without("HOME").without("AWS_REGION").end().succeeded();

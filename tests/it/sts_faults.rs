@@ -1,3 +1,5 @@
+mod kept_connections;
+
 use std::time::Duration;
 
 use local_sts::{Claims, Fault, FaultKind};
@@ -35,6 +37,22 @@ fn transient_faults_are_retried_and_logged() {
             });
         }
     });
+}
+
+#[test]
+fn request_that_cannot_be_signed_is_not_sent() {
+    let stage = Stage::new();
+    let config = format!("[profile app]\nrole_arn={ROLE_A}\ncredential_source=Environment\n");
+    let user = Stage::base_user();
+    let ended = stage
+        .with_config(&["export", "--profile", "app", "--timeout", "1s"], &config)
+        .env("AWS_ACCESS_KEY_ID", user.access_key_id)
+        .env("AWS_SECRET_ACCESS_KEY", user.secret_access_key)
+        // Not a value of a header, so that the signer refuses it.
+        .env("AWS_SESSION_TOKEN", "session-töken\u{7f}")
+        .end();
+    assert!(ended.code.is_some_and(|code| code != 0), "{ended:?}");
+    assert_eq!(stage.sts.requests().len(), 0, "{ended:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
 
 use local_sts::{LocalSts, TlsVersions, World};
 
-use crate::support::Stage;
+use crate::support::{ROLE_A, Stage};
 
 fn tls_stage(versions: TlsVersions) -> Stage {
     Stage::with_sts(LocalSts::start_tls(World::two_accounts(), versions).expect("start local STS"))
@@ -50,6 +50,108 @@ fn proxy_is_used_unless_no_proxy_lists_the_host() {
 
     stage.credvend(&["export"]).env("HTTP_PROXY", &url).env("NO_PROXY", "127.0.0.1").end().succeeded();
     stage.credvend(&["export"]).env("HTTPS_PROXY", &url).end().succeeded();
+}
+
+#[test]
+fn unusable_proxies_are_refused_by_every_command_and_never_bypassed() {
+    let stage = Stage::new();
+    let unusable = [
+        "htp://proxy.example:3128",
+        "ftp://proxy.example:3128",
+        "socks4://proxy.example:1080",
+        "socks4a://proxy.example:1080",
+        "socks5://user:hidden-word@proxy.example:1080",
+        "socks5h://user:hidden-word@proxy.example:1080",
+        "file:///proxy",
+        "unix:///run/proxy.sock",
+        "://proxy.example:3128",
+        "http://",
+        "http://user:hidden-word@",
+        "http://user:hidden-word@:3128",
+        "http://proxy.example:99999",
+        "http://proxy.example:port",
+        "user:hidden-word@proxy.example:port",
+        "proxy host:3128",
+        "http://[::1",
+        "http://[fe80::1%25eth0]:3128",
+        "http://pröxy.example:3128",
+    ];
+    for (number, url) in unusable.into_iter().enumerate() {
+        // The endpoint is http, but a proxy for https is refused too.
+        let variable = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"][number % 4];
+        for command in [&["export"][..], &["check"], &["run", "--listen", "127.0.0.1:0"], &["exec", "--", "true"]] {
+            let ended = stage.credvend(command).env(variable, url).end();
+            assert_eq!(ended.code, Some(2), "{url:?}: {ended:?}");
+            let words = format!("{variable} is not the URL of an HTTP proxy");
+            assert!(ended.last_line().contains(&words), "{url:?}: {}", ended.stderr);
+            assert!(!format!("{ended:?}").contains("hidden-word"), "{ended:?}");
+        }
+    }
+    assert_eq!(stage.actions(), [""; 0]);
+}
+
+/// Spellings that parsers read differently.
+#[test]
+fn check_and_the_exchange_use_the_same_proxy() {
+    let stage = Stage::new();
+    let free = TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("local address");
+    for url in [
+        format!("{free}"),
+        format!("//{free}"),
+        format!("HTTP://{free}"),
+        format!("http:////{free}"),
+        format!(" http://{free} "),
+        format!("http://{free}/path?query#fragment"),
+        format!("user:hidden-word@{free}"),
+        format!("http://user:p@ss-hidden-word@{free}"),
+        format!("http://us|er:hidden-word^`@{free}"),
+        format!("http://:hidden-word@{free}"),
+        format!("https://user:hidden-word@{free}"),
+    ] {
+        let export = stage.credvend(&["export", "--timeout", "500ms", "--log-level", "trace"]).env("HTTP_PROXY", &url);
+        let check = stage.credvend(&["check", "--log-level", "trace"]).env("HTTP_PROXY", &url);
+        for ended in [export.end(), check.end()] {
+            assert_eq!(ended.code, Some(5), "{url:?}: {ended:?}");
+            assert!(!format!("{ended:?}").contains("hidden-word"), "{ended:?}");
+            if !ended.stdout.is_empty() {
+                assert!(ended.stdout.contains(&format!("no connection to {free}")), "{url:?}: {}", ended.stdout);
+            }
+        }
+    }
+    assert_eq!(stage.actions(), [""; 0], "no request bypasses the proxy");
+}
+
+#[test]
+fn endpoint_urls_with_a_user_name_or_password_are_refused() {
+    let stage = Stage::new();
+    let chain = format!("[profile app]\nrole_arn={ROLE_A}\n");
+    let token = format!("{chain}web_identity_token_file=TOKEN\n");
+    for user in ["user", "user:hidden-word", ":hidden-word"] {
+        let url = stage.sts.url().replace("//", &format!("//{user}@"));
+        let metadata = "credential_source=Ec2InstanceMetadata\n";
+        for (origin, variable, config) in [
+            ("AWS_ENDPOINT_URL_STS", Some("AWS_ENDPOINT_URL_STS"), token.clone()),
+            ("AWS_ENDPOINT_URL", Some("AWS_ENDPOINT_URL"), token.clone()),
+            ("endpoint_url", None, format!("{token}endpoint_url={url}\n")),
+            ("[services s]", None, format!("{token}services=s\n[services s]\nsts =\n  endpoint_url = {url}\n")),
+            (
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+                Some("AWS_EC2_METADATA_SERVICE_ENDPOINT"),
+                format!("{chain}{metadata}"),
+            ),
+            ("ec2_metadata_service_endpoint", None, format!("{chain}{metadata}ec2_metadata_service_endpoint={url}\n")),
+        ] {
+            let mut command =
+                stage.with_config(&["export", "--profile", "app"], &config).without("AWS_ENDPOINT_URL_STS");
+            if let Some(variable) = variable {
+                command = command.env(variable, &url);
+            }
+            let ended = command.end();
+            ended.failed(2, &[origin, "must not contain a user name or password"]);
+            assert!(!ended.stderr.contains("hidden-word"), "{}", ended.stderr);
+        }
+    }
+    assert_eq!(stage.actions(), [""; 0]);
 }
 
 /// A local proxy records the host of the CONNECT request and refuses it, so no request leaves this machine.

@@ -3,6 +3,7 @@
 use crate::{
     advice::iam::{IdentityProvider, PolicyDocument, PolicyKind},
     arn::RoleArn,
+    printable,
 };
 
 impl IdentityProvider {
@@ -88,8 +89,7 @@ pub(super) fn quoted(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }
-    let visible: String = text.chars().filter(|c| !c.is_control()).collect();
-    format!("'{}'", visible.replace('\'', r"'\''"))
+    format!("'{}'", printable::line(text).replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
         for (text, word) in [
             ("https://oidc.example/id/AB", "https://oidc.example/id/AB"),
             ("https://x;rm -rf ~", "'https://x;rm -rf ~'"),
-            ("it's\n$(id)", r"'it'\''s$(id)'"),
+            ("it's\n$(id)", r"'it'\''s\u{a}$(id)'"),
             ("", "''"),
         ] {
             assert_eq!(quoted(text), word);

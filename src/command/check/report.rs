@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     arn::SessionDuration,
-    command::{CommandError, Exit},
+    command::{CommandError, Exit, output::Lines},
     plan::{ChainPlan, SessionPlan},
     token::Claims,
 };
@@ -161,30 +161,27 @@ impl ProfileReport {
 }
 
 impl Report {
-    /// Formats the report as a JSON document.
-    pub(super) fn json(&self) -> String {
+    /// Returns the report as a JSON document.
+    pub(super) fn document(&self) -> impl Serialize {
         let profiles = self.profiles.iter().map(|ProfileReport { name, hops, checks, .. }| WireProfile {
             name,
             hops,
             checks: checks.iter().map(WireCheck::of).collect(),
         });
-        // Serializing strings and numbers cannot fail.
-        let mut document = serde_json::to_string_pretty(&Wire { profiles: profiles.collect() }).unwrap_or_default();
-        document.push('\n');
-        document
+        Wire { profiles: profiles.collect() }
     }
 
     /// Formats the report as text. Each check has a line with result, name and message. The response of STS and the steps follow
     /// on separate lines.
-    pub(super) fn text(&self) -> String {
-        let mut text = String::new();
-        for (number, profile) in self.profiles.iter().enumerate() {
-            let gap = if number == 0 { "" } else { "\n" };
-            text.push_str(&format!("{gap}profile {}\n", sanitize(&profile.name)));
+    pub(super) fn text(&self) -> Lines {
+        let mut text = Lines::default();
+        for profile in &self.profiles {
+            text.gap();
+            text.line(&format!("profile {}", profile.name));
             let names = profile.checks.iter().map(|check| &check.name).chain(&profile.skipped);
             let width = names.map(|name| name.len()).max().unwrap_or_default();
             let mut line = |result: &str, name: &str, message: &str| {
-                text.push_str(&format!("  {result:<4}  {name:<width$}  {}\n", sanitize(message)));
+                text.line(&format!("  {result:<4}  {name:<width$}  {message}"));
             };
             for check in &profile.checks {
                 line(check.outcome.as_str(), &check.name, &check.message);
@@ -219,7 +216,7 @@ impl Report {
             checks().count(),
             profile.name
         );
-        Err(CommandError::new(exit, sanitize(&line)))
+        Err(CommandError::new(exit, line))
     }
 }
 
@@ -249,9 +246,4 @@ impl<'a> WireCheck<'a> {
         let help = (!check.help.is_empty()).then(|| check.help.join("; "));
         Self { name: &check.name, result: check.outcome.as_str(), message: check.full_message(), help }
     }
-}
-
-/// Replaces control characters, so that the claims of a token cannot control the terminal.
-fn sanitize(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

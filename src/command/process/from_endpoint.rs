@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use hyper::{StatusCode, header::HeaderValue};
 use serde::Deserialize;
 
-use super::{CommandError, Exit};
+use crate::command::{CommandError, Exit};
 use crate::{
     chain::base::container, clock::Clock, config::endpoint_client::ContainerEndpoint, credentials::Credentials,
     http::loopback, scrubber::Scrubber,

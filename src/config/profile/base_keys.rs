@@ -165,6 +165,13 @@ fn instance_metadata(
     };
     if let Some(endpoint) = setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint") {
         return match Url::parse(&endpoint.text) {
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                errors.add(format!(
+                    "{} must not contain a user name or password; remove them from the URL",
+                    endpoint.origin
+                ));
+                None
+            }
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() => {
                 Some(InstanceMetadata { endpoint: url.as_str().trim_end_matches('/').to_owned() })
             }

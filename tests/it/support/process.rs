@@ -92,6 +92,12 @@ impl Credvend {
         self
     }
 
+    /// Gives the command this stderr, which the test reads itself.
+    pub(crate) fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.0.stderr(stderr);
+        self
+    }
+
     /// Gives the command its own process group, which it can signal.
     pub(crate) fn own_group(mut self) -> Self {
         self.0.process_group(0);
@@ -112,17 +118,16 @@ impl Credvend {
     pub(crate) fn start(mut self) -> Running {
         let mut child = self.0.spawn().expect("credvend starts");
         let log = Arc::new(Log::default());
-        let stderr = child.stderr.take().expect("piped");
-        let reader = thread::spawn({
+        let reader = child.stderr.take().map(|stderr| {
             let log = Arc::clone(&log);
-            move || {
+            thread::spawn(move || {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                     log.lines.lock().expect("unpoisoned").push(line);
                     log.changed.notify_all();
                 }
-            }
+            })
         });
-        Running { child, log, reader: Some(reader) }
+        Running { child, log, reader }
     }
 }
 

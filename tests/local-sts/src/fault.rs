@@ -69,6 +69,12 @@ pub enum FaultKind {
     InvalidIdentityTokenVerificationKey,
     /// Closes the connection with an RST instead of responding.
     Reset,
+    /// Closes a connection that carried a response before, instead of responding to another request. Requests on new connections
+    /// do not take this fault.
+    CloseKeptConnection {
+        /// Whether to close the connection with an RST instead of a FIN.
+        reset: bool,
+    },
     /// Holds the response back until the faults are cleared, then handles the request normally.
     Hang,
     /// Delays the normal response.
@@ -160,9 +166,13 @@ impl FaultQueue {
         self.faults.clear();
     }
 
-    /// Returns the fault for a request and counts it.
-    pub(crate) fn take(&mut self, action: Option<&str>) -> Option<FaultKind> {
-        let index = self.faults.iter().position(|fault| fault.action.is_none() || fault.action.as_deref() == action)?;
+    /// Returns the fault for a request and counts it. `is_kept` is true if the connection carried a response before.
+    pub(crate) fn take(&mut self, action: Option<&str>, is_kept: bool) -> Option<FaultKind> {
+        let matches = |fault: &Fault| {
+            let needs_kept = matches!(fault.kind, FaultKind::CloseKeptConnection { .. });
+            (fault.action.is_none() || fault.action.as_deref() == action) && (is_kept || !needs_kept)
+        };
+        let index = self.faults.iter().position(matches)?;
         let fault = &mut self.faults[index];
         let kind = fault.kind.clone();
         match &mut fault.times {
@@ -189,13 +199,17 @@ mod tests {
             Fault::throttle().times(0),
             Fault::server_error(500).forever(),
         ]);
-        assert_eq!(queue.take(None), Some(FaultKind::Reset));
-        assert_eq!(queue.take(Some("AssumeRole")), Some(FaultKind::Throttle));
-        assert_eq!(queue.take(Some("GetCallerIdentity")), Some(FaultKind::ServerError { status: 500 }));
-        assert_eq!(queue.take(Some("AssumeRole")), Some(FaultKind::Throttle));
-        assert_eq!(queue.take(Some("AssumeRole")), Some(FaultKind::ServerError { status: 500 }));
+        assert_eq!(queue.take(None, false), Some(FaultKind::Reset));
+        assert_eq!(queue.take(Some("AssumeRole"), false), Some(FaultKind::Throttle));
+        assert_eq!(queue.take(Some("GetCallerIdentity"), false), Some(FaultKind::ServerError { status: 500 }));
+        assert_eq!(queue.take(Some("AssumeRole"), false), Some(FaultKind::Throttle));
+        assert_eq!(queue.take(Some("AssumeRole"), false), Some(FaultKind::ServerError { status: 500 }));
         queue.clear();
-        assert_eq!(queue.take(Some("AssumeRole")), None);
+        assert_eq!(queue.take(Some("AssumeRole"), false), None);
+        let close = FaultKind::CloseKeptConnection { reset: true };
+        queue.append([Fault::new(close.clone())]);
+        assert_eq!(queue.take(None, false), None);
+        assert_eq!(queue.take(None, true), Some(close));
     }
 
     #[test]

@@ -7,7 +7,10 @@ mod response;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -67,7 +70,7 @@ async fn serve_connection(server: Arc<Server>, stream: TcpStream, peer: SocketAd
     let Ok(()) = stream.set_nodelay(true) else { return };
     // The reset fault needs a second handle to the socket.
     let Ok(socket) = SockRef::from(&stream).try_clone() else { return };
-    let connection = Connection { server, peer, socket };
+    let connection = Connection { server, peer, socket, is_kept: AtomicBool::new(false) };
     match tls {
         None => connection.serve(stream).await,
         Some(acceptor) => {
@@ -82,6 +85,8 @@ struct Connection {
     server: Arc<Server>,
     peer: SocketAddr,
     socket: Socket,
+    /// True after the first request.
+    is_kept: AtomicBool,
 }
 
 impl Connection {
@@ -116,15 +121,20 @@ impl Connection {
         let mut record = server.new_record(parts, parameters.as_ref().ok());
         // Subscribe before the fault is taken, so that a concurrent clearing of the faults is not missed.
         let mut faults_cleared = server.faults_cleared.subscribe();
-        let fault = lock(&server.faults).take(record.action.as_deref());
+        let is_kept = self.is_kept.swap(true, Ordering::Relaxed);
+        let fault = lock(&server.faults).take(record.action.as_deref(), is_kept);
         record.fault.clone_from(&fault);
         let request_id = record.request_id.clone();
         let respond = |fault: Option<&FaultKind>| server.respond(parts, body, &parameters, fault, &request_id);
         match fault {
-            Some(FaultKind::Reset) => {
+            Some(FaultKind::Reset | FaultKind::CloseKeptConnection { reset: true }) => {
                 server.log.add(record);
                 self.socket.set_linger(Some(Duration::ZERO))?;
                 Err(io::ErrorKind::ConnectionReset.into())
+            }
+            Some(FaultKind::CloseKeptConnection { reset: false }) => {
+                server.log.add(record);
+                Err(io::ErrorKind::ConnectionAborted.into())
             }
             Some(FaultKind::Hang) => {
                 let index = server.log.add(record);

@@ -1,4 +1,5 @@
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use local_sts::{Fault, FaultKind, LocalSts};
@@ -67,6 +68,28 @@ fn reset_fault_resets_the_connection() {
     assert_eq!(raw_identity(&sts).expect_err("connection reset").kind(), ErrorKind::ConnectionReset);
     assert_eq!(sts.requests()[0].status, None);
     assert_eq!(identity(&sts).status, 200);
+}
+
+#[test]
+fn only_kept_connections_are_closed() {
+    for (reset, kind) in [(true, Some(ErrorKind::ConnectionReset)), (false, None)] {
+        let sts = start_with_fault(FaultKind::CloseKeptConnection { reset });
+        let address = sts.url().trim_start_matches("http://").to_owned();
+        let mut stream = TcpStream::connect(&address).expect("connected");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+        let body = "Action=GetCallerIdentity&Version=2011-06-15";
+        let head =
+            format!("POST / HTTP/1.1\r\nhost: {address}\r\ncontent-type: {FORM}\r\ncontent-length: {}", body.len());
+        let request = format!("{head}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut response = [0; 16];
+        stream.read_exact(&mut response).expect("a response");
+        stream.write_all(request.as_bytes()).expect("sent");
+        let end = stream.read_to_end(&mut Vec::new());
+        assert_eq!(end.err().map(|error| error.kind()), kind);
+        let statuses: Vec<_> = sts.requests().iter().map(|request| request.status.is_some()).collect();
+        assert_eq!(statuses, [true, false]);
+    }
 }
 
 #[test]
