@@ -3,6 +3,7 @@
 //! [IMDSv2](https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html).
 
 mod service;
+mod session;
 
 use std::net::SocketAddr;
 
