@@ -89,9 +89,21 @@ pub(crate) struct ListenArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) listen: Vec<String>,
 
-    /// Address of /healthz, /readyz and /metrics without credentials, for probes from outside the pod [env: CREDVEND_ADMIN_LISTEN]
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Address of /healthz, /readyz and /metrics without credentials, for probes from outside the pod; `:PORT` is every address [env: CREDVEND_ADMIN_LISTEN]
+    #[arg(long, value_name = "[ADDR]:PORT")]
     pub(crate) admin_listen: Option<String>,
+}
+
+/// The authorization token of a running `credvend run`, for the commands that ask it.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct TokenArgs {
+    /// File with the authorization token of `credvend run`, if it requires one [env: CREDVEND_AUTH_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) auth_token_file: Option<String>,
+
+    /// Directory with the authorization tokens of `credvend run`, one per profile [env: CREDVEND_AUTH_TOKEN_DIR]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) auth_token_dir: Option<String>,
 }
 
 /// Settings that several sinks of `credvend run` share.
@@ -105,6 +117,10 @@ pub(crate) struct SharedSinkArgs {
     /// Directory of authorization tokens: one file per profile, valid for this profile only [env: CREDVEND_AUTH_TOKEN_DIR]
     #[arg(long, value_name = "DIR")]
     pub(crate) auth_token_dir: Option<String>,
+
+    /// Accept requests without an Authorization header, as SDKs from before 2024 send them; a wrong token is still refused [env: CREDVEND_AUTH_TOKEN_OPTIONAL]
+    #[arg(long)]
+    pub(crate) auth_token_optional: bool,
 
     /// Mode of written files [env: CREDVEND_FILE_MODE] [default: 0600]
     #[arg(long, value_name = "OCTAL")]

@@ -2,6 +2,7 @@
 
 pub(crate) mod authorization;
 pub(crate) mod client;
+pub(crate) mod connections;
 pub(crate) mod guards;
 pub(crate) mod listeners;
 pub(crate) mod loopback;

@@ -25,6 +25,7 @@ use crate::{
     clock::Clock,
     http::{
         authorization::{Authorization, TokenLocation},
+        connections::Connections,
         listeners::Listeners,
     },
     observe::metrics::Metrics,
@@ -116,6 +117,8 @@ pub(crate) enum Output {
 pub(crate) struct SinkSettings<'a> {
     pub(crate) listeners: Listeners,
     pub(crate) tokens: TokenLocation,
+    /// Whether a request without a token passes.
+    pub(crate) are_tokens_optional: bool,
     /// Mode of written files.
     pub(crate) file_mode: u32,
     pub(crate) chains: &'a [ChainPlan],
@@ -130,6 +133,8 @@ pub(crate) struct SinkContext {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) authorization: Arc<Authorization>,
+    /// The connections of all listeners.
+    pub(crate) connections: Arc<Connections>,
     /// Turns true when the process stops serving.
     pub(crate) stopping: watch::Receiver<bool>,
     /// The first bound address of the container credentials endpoint, once it is open.

@@ -27,7 +27,7 @@ use crate::{
     cli::IdentityArgs,
     command::{CommandError, Exit, oneshot, read_identity},
     config::Identity,
-    http::{authorization::Authorization, listeners::bind, server},
+    http::{authorization::Authorization, connections::Connections, listeners::bind, server},
     process::{
         child::{Child, forwarded_signals::ForwardedSignals},
         hardening::CoreLimit,
@@ -82,7 +82,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, 
         .map_err(|error| CommandError::new(Exit::Other, format!("cannot handle signals: {error}")))?;
     let app = App::new();
     let (listener, bound) =
-        bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the private endpoint").await.map_err(SinkError::new)?;
+        bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the private endpoint").map_err(SinkError::new)?;
 
     tokio::select! {
         result = start_refresh(&app, &identity, timeout) => result?,
@@ -124,7 +124,8 @@ async fn start_refresh(app: &App, identity: &Identity, timeout: Duration) -> Res
 fn serve(app: &App, listener: TcpListener, bound: SocketAddr, shutdown: watch::Receiver<bool>) -> SecretString {
     let (authorization, token) = Authorization::private();
     let endpoint = CredentialsEndpoint::new(app.store(), &Arc::new(authorization), app.metrics(), app.clock(), bound);
-    tokio::spawn(server::serve(listener, endpoint, Arc::clone(app.clock()), shutdown));
+    let connections = Connections::new(app.clock());
+    tokio::spawn(server::serve(listener, endpoint, connections, Arc::clone(app.clock()), shutdown));
     token
 }
 

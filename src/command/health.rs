@@ -1,17 +1,18 @@
 //! `credvend health`: checks whether a running `credvend run` is ready. A probe runs this command every second, so it is fast.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use hyper::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroizing;
 
 use crate::{
-    cli::ListenArgs,
+    bounded_file,
+    cli::{ListenArgs, TokenArgs},
     clock::{Clock as _, SystemClock},
     command::{CommandError, Exit},
-    http::listeners::Listeners,
-    http::loopback,
-    settings::{environment::Environment, errors::ConfigErrors},
+    http::{authorization::MAX_TOKEN_LENGTH, listeners::Listeners, loopback},
+    settings::{environment::Environment, errors::ConfigErrors, setting::pick},
 };
 
 /// The default timeout of a Kubernetes probe is one second.
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     profile: Option<String>,
 
     #[command(flatten)]
+    token: TokenArgs,
+
+    #[command(flatten)]
     listeners: ListenArgs,
 }
 
@@ -41,9 +45,10 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
     let address = server_address(&Listeners::parse(&args.listeners, env)?)?;
     let query = args.profile.as_deref().map(|name| format!("?profile={}", utf8_percent_encode(name, NON_ALPHANUMERIC)));
     let path = format!("/readyz{}", query.unwrap_or_default());
+    let token = token(args, env);
     let clock = SystemClock::new();
     let response = tokio::select! {
-        response = loopback::get(address, &path, None) => {
+        response = loopback::get(address, &path, token.as_deref().map(String::as_str)) => {
             response.map_err(|error| format!("no response from {address}: {error}"))
         }
         () = clock.sleep(TIMEOUT) => Err(format!("no response from {address} within {} ms", TIMEOUT.as_millis())),
@@ -58,6 +63,20 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
             Err(CommandError::new(Exit::Other, format!("{error}; check that credvend run is listening there")))
         }
     }
+}
+
+/// Returns the authorization token of the profile to check, or of all profiles. The server names the profiles that are not ready only
+/// to callers with a token, but answers without a token too, so a token that cannot be read is no error.
+fn token(args: &Args, env: &dyn Environment) -> Option<Zeroizing<String>> {
+    let TokenArgs { auth_token_file, auth_token_dir } = &args.token;
+    let file = pick(auth_token_file.as_ref(), "--auth-token-file", env, &["CREDVEND_AUTH_TOKEN_FILE"]);
+    let directory = pick(auth_token_dir.as_ref(), "--auth-token-dir", env, &["CREDVEND_AUTH_TOKEN_DIR"]);
+    let path = match (file, directory) {
+        (Some(file), _) => PathBuf::from(file.text),
+        (None, directory) => PathBuf::from(directory?.text).join(args.profile.as_ref()?),
+    };
+    let text = bounded_file::read(&path, MAX_TOKEN_LENGTH).ok()?;
+    Some(Zeroizing::new(text.trim().to_owned()))
 }
 
 /// Returns the address to which clients of a running `credvend run` connect.

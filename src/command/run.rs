@@ -18,6 +18,7 @@ use crate::{
     config::Identity,
     http::{
         authorization::{Authorization, TokenLocation},
+        connections::Connections,
         listeners::{self, Listeners},
         server,
     },
@@ -26,7 +27,12 @@ use crate::{
         blocking::spawn_blocking,
         shutdown::{ShutdownSignal, ShutdownSignals},
     },
-    settings::{environment::Environment, errors::ConfigErrors, file_mode, setting::pick},
+    settings::{
+        environment::Environment,
+        errors::ConfigErrors,
+        file_mode,
+        setting::{pick, switch},
+    },
     sink::{self, Output, Sink, SinkArgs, SinkContext, SinkError, SinkSettings},
 };
 
@@ -75,6 +81,7 @@ pub(crate) struct Args {
 pub(super) struct Outputs {
     sinks: Vec<Box<dyn Sink>>,
     tokens: TokenLocation,
+    are_tokens_optional: bool,
     file_mode: u32,
     admin: Option<std::net::SocketAddr>,
     drain: Duration,
@@ -118,6 +125,13 @@ pub(super) fn read_outputs(args: &Args, identity: &Identity, env: &dyn Environme
             "--auth-token-file is one token for all profiles, --auth-token-dir is one for each: give only one of them",
         );
     }
+    let (flag, variable) = ("--auth-token-optional", "CREDVEND_AUTH_TOKEN_OPTIONAL");
+    let are_tokens_optional = switch(args.shared.auth_token_optional, variable, env, &mut errors);
+    if are_tokens_optional && token_file.is_none() && token_directory.is_none() {
+        errors.add(format!(
+            "{flag} ({variable}) concerns the token of --auth-token-file or --auth-token-dir: give one of them, or remove it"
+        ));
+    }
     let admin = listeners.admin;
     let settings = SinkSettings {
         listeners,
@@ -126,6 +140,7 @@ pub(super) fn read_outputs(args: &Args, identity: &Identity, env: &dyn Environme
             (None, Some(directory)) => TokenLocation::Directory(directory),
             (None, None) => TokenLocation::Open,
         },
+        are_tokens_optional,
         file_mode: file_mode::read(args.shared.file_mode.as_ref(), env, &mut errors),
         chains: &identity.chains,
         once: args.once,
@@ -141,15 +156,17 @@ pub(super) fn read_outputs(args: &Args, identity: &Identity, env: &dyn Environme
         .and_then(|setting| errors.check(&setting.origin, parse_duration(&setting.text)))
         .unwrap_or_default();
     let SinkSettings { tokens, file_mode, .. } = settings;
-    errors.into_result(Some(Outputs { sinks, tokens, file_mode, admin, drain }))
+    errors.into_result(Some(Outputs { sinks, tokens, are_tokens_optional, file_mode, admin, drain }))
 }
 
-fn context(app: &App, authorization: Authorization, stopping: watch::Receiver<bool>) -> SinkContext {
+fn context(app: &App, outputs: &Outputs, stopping: watch::Receiver<bool>) -> SinkContext {
+    let authorization = Authorization::new(outputs.tokens.clone(), outputs.are_tokens_optional, outputs.file_mode);
     SinkContext {
         store: Arc::clone(app.store()),
         clock: Arc::clone(app.clock()),
         metrics: Arc::clone(app.metrics()),
         authorization: Arc::new(authorization),
+        connections: Connections::new(app.clock()),
         stopping,
         endpoint: Arc::new(OnceLock::new()),
     }
@@ -162,7 +179,7 @@ async fn once(app: &App, identity: &Identity, outputs: &Outputs, timeout: Durati
     let providers = app.providers(&identity.chains, &identity.proxies)?;
     let publishers = app.store().set_profiles(&identity.chains);
     let (_stop, stopping) = watch::channel(false);
-    let context = context(app, Authorization::new(outputs.tokens.clone(), outputs.file_mode), stopping);
+    let context = context(app, outputs, stopping);
     let open = async {
         for sink in &outputs.sinks {
             drop(sink.open(&context).await?);
@@ -197,7 +214,7 @@ async fn keep_running(
 ) -> Result<(), CommandError> {
     let providers = app.providers(&identity.chains, &identity.proxies)?;
     let (stop, stopping) = watch::channel(false);
-    let context = context(app, Authorization::new(outputs.tokens.clone(), outputs.file_mode), stopping);
+    let context = context(app, outputs, stopping);
     // Before the first connection, so that a profile which is not ready yet is never reported as unknown.
     let publishers = app.store().set_profiles(&identity.chains);
     load_authorization(&context, &identity).await?;
@@ -206,10 +223,11 @@ async fn keep_running(
         running.spawn(sink.open(&context).await?);
     }
     if let Some(address) = outputs.admin {
-        let (listener, bound) = listeners::bind(address, "--admin-listen").await.map_err(SinkError::new)?;
+        let (listener, bound) = listeners::bind(address, "--admin-listen").map_err(SinkError::new)?;
         tracing::info!(url = %format_args!("http://{bound}/readyz"), "listening for probes");
-        let SinkContext { store, authorization, metrics, clock, stopping, .. } = context.clone();
-        running.spawn(server::serve(listener, Admin::new(store, authorization, metrics), clock, stopping));
+        let SinkContext { store, authorization, metrics, connections, clock, stopping, .. } = context.clone();
+        let admin = Admin::new(store, authorization, metrics);
+        running.spawn(server::serve(listener, admin, connections, clock, stopping));
     }
     app.keep_fresh(providers, publishers);
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     bounded_file,
-    cli::ListenArgs,
+    cli::{ListenArgs, TokenArgs},
     clock::{Clock as _, SystemClock},
     command::{
         CommandError, Exit,
@@ -27,13 +27,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: String,
 
-    /// File with the authorization token of `credvend run`, if it requires one [env: CREDVEND_AUTH_TOKEN_FILE]
-    #[arg(long, value_name = "FILE")]
-    auth_token_file: Option<String>,
-
-    /// Directory with the authorization tokens of `credvend run`, one per profile [env: CREDVEND_AUTH_TOKEN_DIR]
-    #[arg(long, value_name = "DIR")]
-    auth_token_dir: Option<String>,
+    #[command(flatten)]
+    token: TokenArgs,
 
     #[command(flatten)]
     listeners: ListenArgs,
@@ -46,7 +41,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
     }
     let address = server_address(&Listeners::parse(&args.listeners, env)?)?;
     let mut status = Status { profiles: Vec::new() };
-    let tokens = tokens(args, env)?;
+    let tokens = tokens(&args.token, env)?;
     let mut refused = 0;
     for token in &tokens {
         let clock = SystemClock::new();
@@ -82,7 +77,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
 }
 
 /// Returns the authorization tokens, or a single `None` if no file or directory is set.
-fn tokens(args: &Args, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<String>>>, CommandError> {
+fn tokens(args: &TokenArgs, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<String>>>, CommandError> {
     let read = |path: &Path| {
         let text = bounded_file::read(path, MAX_TOKEN_LENGTH).map_err(|error| {
             CommandError::new(

@@ -1,50 +1,41 @@
 //! Authorization tokens of the listeners: generated here, read from files by applications, compared in constant time.
 //!
 //! A token file has no trailing newline, because SDKs send the file's content unchanged and most of them refuse a
-//! newline. SDKs read the file for each request. If a request's token does not match, the file is read again, because
-//! another process can have rewritten it (for example, a rotated Secret).
+//! newline. SDKs read the file for each request. Requests make credvend read the file again, at most once a second for each
+//! file: another process can have rewritten it (for example, a rotated Secret). The previous token then stays valid for
+//! another minute. A file that was deleted is written again with the current token.
 //! [Container authorization](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
 
+mod account;
+mod token_file;
+
 use std::{
-    os::unix::fs::PermissionsExt as _,
+    net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-    time::Duration,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use hyper::header::HeaderValue;
-use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
+use hyper::header::{self, HeaderMap};
+use secrecy::SecretString;
 
-use crate::{
-    atomic_file::{ReplaceError, replace},
-    bounded_file,
-    clock::Moment,
-    shared_file::{UpdateError, check_profile_name},
-};
-
-/// Time for which a token stays valid after its replacement.
-const OVERLAP: Duration = Duration::from_secs(60);
-/// Minimum time between two reads of a token file because of wrong tokens, so that guessing does not keep the disk
-/// busy.
-const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum size of a token file, in bytes.
-pub(crate) const MAX_TOKEN_LENGTH: u64 = 8 * 1024;
+use self::account::Account;
+pub(crate) use self::token_file::{AuthorizationError, MAX_TOKEN_LENGTH};
+use crate::{atomic_file::ReplaceError, clock::Moment, process::blocking::spawn_blocking};
 
 /// The authorization tokens and the profiles that they give access to.
 pub(crate) struct Authorization {
     location: TokenLocation,
+    /// Whether a request without a token passes.
+    is_optional: bool,
     /// File mode of token files.
     mode: u32,
-    keyring: Mutex<Keyring>,
-}
-
-#[derive(Default)]
-struct Keyring {
-    keys: Vec<Key>,
-    /// Time of the last read of a token file because of a wrong token.
-    last_recheck: Option<Moment>,
+    accounts: Mutex<Vec<Account>>,
+    /// Number of failed attempts to write a token file since the last call of [`Self::take_write_failures`].
+    write_failures: AtomicU64,
 }
 
 /// The location of the tokens.
@@ -60,52 +51,55 @@ pub(crate) enum TokenLocation {
     Directory(PathBuf),
 }
 
-/// A token and the profile that it gives access to.
-struct Key {
-    /// `None` gives access to all profiles.
-    profile: Option<String>,
-    token: SecretString,
-    /// Time of the replacement by another token. The token stays valid for [`OVERLAP`] from then on.
-    replaced_at: Option<Moment>,
+/// The sender of a request, and what it has access to.
+pub(crate) struct Caller<'a> {
+    authorization: &'a Arc<Authorization>,
+    headers: &'a HeaderMap,
+    /// Whether the request came over the network. It must hold a token then, even if tokens are optional.
+    is_remote: bool,
+    now: Moment,
 }
 
-/// The reason why a token cannot be loaded or generated.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AuthorizationError {
-    #[error("cannot write the authorization token file: {0}")]
-    Replace(#[from] ReplaceError),
-    #[error(
-        "authorization token file {}: it must contain only visible ASCII characters; empty the file to have a token \
-         generated",
-        .0.display()
-    )]
-    NotAToken(PathBuf),
-    /// The profile's name cannot be the name of a section in a shared file.
-    #[error("authorization token directory: {0}")]
-    ProfileName(#[from] UpdateError),
-    /// The profile's name would be a hidden file or a path outside the directory.
-    #[error("authorization token directory: profile {0} is not a valid file name; rename the profile")]
-    NotAFileName(String),
+impl<'a> Caller<'a> {
+    /// Returns the sender of a request to a listener that only this pod reaches.
+    pub(crate) fn in_pod(authorization: &'a Arc<Authorization>, headers: &'a HeaderMap, now: Moment) -> Self {
+        Self { authorization, headers, is_remote: false, now }
+    }
+
+    /// Returns the sender of a request that arrived on the address `local` of a listener for other machines.
+    pub(crate) fn at(
+        local: SocketAddr,
+        authorization: &'a Arc<Authorization>,
+        headers: &'a HeaderMap,
+        now: Moment,
+    ) -> Self {
+        Self { authorization, headers, is_remote: !local.ip().to_canonical().is_loopback(), now }
+    }
+
+    /// Returns true if the caller may use `profile`, and so may see its name. With `None` (the profile does not exist), any valid
+    /// token is accepted.
+    pub(crate) fn may_use(&self, profile: Option<&str>) -> bool {
+        let Self { authorization, headers, is_remote, now } = *self;
+        if is_remote {
+            authorization.is_open() || authorization.holds_token(headers, profile, now)
+        } else {
+            authorization.allows(headers, profile, now)
+        }
+    }
 }
 
 impl Authorization {
     /// Returns an authorization without tokens. [`Self::load`] reads or generates them at `location`; files get `mode`.
-    pub(crate) fn new(location: TokenLocation, mode: u32) -> Self {
-        Self { location, mode, keyring: Mutex::default() }
+    pub(crate) fn new(location: TokenLocation, is_optional: bool, mode: u32) -> Self {
+        Self { location, is_optional, mode, accounts: Mutex::default(), write_failures: AtomicU64::new(0) }
     }
 
     /// Generates a token that gives access to all profiles and is stored in memory only. Returns it as well.
     pub(crate) fn private() -> (Self, SecretString) {
         let token = random_token();
-        let key = Key { profile: None, token: token.clone(), replaced_at: None };
-        (
-            Self {
-                location: TokenLocation::Memory,
-                mode: 0,
-                keyring: Mutex::new(Keyring { keys: vec![key], last_recheck: None }),
-            },
-            token,
-        )
+        let authorization = Self::new(TokenLocation::Memory, false, 0);
+        authorization.accounts().push(Account::new(None, token.clone()));
+        (authorization, token)
     }
 
     /// Reads the tokens of `profiles` and generates the missing ones. Replaced tokens stay valid for another minute.
@@ -113,147 +107,109 @@ impl Authorization {
     /// # Errors
     /// Returns an error if a file cannot be written or contains no valid token. The previous tokens then stay valid.
     pub(crate) fn load(&self, profiles: &[String], now: Moment) -> Result<(), AuthorizationError> {
-        let previous = self.lock().keys.len();
-        match &self.location {
+        let owners: Vec<_> = match self.location {
             TokenLocation::Open | TokenLocation::Memory => return Ok(()),
-            TokenLocation::File(path) => self.add(None, self.token_at(path)?),
-            TokenLocation::Directory(directory) => {
-                for profile in profiles {
-                    // Each token is valid as soon as its file is written, even if a later file fails.
-                    self.add(Some(profile.clone()), self.token_at(&file_path(directory, profile)?)?);
-                }
-            }
+            TokenLocation::File(_) => vec![None],
+            TokenLocation::Directory(_) => profiles.iter().cloned().map(Some).collect(),
+        };
+        for owner in &owners {
+            let Some(path) = self.path(owner.as_deref())? else { continue };
+            // Each token is valid as soon as its file is written, even if a later file fails.
+            self.set(owner, token_file::load_or_generate(&path, self.mode)?, now);
         }
-        let mut keyring = self.lock();
-        for key in keyring.keys.iter_mut().take(previous) {
-            key.replaced_at.get_or_insert(now);
+        let mut accounts = self.accounts();
+        for account in accounts.iter_mut().filter(|account| !owners.contains(&account.profile)) {
+            account.retire(now);
         }
-        keyring.keys.retain(|key| !is_expired(key, now));
+        accounts.retain_mut(|account| account.has_keys(now));
         Ok(())
     }
 
-    /// Returns true if no token is required.
+    /// Returns true if no token is configured.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.location, TokenLocation::Open)
     }
 
-    /// Returns true if there is exactly one Authorization header and its token gives access to `profile`. With `None`
-    /// (the profile does not exist), any valid token is accepted.
-    pub(crate) fn allows<'a>(
-        &self,
-        mut headers: impl Iterator<Item = &'a HeaderValue>,
-        profile: Option<&str>,
-        now: Moment,
-    ) -> bool {
-        if self.is_open() {
-            return true;
-        }
-        let (Some(header), None) = (headers.next(), headers.next()) else { return false };
-        self.is_valid(header, profile, now)
-            || self.reload_if_changed(profile, now) && self.is_valid(header, profile, now)
+    /// Returns true if the request may use `profile`: its token gives access to it, or it needs none. With `None` (the profile
+    /// does not exist), any valid token is accepted.
+    pub(crate) fn allows(self: &Arc<Self>, headers: &HeaderMap, profile: Option<&str>, now: Moment) -> bool {
+        self.is_open() || self.holds_token(headers, profile, now) || self.is_optional && !has_authorization(headers)
     }
 
-    fn is_valid(&self, header: &HeaderValue, profile: Option<&str>, now: Moment) -> bool {
-        let keyring = self.lock();
-        let covers_profile =
-            |key: &&Key| key.profile.as_deref().is_none_or(|owner| profile.is_none_or(|profile| profile == owner));
+    /// Returns true if there is exactly one Authorization header and its token gives access to `profile`, even if none is
+    /// needed. With `None`, any valid token is accepted.
+    pub(crate) fn holds_token(self: &Arc<Self>, headers: &HeaderMap, profile: Option<&str>, now: Moment) -> bool {
+        self.check_files(profile, now);
+        let mut offered = headers.get_all(header::AUTHORIZATION).iter();
+        let (Some(offered), None) = (offered.next(), offered.next()) else { return false };
         // Compare every key, so that the duration does not depend on which one matches.
-        keyring
-            .keys
-            .iter()
-            .filter(|key| !is_expired(key, now))
-            .filter(covers_profile)
-            .fold(false, |found, key| found | bool::from(key.token.expose_secret().as_bytes().ct_eq(header.as_bytes())))
+        let accounts = self.accounts();
+        let covering = accounts.iter().filter(|account| account.covers(profile));
+        covering.fold(false, |found, account| found | account.accepts(offered.as_bytes(), now))
     }
 
-    /// Reads the profile's token file again and returns true if it contains a new token. The new token becomes valid;
-    /// the previous token stays valid for another minute.
-    fn reload_if_changed(&self, profile: Option<&str>, now: Moment) -> bool {
-        let (path, profile) = match (&self.location, profile) {
-            (TokenLocation::File(path), _) => (path.clone(), None),
-            (TokenLocation::Directory(directory), Some(profile)) => match file_path(directory, profile) {
-                Ok(path) => (path, Some(profile)),
-                Err(_) => return false,
-            },
-            _ => return false,
-        };
-        let mut keyring = self.lock();
-        if keyring.last_recheck.is_some_and(|last| now.since(last) < RECHECK_INTERVAL) {
-            return false;
-        }
-        keyring.last_recheck = Some(now);
-        let Some(token) = read(&path).and_then(|token| validated(token, &path).ok()) else { return false };
-        let is_current = |key: &Key| key.profile.as_deref() == profile && key.replaced_at.is_none();
-        if keyring.keys.iter().any(|key| is_current(key) && key.token.expose_secret() == token.expose_secret()) {
-            return false;
-        }
-        for key in keyring.keys.iter_mut().filter(|key| is_current(key)) {
-            key.replaced_at = Some(now);
-        }
-        keyring.keys.retain(|key| !is_expired(key, now));
-        keyring.keys.push(Key { profile: profile.map(str::to_owned), token, replaced_at: None });
-        tracing::info!(path = %path.display(), "authorization token reloaded");
-        true
+    /// Returns the number of failed attempts to write a token file since the last call.
+    pub(crate) fn take_write_failures(&self) -> u64 {
+        self.write_failures.swap(0, Ordering::Relaxed)
     }
 
-    fn add(&self, profile: Option<String>, token: SecretString) {
-        self.lock().keys.push(Key { profile, token, replaced_at: None });
+    /// Reads the token files of `profile` again, if that was more than a second ago; with `None`, those of all profiles. Each
+    /// file has its own interval, so that requests for one profile do not delay the rotation of another's token.
+    fn check_files(self: &Arc<Self>, profile: Option<&str>, now: Moment) {
+        for account in self.accounts().iter_mut().filter(|account| account.covers(profile)) {
+            if !account.take_check(now) {
+                continue;
+            }
+            let Ok(Some(path)) = self.path(account.profile.as_deref()) else { continue };
+            if let Some(token) = account.compare(&path, token_file::read(&path), now) {
+                self.restore(account.profile.clone(), path, token);
+            }
+        }
     }
 
-    /// Returns the token in a file. If the file has no token, generates one and writes it.
-    fn token_at(&self, path: &Path) -> Result<SecretString, AuthorizationError> {
-        let metadata = std::fs::metadata(path).ok();
-        let fills_file = |token: &SecretString| {
-            metadata.as_ref().is_some_and(|file| file.len() == token.expose_secret().len() as u64)
-        };
-        // Keep the file if it contains only a token, without white space around it, and has the right mode.
-        let existing = read(path).filter(fills_file);
-        let has_mode = metadata.as_ref().is_some_and(|file| file.permissions().mode() & 0o7777 == self.mode);
-        if let (Some(existing), true) = (&existing, has_mode) {
-            return validated(existing.clone(), path);
-        }
-        let mut token = SecretString::from(String::new());
-        let replaced = replace(path, self.mode, |content| {
-            let kept = std::str::from_utf8(content).unwrap_or_default().trim();
-            token = if kept.is_empty() { random_token() } else { kept.into() };
-            Ok::<_, ReplaceError>(token.expose_secret().as_bytes().to_vec())
+    /// Writes `token` to its deleted file, on a thread that may block: another writer can hold the lock of the directory.
+    fn restore(self: &Arc<Self>, owner: Option<String>, path: PathBuf, token: SecretString) {
+        let authorization = Arc::clone(self);
+        tokio::spawn(async move {
+            let (target, mode) = (path.clone(), authorization.mode);
+            let result = spawn_blocking(move || token_file::write_back(&target, mode, &token)).await;
+            authorization.restored(owner.as_ref(), &path, result.as_ref().err());
         });
-        match (replaced, existing) {
-            (Ok(_), _) => validated(token, path),
-            // The file can be on a read-only mount, such as a Secret. Its owner is responsible for the mode.
-            (Err(_), Some(existing)) => validated(existing, path),
-            (Err(error), None) => Err(error.into()),
+    }
+
+    fn restored(&self, owner: Option<&String>, path: &Path, error: Option<&ReplaceError>) {
+        if error.is_some() {
+            self.write_failures.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(account) = self.accounts().iter_mut().find(|account| account.profile.as_ref() == owner) {
+            account.restored(path, error);
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Keyring> {
-        self.keyring.lock().unwrap_or_else(PoisonError::into_inner)
+    fn set(&self, owner: &Option<String>, token: SecretString, now: Moment) {
+        let mut accounts = self.accounts();
+        match accounts.iter_mut().find(|account| account.profile == *owner) {
+            Some(account) => _ = account.rotate(token, now),
+            None => accounts.push(Account::new(owner.clone(), token)),
+        }
+    }
+
+    /// Returns the path of a token file, or `None` if the tokens are not in files.
+    fn path(&self, owner: Option<&str>) -> Result<Option<PathBuf>, AuthorizationError> {
+        match (&self.location, owner) {
+            (TokenLocation::File(path), _) => Ok(Some(path.clone())),
+            (TokenLocation::Directory(directory), Some(profile)) => token_file::path_in(directory, profile).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, Vec<Account>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Reads the token in a file, without white space around it. Returns `None` if the file is missing, unreadable or
-/// empty.
-fn read(path: &Path) -> Option<SecretString> {
-    let text = bounded_file::read(path, MAX_TOKEN_LENGTH).ok()?;
-    let token = text.trim();
-    (!token.is_empty()).then(|| token.into())
-}
-
-fn is_expired(key: &Key, now: Moment) -> bool {
-    key.replaced_at.is_some_and(|replaced_at| now.since(replaced_at) >= OVERLAP)
-}
-
-fn validated(token: SecretString, path: &Path) -> Result<SecretString, AuthorizationError> {
-    let is_visible_ascii = token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic());
-    if is_visible_ascii { Ok(token) } else { Err(AuthorizationError::NotAToken(path.to_owned())) }
-}
-
-fn file_path(directory: &Path, profile: &str) -> Result<PathBuf, AuthorizationError> {
-    check_profile_name(profile)?;
-    if profile.contains('/') || profile.starts_with('.') {
-        return Err(AuthorizationError::NotAFileName(profile.to_owned()));
-    }
-    Ok(directory.join(profile))
+fn has_authorization(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::AUTHORIZATION)
 }
 
 /// Generates a token from 256 bits of the system's random generator.
@@ -268,7 +224,9 @@ pub(crate) fn random_token() -> SecretString {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
+    use std::time::{Duration, SystemTime};
+
+    use hyper::header::HeaderValue;
 
     use super::*;
 
@@ -277,15 +235,23 @@ mod tests {
         Moment { wall: SystemTime::UNIX_EPOCH + length, monotonic: length }
     }
 
-    fn allows(authorization: &Authorization, token: &str, profile: &str, now: u64) -> bool {
-        let header = HeaderValue::from_str(token).expect("a header");
-        authorization.allows([&header].into_iter(), Some(profile), at(now))
+    fn headers(tokens: &[&str]) -> HeaderMap {
+        let header = |token: &&str| (header::AUTHORIZATION, HeaderValue::from_str(token).expect("a header"));
+        tokens.iter().map(header).collect()
+    }
+
+    fn allows(authorization: &Arc<Authorization>, token: &str, profile: &str, now: u64) -> bool {
+        authorization.allows(&headers(&[token]), Some(profile), at(now))
+    }
+
+    fn new(location: TokenLocation) -> Arc<Authorization> {
+        Arc::new(Authorization::new(location, false, 0o600))
     }
 
     #[test]
     fn tokens_of_a_directory_give_access_to_their_own_profile_and_rotate_with_an_overlap() {
         let directory = tempfile::tempdir().expect("a scratch directory");
-        let authorization = Authorization::new(TokenLocation::Directory(directory.path().into()), 0o600);
+        let authorization = new(TokenLocation::Directory(directory.path().into()));
         let profiles = ["a".to_owned(), "b".to_owned()];
         let token = |profile: &str| std::fs::read_to_string(directory.path().join(profile)).expect("a token");
         authorization.load(&profiles, at(0)).expect("loaded");
@@ -307,23 +273,57 @@ mod tests {
         let directory = tempfile::tempdir().expect("a scratch directory");
         let path = directory.path().join("token");
         std::fs::write(&path, "given-by-hand\n").expect("written");
-        let authorization = Authorization::new(TokenLocation::File(path.clone()), 0o600);
+        let authorization = new(TokenLocation::File(path.clone()));
         authorization.load(&[], at(0)).expect("loaded");
         assert_eq!(std::fs::read_to_string(&path).expect("a token"), "given-by-hand");
         assert!(allows(&authorization, "given-by-hand", "any", 1));
         for wrong in ["given-by-han", "given-by-hand ", "Bearer given-by-hand", ""] {
             assert!(!allows(&authorization, wrong, "any", 1), "{wrong:?}");
         }
-        assert!(!authorization.allows(std::iter::empty(), Some("any"), at(1)));
+        assert!(!authorization.allows(&headers(&[]), Some("any"), at(1)));
 
         std::fs::write(&path, "två ord").expect("written");
         assert!(authorization.load(&[], at(2)).is_err() && allows(&authorization, "given-by-hand", "any", 3));
     }
 
     #[test]
-    fn profile_names_that_are_not_file_names_are_rejected() {
-        for name in ["../other", "a/b", ".hidden"] {
-            assert!(file_path(Path::new("/tokens"), name).is_err(), "{name}");
+    fn optional_token_is_not_needed_but_a_wrong_one_is_refused() {
+        let directory = tempfile::tempdir().expect("a scratch directory");
+        let path = directory.path().join("token");
+        std::fs::write(&path, "right").expect("written");
+        let authorization = Arc::new(Authorization::new(TokenLocation::File(path), true, 0o600));
+        authorization.load(&[], at(0)).expect("loaded");
+        for (tokens, expected) in
+            [(&[][..], true), (&["right"], true), (&["wrong"], false), (&[""], false), (&["right", "right"], false)]
+        {
+            assert_eq!(authorization.allows(&headers(tokens), Some("any"), at(0)), expected, "{tokens:?}");
         }
+        assert!(!authorization.holds_token(&headers(&[]), None, at(0)));
+    }
+
+    #[test]
+    fn rotated_file_is_noticed_by_a_request_with_the_previous_token() {
+        let directory = tempfile::tempdir().expect("a scratch directory");
+        let path = directory.path().join("token");
+        std::fs::write(&path, "first").expect("written");
+        let authorization = new(TokenLocation::File(path.clone()));
+        authorization.load(&[], at(0)).expect("loaded");
+        assert!(allows(&authorization, "first", "any", 1));
+        std::fs::write(&path, "second").expect("written");
+        assert!(allows(&authorization, "first", "any", 2), "starts the last minute of the first token");
+        assert!(allows(&authorization, "first", "any", 61) && !allows(&authorization, "first", "any", 62));
+        assert!(allows(&authorization, "second", "any", 62));
+    }
+
+    #[test]
+    fn wrong_tokens_for_one_profile_do_not_delay_the_rotation_of_another() {
+        let directory = tempfile::tempdir().expect("a scratch directory");
+        let authorization = new(TokenLocation::Directory(directory.path().into()));
+        authorization.load(&["a".to_owned(), "b".to_owned()], at(0)).expect("loaded");
+        std::fs::write(directory.path().join("b"), "second").expect("written");
+        for _ in 0..100 {
+            assert!(!allows(&authorization, "wrong", "a", 1));
+        }
+        assert!(allows(&authorization, "second", "b", 1));
     }
 }

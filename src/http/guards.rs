@@ -2,8 +2,8 @@
 //!
 //! Input: a request and the listener's addresses. Output: nothing, or a [`Rejection`]. The guards protect from
 //! requests that do not come from an SDK in this pod: a browser under a DNS rebinding attack sends a foreign `Host`, a
-//! browser that follows a link or a script adds `Origin` or `Sec-Fetch-Site`, and a proxy that is misused for request
-//! forgery adds `X-Forwarded-For` or a similar header.
+//! browser that follows a link or a script adds `Origin`, `Referer` or `Sec-Fetch-Site`, and a proxy that is misused for
+//! request forgery adds `X-Forwarded-For` or a similar header.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,7 +12,10 @@ use hyper::{Method, Request, StatusCode, header};
 use crate::http::rejection::Rejection;
 
 /// Headers of proxies and browsers. No AWS SDK sends them to a credentials endpoint.
-const REFUSED_HEADERS: [&str; 6] = ["x-forwarded-for", "forwarded", "via", "x-real-ip", "origin", "sec-fetch-site"];
+const REFUSED_HEADERS: [&str; 8] =
+    ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "origin", "referer", "x-original-forwarded-for"];
+/// Prefixes of such headers: `X-Forwarded-For` and its relatives, `Sec-Fetch-Site` and its relatives.
+const REFUSED_PREFIXES: [&str; 2] = ["x-forwarded", "sec-fetch-"];
 
 /// Rejects requests that fail [`check_origin`] or do not use GET.
 pub(crate) fn check<B>(request: &Request<B>, bound: SocketAddr, local: SocketAddr) -> Result<(), Rejection> {
@@ -37,7 +40,35 @@ pub(crate) fn check_origin<B>(request: &Request<B>, bound: SocketAddr, local: So
     if !(host.to_str().is_ok_and(is_ours) && target.is_none_or(is_ours)) {
         return Err(Rejection::new(StatusCode::FORBIDDEN, "the Host header does not name this endpoint"));
     }
-    if let Some(name) = REFUSED_HEADERS.iter().find(|name| request.headers().contains_key(**name)) {
+    check_headers(request)
+}
+
+/// Rejects requests whose Host header is a name, other than `localhost`: a browser under a DNS rebinding attack sends one. Also
+/// rejects requests from proxies and browsers. This is for requests through a forwarded port, which changes the port.
+pub(crate) fn check_client<B>(request: &Request<B>) -> Result<(), Rejection> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return Err(Rejection::new(StatusCode::BAD_REQUEST, "exactly one Host header is required"));
+    };
+    let is_address = |name: &str| {
+        let host = name.rsplit_once(':').map_or(name, |(host, _)| host);
+        host.eq_ignore_ascii_case("localhost")
+            || name.parse::<IpAddr>().is_ok()
+            || name.parse::<SocketAddr>().is_ok()
+            || name.strip_prefix('[').and_then(|name| name.strip_suffix(']')?.parse::<IpAddr>().ok()).is_some()
+    };
+    if !host.to_str().is_ok_and(is_address) {
+        let message = "without an authorization token, the Host header must be an address or localhost";
+        return Err(Rejection::new(StatusCode::FORBIDDEN, message));
+    }
+    check_headers(request)
+}
+
+/// Rejects requests with a header of proxies and browsers.
+fn check_headers<B>(request: &Request<B>) -> Result<(), Rejection> {
+    let is_refused =
+        |name: &&str| REFUSED_HEADERS.contains(name) || REFUSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    if let Some(name) = request.headers().keys().map(|name| name.as_str()).find(is_refused) {
         let message = format!("requests with the header {name} are refused: they come from a proxy or a browser");
         return Err(Rejection::new(StatusCode::FORBIDDEN, message));
     }

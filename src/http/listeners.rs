@@ -2,10 +2,11 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use tokio::net::TcpListener;
+use rustix::{io::Errno, net::sockopt::set_ipv6_v6only};
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::{
     arn::NotValid,
@@ -19,6 +20,10 @@ use crate::{
 
 /// Default address of the container credentials endpoint.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9911);
+
+/// Maximum number of connections that the kernel completes before they are accepted; the kernel lowers it to its own maximum. A
+/// crowd that fills it makes other clients wait for a second to connect again.
+const BACKLOG: u32 = 4096;
 
 /// The addresses outside loopback to which SDKs send credential requests without TLS: those of the ECS agent and of the EKS Pod
 /// Identity agent.
@@ -66,7 +71,7 @@ impl Listeners {
             Some(_) => {}
         }
         let admin = pick(args.admin_listen.as_ref(), "--admin-listen", env, &["CREDVEND_ADMIN_LISTEN"]);
-        let admin = admin.and_then(|setting| errors.check(&setting.origin, parse_address(&setting.text)));
+        let admin = admin.and_then(|setting| errors.check(&setting.origin, parse_admin_address(&setting.text)));
         Self { credentials, admin }
     }
 }
@@ -74,6 +79,15 @@ impl Listeners {
 /// Parses an IP address and a port.
 pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, NotValid> {
     text.parse().map_err(|_| NotValid::new("must be an IP address and a port, such as 127.0.0.1:9911 or [::1]:9911"))
+}
+
+/// Parses an IP address and a port, or `:PORT`, which is every address of both families.
+fn parse_admin_address(text: &str) -> Result<SocketAddr, NotValid> {
+    let every_address = text.strip_prefix(':').and_then(|port| port.parse().ok());
+    match every_address {
+        Some(port) => Ok(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)),
+        None => text.parse().map_err(|_| NotValid::new("must be an IP address and a port, or :PORT for every address")),
+    }
 }
 
 /// Returns true for loopback addresses and for the link-local addresses that SDKs accept for a container credentials endpoint.
@@ -105,15 +119,39 @@ fn help(error: &io::Error) -> &'static str {
 }
 
 /// Binds `address`, which `flag` configures. Returns the listener and its bound address, with the port that the system assigned
-/// to port 0.
+/// to port 0. The address `::` means every address of both families; a kernel without IPv6 binds `0.0.0.0` instead.
 ///
 /// # Errors
 /// Returns an error if the address cannot be bound.
-pub(crate) async fn bind(address: SocketAddr, flag: &'static str) -> Result<(TcpListener, SocketAddr), BindError> {
-    let bound = async {
-        let listener = TcpListener::bind(address).await?;
-        let bound = listener.local_addr()?;
-        Ok((listener, bound))
+pub(crate) fn bind(address: SocketAddr, flag: &'static str) -> Result<(TcpListener, SocketAddr), BindError> {
+    let is_every_address = address.is_ipv6() && address.ip().is_unspecified();
+    let listener = match listen(address) {
+        Err(error) if is_every_address && has_no_ipv6(&error) => {
+            listen(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()))
+        }
+        other => other,
     };
-    bound.await.map_err(|source| BindError { address, flag, source })
+    let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    match bound {
+        Ok((bound, listener)) => Ok((listener, bound)),
+        Err(source) => Err(BindError { address, flag, source }),
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        set_ipv6_v6only(&socket, false)?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Returns true if the kernel has no IPv6, or no IPv6 address.
+fn has_no_ipv6(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|error| [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].contains(&error))
 }

@@ -3,7 +3,7 @@
 
 use std::{
     fmt::Display,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
 };
 
 use bytes::Bytes;
@@ -15,13 +15,11 @@ use tokio::net::TcpStream;
 /// Maximum size of a response body, in bytes.
 const MAX_BODY_SIZE: usize = 64 * 1024;
 
-/// Returns an address to connect to from the same machine: the loopback address if `bound` is unspecified.
+/// Returns an address to connect to from the same machine: 127.0.0.1 if `bound` is unspecified, because `::` includes the
+/// addresses of IPv4.
 pub(crate) fn reachable(mut bound: SocketAddr) -> SocketAddr {
     if bound.ip().is_unspecified() {
-        bound.set_ip(match bound.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
+        bound.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     bound
 }

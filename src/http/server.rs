@@ -1,10 +1,10 @@
 //! An HTTP/1.1 server on a bound listener, with limits and graceful shutdown.
 //!
-//! The limits are `MAX_CONNECTIONS` concurrent connections, `HEADER_TIMEOUT` to receive a request header (which also
-//! closes idle connections) and `MAX_HEADER_SIZE`. On shutdown, the server stops accepting connections, closes idle
-//! connections and finishes the responses in progress.
+//! The limits are those of [`Connections`], `HEADER_TIMEOUT` to receive a request header (which also closes idle
+//! connections) and `MAX_HEADER_SIZE`. On shutdown, the server stops accepting connections, closes idle connections and
+//! finishes the responses in progress.
 
-use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -16,15 +16,18 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::io::Errno;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    task::JoinSet,
+    sync::watch,
+    task::{JoinSet, yield_now},
 };
 
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    http::connections::{Connection, Connections},
+};
 
-const MAX_CONNECTIONS: usize = 256;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEADER_SIZE: usize = 16 * 1024;
 /// Maximum time for which sent data can stay unacknowledged by the client.
@@ -47,23 +50,32 @@ pub(crate) trait Handler: Send + Sync + 'static {
 pub(crate) async fn serve(
     listener: TcpListener,
     handler: Arc<impl Handler>,
+    connections: Arc<Connections>,
     clock: Arc<dyn Clock>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut connections = JoinSet::new();
+    let number = connections.add_listener();
+    let mut tasks = JoinSet::new();
+    let mut accepted = 0;
     loop {
-        let accepted = tokio::select! {
+        let result = tokio::select! {
             _ = stopping.wait_for(|stopping| *stopping) => break,
-            accepted = accept(&listener, &permits) => accepted,
-            Some(_) = connections.join_next() => continue,
+            Some(_) = tasks.join_next() => continue,
+            result = listener.accept() => result,
         };
-        match accepted {
-            Ok((stream, permit)) => {
-                connections.spawn(handle_connection(stream, Arc::clone(&handler), stopping.clone(), permit));
+        match result {
+            Ok((stream, _)) => {
+                let connection = connections.add(number);
+                tasks.spawn(handle_connection(stream, Arc::clone(&handler), connection, stopping.clone()));
+                accepted += 1;
+                if accepted % connections.batch() == 0 {
+                    // A crowd of new connections does not delay the requests on those that are open.
+                    yield_now().await;
+                }
             }
+            Err(error) if is_exhausted(&error) => connections.make_room().await,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                // Usually no file descriptors are left. They become available as connections end.
                 tracing::warn!(%error, "cannot accept connection");
                 clock.sleep(Duration::from_millis(200)).await;
             }
@@ -71,25 +83,23 @@ pub(crate) async fn serve(
     }
     drop(listener);
     tokio::select! {
-        () = async { while connections.join_next().await.is_some() {} } => {}
+        () = async { while tasks.join_next().await.is_some() {} } => {}
         () = clock.sleep(SHUTDOWN_GRACE) => {}
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, Option<OwnedSemaphorePermit>)> {
-    let permit = Arc::clone(permits).acquire_owned().await.ok();
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, permit))
+/// Returns true if the process or the system has no file descriptor or memory left for a connection.
+fn is_exhausted(error: &io::Error) -> bool {
+    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|error| exhausted.contains(&error))
 }
 
+// The parameter `connection` is dropped after the socket, because the order of drops is the reverse order of declarations.
 async fn handle_connection(
     stream: TcpStream,
     handler: Arc<impl Handler>,
+    connection: Arc<Connection>,
     mut stopping: watch::Receiver<bool>,
-    _permit: Option<OwnedSemaphorePermit>,
 ) {
     let Ok(local) = stream.local_addr() else { return };
     // Responses are small, so delaying them to fill packets has no benefit.
@@ -98,23 +108,35 @@ async fn handle_connection(
     // only on Linux, and not in every sandbox, so errors are ignored.
     #[cfg(target_os = "linux")]
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, WRITE_TIMEOUT.as_millis() as u32);
-    let service = service_fn(move |request| {
-        let handler = Arc::clone(&handler);
-        async move { Ok::<_, Infallible>(handler.handle(request, local).await) }
+    let service = service_fn(|request| {
+        let (handler, answering) = (Arc::clone(&handler), connection.answer());
+        async move {
+            let response = handler.handle(request, local).await;
+            drop(answering);
+            Ok::<_, Infallible>(response)
+        }
     });
-    let mut connection = pin!(
+    let mut http = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_buf_size(MAX_HEADER_SIZE)
             .serve_connection(TokioIo::new(stream), service)
     );
-    // Connection errors are ignored: they concern only the client.
+    connection.begin();
+    // Connection errors are ignored: they concern only the client. A request that has arrived is answered before the
+    // connection closes, because `biased` polls the connection first.
     tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = stopping.wait_for(|stopping| *stopping) => connection.as_mut().graceful_shutdown(),
+        biased;
+        _ = http.as_mut() => return,
+        () = connection.must_close() => return,
+        _ = stopping.wait_for(|stopping| *stopping) => http.as_mut().graceful_shutdown(),
     }
-    let _ = connection.await;
+    tokio::select! {
+        biased;
+        _ = http => {}
+        () = connection.must_close() => {}
+    }
 }
 
 /// Builds a JSON response that must not be cached.

@@ -13,7 +13,8 @@ use hyper::{
 
 use crate::{
     http::{
-        authorization::Authorization,
+        authorization::{Authorization, Caller},
+        guards,
         rejection::{Rejection, reject},
         server::{Handler, json},
     },
@@ -41,22 +42,35 @@ impl Admin {
         if request.method() != Method::GET {
             return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use GET"));
         }
+        let caller = Caller::at(local, &self.authorization, request.headers(), self.store.now());
         match request.uri().path() {
-            // The status contains role ARNs and errors, which other pods must not see.
-            STATUS_PATH if self.authorization.is_open() && !local.ip().to_canonical().is_loopback() => {
-                let message = "the status is available on a loopback address, or with an authorization token";
-                return Err(Rejection::new(StatusCode::FORBIDDEN, message));
+            STATUS_PATH => {
+                self.check_status_request(request, local)?;
+                return status::respond(&self.store, &caller);
             }
-            STATUS_PATH => return status::respond(request, &self.store, &self.authorization),
             "/metrics" => return Ok(self.metrics()),
             _ => {}
         }
-        health::respond(request.uri(), &self.store).ok_or_else(|| {
+        health::respond(request.uri(), &self.store, &caller).ok_or_else(|| {
             Rejection::new(StatusCode::NOT_FOUND, "no such path; this listener never serves credentials")
         })
     }
 
+    /// Refuses requests for the status without a token from other machines and from web pages: the status contains role ARNs and
+    /// errors.
+    fn check_status_request(&self, request: &Request<Incoming>, local: SocketAddr) -> Result<(), Rejection> {
+        if !self.authorization.is_open() {
+            return Ok(());
+        }
+        if !local.ip().to_canonical().is_loopback() {
+            let message = "the status is available on a loopback address, or with an authorization token";
+            return Err(Rejection::new(StatusCode::FORBIDDEN, message));
+        }
+        guards::check_client(request)
+    }
+
     fn metrics(&self) -> Response<Full<Bytes>> {
+        self.metrics.sinks_failed("authorization_token", self.authorization.take_write_failures());
         let mut response = json(StatusCode::OK, self.metrics.text(&self.store).into());
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
         response

@@ -107,7 +107,14 @@ impl Metrics {
 
     /// Counts a failed write of a sink.
     pub(crate) fn sink_failed(&self, sink: &'static str) {
-        self.sink_failures.get_or_create(&SinkLabels { sink }).inc();
+        self.sinks_failed(sink, 1);
+    }
+
+    /// Counts several failed writes of a sink.
+    pub(crate) fn sinks_failed(&self, sink: &'static str, count: u64) {
+        if count > 0 {
+            self.sink_failures.get_or_create(&SinkLabels { sink }).inc_by(count);
+        }
     }
 
     /// Counts a response of the credentials endpoint or of the instance metadata endpoint.

@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Request, Response, StatusCode, body::Incoming, header};
+use hyper::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use crate::http::{authorization::Authorization, rejection::Rejection, server::json};
+use crate::http::{authorization::Caller, rejection::Rejection, server::json};
 use crate::{
     clock::Moment,
     store::{Profile, Store},
@@ -79,19 +79,12 @@ impl ProfileStatus {
     }
 }
 
-/// Responds with the status of the profiles that the request's authorization token gives access to.
-pub(crate) fn respond(
-    request: &Request<Incoming>,
-    store: &Store,
-    authorization: &Authorization,
-) -> Result<Response<Full<Bytes>>, Rejection> {
-    let is_allowed = |profile: Option<&str>| {
-        authorization.allows(request.headers().get_all(header::AUTHORIZATION).iter(), profile, store.now())
-    };
-    if !is_allowed(None) {
+/// Responds with the status of the profiles that the caller may see.
+pub(crate) fn respond(store: &Store, caller: &Caller<'_>) -> Result<Response<Full<Bytes>>, Rejection> {
+    if !caller.may_use(None) {
         return Err(Rejection::unauthorized());
     }
-    let status = Status::of(store, |profile| is_allowed(Some(profile.name())));
+    let status = Status::of(store, |profile| caller.may_use(Some(profile.name())));
     // Strings and numbers always serialize.
     Ok(json(StatusCode::OK, serde_json::to_vec(&status).unwrap_or_default().into()))
 }

@@ -1,6 +1,6 @@
 //! A setting: its text, and the name of the flag, variable or profile key that holds it.
 
-use crate::settings::environment::Environment;
+use crate::settings::{environment::Environment, errors::ConfigErrors};
 
 /// The text of a setting and its origin. Error messages name the origin.
 pub(crate) struct Setting {
@@ -29,4 +29,16 @@ pub(crate) fn pick_list(flags: &[String], flag_name: &str, env: &dyn Environment
     let list = env.text(variable).unwrap_or_default();
     let items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
     items.map(|text| Setting { text: text.to_owned(), origin: variable.to_owned() }).collect()
+}
+
+/// Returns true if the flag is given or the variable is `true`. Any value but this and `false` is an error.
+pub(crate) fn switch(flag: bool, variable: &str, env: &dyn Environment, errors: &mut ConfigErrors) -> bool {
+    match env.text(variable).map(|text| text.to_ascii_lowercase()).as_deref() {
+        None | Some("false") => flag,
+        Some("true") => true,
+        Some(_) => {
+            errors.add(format!("{variable} must be true or false"));
+            flag
+        }
+    }
 }

@@ -46,12 +46,13 @@ pub(super) fn configure(
     errors: &mut ConfigErrors,
 ) -> Option<impl Sink + use<>> {
     let addresses = settings.listeners.credentials.clone();
-    let has_token = !matches!(settings.tokens, TokenLocation::Open);
+    let requires_token = !matches!(settings.tokens, TokenLocation::Open) && !settings.are_tokens_optional;
     for address in addresses.iter().filter(|address| !stays_in_pod(address.ip())) {
-        if !(args.allow_remote && has_token) {
+        if !(args.allow_remote && requires_token) {
+            let and_required = if settings.are_tokens_optional { " and without --auth-token-optional" } else { "" };
             errors.add(format!(
                 "--listen {address} can be reached from other machines: listen on 127.0.0.1, or give --allow-remote \
-                 together with --auth-token-file"
+                 together with --auth-token-file{and_required}"
             ));
         }
     }
@@ -71,12 +72,12 @@ impl Sink for EndpointSink {
         Box::pin(async move {
             let mut servers = JoinSet::new();
             for address in &self.addresses {
-                let (listener, bound) = bind(*address, "--listen").await.map_err(SinkError::new)?;
+                let (listener, bound) = bind(*address, "--listen").map_err(SinkError::new)?;
                 context.endpoint.get_or_init(|| bound);
                 tracing::info!(url = %format_args!("http://{bound}{CREDENTIALS_PATH}"), "listening");
-                let SinkContext { store, authorization, metrics, clock, stopping, .. } = context.clone();
+                let SinkContext { store, authorization, metrics, connections, clock, stopping, .. } = context.clone();
                 let endpoint = CredentialsEndpoint::new(&store, &authorization, &metrics, &clock, bound);
-                servers.spawn(server::serve(listener, endpoint, clock, stopping));
+                servers.spawn(server::serve(listener, endpoint, connections, clock, stopping));
             }
             let task: SinkTask = Box::pin(async move { while servers.join_next().await.is_some() {} });
             Ok(task)

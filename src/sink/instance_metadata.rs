@@ -3,6 +3,7 @@
 //! [IMDSv2](https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html).
 
 mod service;
+mod session;
 
 use std::net::SocketAddr;
 
@@ -69,7 +70,7 @@ impl Sink for InstanceMetadataSink {
 
     fn open<'a>(&'a self, context: &'a SinkContext) -> SinkFuture<'a, Result<SinkTask, SinkError>> {
         Box::pin(async move {
-            let (listener, bound) = bind(self.address, FLAG).await.map_err(SinkError::new)?;
+            let (listener, bound) = bind(self.address, FLAG).map_err(SinkError::new)?;
             // Like EC2's service, so that a response never passes a router and leaves the pod.
             let hop_limit = match bound {
                 SocketAddr::V4(_) => sockopt::set_ip_ttl(&listener, 1),
@@ -77,9 +78,9 @@ impl Sink for InstanceMetadataSink {
             };
             hop_limit.map_err(|error| SinkError::new(format_args!("{FLAG} {bound}: hop limit: {error}")))?;
             tracing::info!(url = %format_args!("http://{bound}"), "listening as instance metadata service");
-            let SinkContext { store, metrics, clock, stopping, .. } = context.clone();
+            let SinkContext { store, metrics, connections, clock, stopping, .. } = context.clone();
             let service = InstanceMetadataService::new(&store, &metrics, &clock, bound);
-            let task: SinkTask = Box::pin(server::serve(listener, service, clock, stopping));
+            let task: SinkTask = Box::pin(server::serve(listener, service, connections, clock, stopping));
             Ok(task)
         })
     }

@@ -50,6 +50,10 @@ fn errors_have_the_right_status_and_both_key_spellings() {
         (403, "GET /v1/credentials", format!("{host}X-Real-IP: 10.0.0.1\r\n")),
         (403, "GET /v1/credentials", format!("{host}Origin: http://{address}\r\n")),
         (403, "GET /v1/credentials", format!("{host}Sec-Fetch-Site: same-origin\r\n")),
+        (403, "GET /v1/credentials", format!("{host}Sec-Fetch-Mode: navigate\r\n")),
+        (403, "GET /v1/credentials", format!("{host}Referer: http://{address}/\r\n")),
+        (403, "GET /v1/credentials", format!("{host}X-Forwarded-Host: rebound.example\r\n")),
+        (403, "GET /v1/credentials", format!("{host}X-Client-IP: 10.0.0.1\r\n")),
         (403, "GET http://rebound.example/v1/credentials", host.clone()),
         (400, "GET /v1/credentials", String::new()),
         (400, "GET /v1/credentials", format!("{host}{host}")),
@@ -120,6 +124,66 @@ fn externally_rotated_token_is_accepted_alongside_the_previous_one() {
     stage.write("authorization", "");
     run.line(&["authorization token reloaded"]);
     assert_eq!(status("token-2"), 200, "an empty token file is ignored");
+}
+
+#[test]
+fn rotation_is_noticed_while_the_previous_token_is_used() {
+    let stage = Stage::new();
+    let path = stage.write("authorization", "token-1");
+    let run = stage.credvend(ANY_PORT).env("CREDVEND_AUTH_TOKEN_FILE", &path).start();
+    let address = run.address();
+    let status = |token: &str| get(address, "/v1/credentials", &[&format!("Authorization: {token}")]).status;
+    assert_eq!(status("token-1"), 200);
+    stage.write("authorization", "token-2");
+    wait_until("the rotation is noticed", || {
+        assert_eq!(status("token-1"), 200);
+        run.stderr().contains("authorization token reloaded")
+    });
+    assert_eq!((status("token-1"), status("token-2")), (200, 200));
+}
+
+#[test]
+fn wrong_tokens_for_one_profile_do_not_delay_the_rotation_of_another() {
+    let stage = Stage::new();
+    let directory = stage.path("authorization");
+    std::fs::create_dir(&directory).expect("create directory");
+    let arguments = ["run", "--listen", "127.0.0.1:0", "--all-profiles"];
+    let run = stage.with_config(&arguments, crate::profiles::CROSS_ACCOUNT).env("CREDVEND_AUTH_TOKEN_DIR", directory);
+    let run = run.start();
+    let address = run.address();
+    let status = |profile: &str, token: &str| {
+        get(address, &format!("/v1/credentials/{profile}"), &[&format!("Authorization: {token}")]).status
+    };
+    stage.write("authorization/account_b_role", "rotated");
+    for _ in 0..20 {
+        assert_eq!(status("account_a_role", "guessed"), 401);
+    }
+    assert_eq!(status("account_b_role", "rotated"), 200);
+}
+
+#[test]
+fn deleted_token_file_is_written_again_with_the_same_token() {
+    let stage = Stage::new();
+    std::fs::create_dir(stage.path("shared")).expect("create directory");
+    let path = stage.path("shared/authorization");
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    let run = run.env("CREDVEND_AUTH_TOKEN_FILE", &path).start();
+    let address = run.address();
+    let token = stage.read("shared/authorization");
+    let request = || get(address, "/v1/credentials", &[&format!("Authorization: {token}")]).status;
+    std::fs::remove_file(&path).expect("remove file");
+    wait_until("the file is written again", || request() == 200 && path.exists());
+    assert_eq!(stage.read("shared/authorization"), token);
+
+    // A failure is logged once and tried again.
+    std::fs::rename(stage.path("shared"), stage.path("away")).expect("rename directory");
+    let failures = || get(run.admin_address(), "/metrics", &[]).body;
+    wait_until("two failures", || request() == 200 && failures().contains("{sink=\"authorization_token\"} 2"));
+    assert_eq!(run.lines(&["authorization token file not written"], 1).len(), 1);
+    std::fs::create_dir(stage.path("shared")).expect("create directory");
+    wait_until("the file is written again", || request() == 200 && path.exists());
+    run.lines(&["authorization token file written again"], 2);
+    assert_eq!(stage.read("shared/authorization"), token);
 }
 
 #[test]

@@ -44,6 +44,50 @@ fn admin_listener_serves_no_credentials_and_accepts_any_host() {
 }
 
 #[test]
+fn readiness_names_no_profile_to_callers_without_the_token() {
+    let stage = Stage::new();
+    stage.fault(Fault::new(FaultKind::Hang).forever());
+    let arguments = ["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--all-profiles"];
+    let run = stage.with_config(&arguments, crate::profiles::CROSS_ACCOUNT);
+    let run = run.env("CREDVEND_AUTH_TOKEN_FILE", stage.path("authorization")).start();
+    let addresses = [run.address(), run.admin_address()];
+    let header = format!("Authorization: {}", stage.read("authorization"));
+    let paths = ["/readyz", "/readyz?profile=account_b_role", "/readyz?profile=other"];
+    for address in addresses {
+        for path in paths {
+            let response = get(address, path, &[]);
+            assert_eq!((response.status, response.body.as_str()), (503, "{\"status\":\"not ready\"}"), "{path}");
+        }
+        let [all, one, other] = paths.map(|path| get(address, path, &[&header]));
+        assert_eq!((all.status, one.status, other.status), (503, 503, 404));
+        assert!(all.body.contains("account_a_role") && one.body.contains("account_b_role"));
+    }
+    let listen = run.address().to_string();
+    let health = || Credvend::new(&["health", "--listen", &listen, "--profile", "account_b_role"]);
+    assert!(!health().end().last_line().contains("account_b_role"));
+    health().env("CREDVEND_AUTH_TOKEN_FILE", stage.path("authorization")).end().failed(1, &["account_b_role"]);
+}
+
+#[test]
+fn admin_listener_without_an_address_is_on_every_address() {
+    let stage = Stage::new();
+    let run = stage.credvend(&["run", "--listen", "none", "--admin-listen", ":0"]);
+    let run = run.env("CREDVEND_CREDENTIALS_FILE", stage.path("credentials")).start();
+    let port = run.admin_address().port();
+    run.line(&["credentials file written"]);
+    assert_eq!(get(([127, 0, 0, 1], port).into(), "/readyz", &[]).status, 200);
+    if std::net::TcpListener::bind("[::1]:0").is_ok() {
+        assert_eq!(get((std::net::Ipv6Addr::LOCALHOST, port).into(), "/readyz", &[]).status, 200);
+    } else {
+        eprintln!("SKIPPED: this machine has no IPv6");
+    }
+    let listen = format!(":{port}");
+    for command in ["health", "status"] {
+        Credvend::new(&[command, "--listen", "none", "--admin-listen", &listen]).end().succeeded();
+    }
+}
+
+#[test]
 fn unreachable_listener_is_not_ready() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("local address");
     let ended = Credvend::new(&["health"]).env("CREDVEND_LISTEN", free.to_string()).end();

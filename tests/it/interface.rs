@@ -218,6 +218,22 @@ fn auth_token_dir() {
 }
 
 #[test]
+fn auth_token_optional() {
+    for by_flag in [true, false] {
+        let stage = Stage::new();
+        let credvend = stage.credvend(RUN).env("CREDVEND_AUTH_TOKEN_FILE", stage.path("token-of-endpoint"));
+        let run = start(match by_flag {
+            true => credvend.arg("--auth-token-optional"),
+            false => credvend.env("CREDVEND_AUTH_TOKEN_OPTIONAL", "true"),
+        });
+        let status = |headers: &[&str]| get(run.address(), "/v1/credentials", headers).status;
+        let header = format!("Authorization: {}", stage.read("token-of-endpoint"));
+        assert_eq!((status(&[]), status(&[&header])), (200, 200));
+        assert_eq!((status(&["Authorization: wrong"]), status(&[&header, &header])), (401, 401));
+    }
+}
+
+#[test]
 fn credentials_file() {
     let path = |stage: &Stage| stage.path("credentials").display().to_string();
     by_flag_and_variable(

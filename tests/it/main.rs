@@ -23,6 +23,8 @@ mod check;
 mod config_file;
 /// `--credentials-file`: the shared credentials file that `run` writes.
 mod credentials_file;
+/// Crowds of connections, and a process without free file descriptors.
+mod crowds;
 /// The container credentials endpoint: responses, authorization and request guards.
 mod endpoint;
 /// `exec`: the program's environment, signals and exit code.

@@ -1,6 +1,6 @@
 use local_sts::Fault;
 
-use crate::support::{Credvend, Ended, ROLE_A, ROLE_B, Signal, Stage, get};
+use crate::support::{Credvend, Ended, ROLE_A, ROLE_B, Signal, Stage, get, raw};
 
 /// Runs `status` against this listener.
 fn status(address: impl ToString, arguments: &[&str]) -> Ended {
@@ -120,4 +120,37 @@ fn status_without_a_token_is_refused_on_an_external_address() {
     assert_eq!(response.status, 403);
     assert!(!response.body.contains("arn:aws"), "{}", response.body);
     assert_eq!(get(external, "/healthz", &[]).status, 200);
+}
+
+#[test]
+fn optional_token_is_required_for_the_status_on_an_external_address() {
+    let Some(address) = external_address() else {
+        eprintln!("SKIPPED: this machine has no external address");
+        return;
+    };
+    let stage = Stage::new();
+    let arguments = ["run", "--listen", "127.0.0.1:0", "--admin-listen", "0.0.0.0:0", "--auth-token-optional"];
+    let run = stage.credvend(&arguments).env("CREDVEND_AUTH_TOKEN_FILE", stage.path("authorization")).start();
+    let external = std::net::SocketAddr::new(address, run.admin_address().port());
+    run.line(&["credentials obtained"]);
+    assert_eq!(get(run.address(), "/v1/status", &[]).status, 200);
+    assert_eq!(get(external, "/v1/status", &[]).status, 401);
+    assert_eq!(get(external, "/v1/status", &["Authorization: wrong"]).status, 401);
+    let header = format!("Authorization: {}", stage.read("authorization"));
+    assert_eq!(get(external, "/v1/status", &[&header]).status, 200);
+}
+
+#[test]
+fn web_page_cannot_read_the_status_from_the_admin_listener() {
+    let stage = Stage::new();
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).start();
+    let admin = run.admin_address();
+    let status =
+        |headers: &str| raw(admin, &format!("GET /v1/status HTTP/1.1\r\n{headers}Connection: close\r\n\r\n")).status;
+    for host in [&admin.to_string(), "localhost:8080", "127.0.0.1", "[::1]:8080", "10.0.0.7:9912"] {
+        assert_eq!(status(&format!("Host: {host}\r\n")), 200, "{host}");
+    }
+    assert_eq!(status("Host: rebound.example:9912\r\n"), 403);
+    assert_eq!(status(&format!("Host: {admin}\r\nOrigin: http://page.example\r\n")), 403);
+    assert_eq!(status(&format!("Host: {admin}\r\nSec-Fetch-Site: cross-site\r\n")), 403);
 }

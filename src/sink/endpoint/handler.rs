@@ -8,12 +8,12 @@ use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Request, Response, StatusCode, body::Incoming, header};
+use hyper::{Request, Response, StatusCode, body::Incoming};
 
 use crate::{
     clock::Clock,
     http::{
-        authorization::Authorization,
+        authorization::{Authorization, Caller},
         guards,
         rejection::{Rejection, reject},
         server::{Handler, json},
@@ -64,11 +64,12 @@ impl CredentialsEndpoint {
     ) -> Result<Response<Full<Bytes>>, Rejection> {
         guards::check(request, self.bound, local)?;
         let path = request.uri().path();
-        if let Some(response) = health::respond(request.uri(), &self.store) {
+        let caller = Caller::in_pod(&self.authorization, request.headers(), self.clock.now());
+        if let Some(response) = health::respond(request.uri(), &self.store, &caller) {
             return Ok(response);
         }
         if path == STATUS_PATH {
-            return status::respond(request, &self.store, &self.authorization);
+            return status::respond(&self.store, &caller);
         }
         let Some(rest) = path.strip_prefix(CREDENTIALS_PATH) else {
             return Err(Rejection::new(StatusCode::NOT_FOUND, "no such path; credentials are at /v1/credentials"));
@@ -83,8 +84,7 @@ impl CredentialsEndpoint {
             }
         };
         // Authorize before looking the profile up, so that unauthorized callers cannot enumerate profiles.
-        let offered = request.headers().get_all(header::AUTHORIZATION).iter();
-        if !self.authorization.allows(offered, profile.as_deref().map(Profile::name), self.clock.now()) {
+        if !caller.may_use(profile.as_deref().map(Profile::name)) {
             return Err(Rejection::unauthorized());
         }
         let profile = profile.ok_or_else(|| Rejection::new(StatusCode::NOT_FOUND, "unknown profile"))?;

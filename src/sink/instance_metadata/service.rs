@@ -3,12 +3,7 @@
 //! Serves the part of EC2's tree that credentials and region need: a session token by PUT, the role's name, its credentials and
 //! the region. Requests without a session token (version 1) and forwarded requests are refused.
 
-use std::{
-    collections::VecDeque,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -17,9 +12,8 @@ use hyper::{
     body::Incoming,
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
 };
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
-use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -27,13 +21,12 @@ use crate::{
     clock::{Clock, Moment},
     credentials::{Credentials, Expiry},
     http::{
-        authorization::random_token,
         guards,
         rejection::{Rejection, reject},
         server::{Handler, json},
     },
     observe::metrics::Metrics,
-    sink::credentials_json::CredentialsJson,
+    sink::{credentials_json::CredentialsJson, instance_metadata::session::SessionKey},
     store::{Profile, Store},
 };
 
@@ -41,9 +34,7 @@ const TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
 const TOKEN_TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 
 /// EC2's longest session: six hours.
-const MAX_SESSION_SECONDS: u64 = 21_600;
-/// Maximum number of sessions. A new session replaces the oldest.
-const MAX_SESSIONS: usize = 256;
+const MAX_SESSION_SECONDS: u32 = 21_600;
 
 /// Handles the requests on the listener.
 pub(crate) struct InstanceMetadataService {
@@ -51,13 +42,7 @@ pub(crate) struct InstanceMetadataService {
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     bound: SocketAddr,
-    sessions: Mutex<VecDeque<Session>>,
-}
-
-struct Session {
-    token: SecretString,
-    started: Moment,
-    lifetime: Duration,
+    sessions: SessionKey,
 }
 
 /// The document of a role.
@@ -85,7 +70,7 @@ impl InstanceMetadataService {
             metrics: Arc::clone(metrics),
             clock: Arc::clone(clock),
             bound,
-            sessions: Mutex::default(),
+            sessions: SessionKey::generate(),
         })
     }
 
@@ -137,28 +122,15 @@ impl InstanceMetadataService {
             let message = "X-aws-ec2-metadata-token-ttl-seconds must be 1 to 21600";
             return Err(Rejection::new(StatusCode::BAD_REQUEST, message));
         };
-        let token = random_token();
+        let token = self.sessions.start(self.clock.now(), seconds);
         let mut response = text(token.expose_secret().to_owned());
         response.headers_mut().insert(TOKEN_TTL, HeaderValue::from(seconds));
-        let now = self.clock.now();
-        let mut sessions = self.lock();
-        sessions.retain(|session| now.since(session.started) < session.lifetime);
-        if sessions.len() == MAX_SESSIONS {
-            sessions.pop_front();
-        }
-        sessions.push_back(Session { token, started: now, lifetime: Duration::from_secs(seconds) });
         Ok(response)
     }
 
     fn holds_session(&self, request: &Request<Incoming>) -> bool {
-        let Some(offered) = request.headers().get(TOKEN) else { return false };
-        let now = self.clock.now();
-        self.lock()
-            .iter()
-            .filter(|session| now.since(session.started) < session.lifetime)
-            .fold(false, |found, session| {
-                found | bool::from(session.token.expose_secret().as_bytes().ct_eq(offered.as_bytes()))
-            })
+        let offered = request.headers().get(TOKEN);
+        offered.is_some_and(|offered| self.sessions.accepts(offered.as_bytes(), self.clock.now()))
     }
 
     async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
@@ -167,10 +139,6 @@ impl InstanceMetadataService {
             return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, profile.unavailable_message()));
         };
         Ok(json(StatusCode::OK, document(&lease.credentials, self.clock.now())))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Session>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -69,8 +69,8 @@ fn statuses_table_matches_the_endpoint() {
         ("a missing or wrong authorization token, if one is configured", send(line, &[host, "Authorization: wrong"])),
         ("a `Host` header that does not name this endpoint", send(line, &["Host: attacker.example", &header])),
         (
-            "a request from a proxy or a browser, with `X-Forwarded-For`, `Forwarded`, `Via`, `X-Real-IP`, `Origin` or \
-             `Sec-Fetch-Site`",
+            "a request from a proxy or a browser, with a header such as `X-Forwarded-For`, `Forwarded`, `Via`, `X-Real-IP`, \
+             `Origin`, `Referer` or `Sec-Fetch-Site`",
             send(line, &[host, &header, "X-Forwarded-For: 192.0.2.1"]),
         ),
         ("an unknown path or profile", send("GET /v1/credentials/other", &[host, &header])),

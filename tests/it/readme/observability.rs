@@ -58,6 +58,16 @@ fn log_and_metrics() -> (String, String) {
     stage.write("authorization", "rotated");
     wait_until("the token counts", || get(address, "/v1/credentials", &["Authorization: rotated"]).status == 200);
 
+    // Deletes the token file, and opens more connections than credvend keeps.
+    fs::remove_file(stage.path("authorization")).expect("removed");
+    wait_until("the token file is written again", || {
+        get(address, "/v1/credentials", &["Authorization: rotated"]).status == 200
+            && run.stderr().contains("authorization token file written again")
+    });
+    let idle = crate::crowds::crowd(address, crate::crowds::CROWD, "");
+    wait_until("connections are closed", || run.stderr().contains("too many connections"));
+    drop(idle);
+
     // Loads an invalid configuration, then a valid one while the credentials file cannot be written.
     stage.write("config", "[profile account_b_role\n");
     run.signal(Signal::HUP);

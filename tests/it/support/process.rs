@@ -104,6 +104,16 @@ impl Credvend {
         self
     }
 
+    /// Limits the number of open files of the command.
+    pub(crate) fn open_files(self, limit: u32) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", r#"ulimit -n "$0"; exec "$@""#]).arg(limit.to_string());
+        command.arg(self.0.get_program()).args(self.0.get_args()).env_clear();
+        command.envs(self.0.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command)
+    }
+
     /// Runs the command until it exits.
     pub(crate) fn end(mut self) -> Ended {
         let output = self.0.output().expect("credvend starts");

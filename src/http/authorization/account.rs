@@ -1,0 +1,134 @@
+//! The tokens of one token file: the current one, and those that it replaced less than a minute ago.
+
+use std::{io, path::Path, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use subtle::ConstantTimeEq as _;
+
+use super::token_file::Content;
+use crate::{atomic_file::ReplaceError, clock::Moment};
+
+/// Time for which a token stays valid after its replacement.
+const OVERLAP: Duration = Duration::from_secs(60);
+/// Minimum time between two reads of a token file, so that guessing does not keep the disk busy.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The tokens of one file, and what is known about the file.
+pub(super) struct Account {
+    /// The profile that the tokens give access to; `None` for all profiles.
+    pub(super) profile: Option<String>,
+    keys: Vec<Key>,
+    checked_at: Option<Moment>,
+    /// Whether the deleted file is being written.
+    is_restoring: bool,
+    /// Whether the last access to the file failed, so that further failures are not logged.
+    is_failing: bool,
+}
+
+struct Key {
+    token: SecretString,
+    /// Time of the replacement by another token. The token stays valid for [`OVERLAP`] from then on.
+    replaced_at: Option<Moment>,
+}
+
+impl Account {
+    pub(super) fn new(profile: Option<String>, token: SecretString) -> Self {
+        let keys = vec![Key { token, replaced_at: None }];
+        Self { profile, keys, checked_at: None, is_restoring: false, is_failing: false }
+    }
+
+    /// Returns true if the tokens give access to `profile`, or with `None`, to any profile.
+    pub(super) fn covers(&self, profile: Option<&str>) -> bool {
+        self.profile.as_deref().is_none_or(|owner| profile.is_none_or(|profile| profile == owner))
+    }
+
+    /// Returns true if `offered` is a valid token.
+    pub(super) fn accepts(&self, offered: &[u8], now: Moment) -> bool {
+        let valid = self.keys.iter().filter(|key| !key.is_expired(now));
+        valid.fold(false, |found, key| found | bool::from(key.token.expose_secret().as_bytes().ct_eq(offered)))
+    }
+
+    /// Makes `token` the current one. The previous token stays valid for another minute. Returns false if the token is the
+    /// current one already.
+    pub(super) fn rotate(&mut self, token: SecretString, now: Moment) -> bool {
+        if self.current().is_some_and(|current| current.expose_secret() == token.expose_secret()) {
+            return false;
+        }
+        self.retire(now);
+        self.keys.push(Key { token, replaced_at: None });
+        true
+    }
+
+    /// Ends the validity of the current token in a minute, because its profile no longer exists.
+    pub(super) fn retire(&mut self, now: Moment) {
+        for key in &mut self.keys {
+            key.replaced_at.get_or_insert(now);
+        }
+        self.keys.retain(|key| !key.is_expired(now));
+    }
+
+    /// Removes expired tokens and returns true if any are left.
+    pub(super) fn has_keys(&mut self, now: Moment) -> bool {
+        self.keys.retain(|key| !key.is_expired(now));
+        !self.keys.is_empty()
+    }
+
+    /// Returns true if the file has to be read again. The next time is a second later.
+    pub(super) fn take_check(&mut self, now: Moment) -> bool {
+        let is_due = self.checked_at.is_none_or(|checked_at| now.since(checked_at) >= CHECK_INTERVAL);
+        if !is_due || self.is_restoring || self.current().is_none() {
+            return false;
+        }
+        self.checked_at = Some(now);
+        self.keys.retain(|key| !key.is_expired(now));
+        true
+    }
+
+    /// Compares the current token with the content of its file, and accepts a new one. Returns the token to write if the file
+    /// does not exist. An unusable file changes nothing.
+    pub(super) fn compare(&mut self, path: &Path, content: io::Result<Content>, now: Moment) -> Option<SecretString> {
+        match content {
+            Ok(Content::Token(token)) => {
+                self.is_failing = false;
+                if self.rotate(token, now) {
+                    tracing::info!(path = %path.display(), "authorization token reloaded");
+                }
+            }
+            // A writer may be about to fill the file.
+            Ok(Content::Empty) => {}
+            Ok(Content::Missing) => {
+                self.is_restoring = true;
+                return self.current().cloned();
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    let path = path.display();
+                    tracing::warn!(%path, %error, "authorization token file not read: the previous token stays valid");
+                }
+            }
+        }
+        None
+    }
+
+    /// Records that the deleted file has been written, or could not be written. The next check tries again.
+    pub(super) fn restored(&mut self, path: &Path, error: Option<&ReplaceError>) {
+        self.is_restoring = false;
+        let was_failing = std::mem::replace(&mut self.is_failing, error.is_some());
+        let path = path.display();
+        match error {
+            None => tracing::info!(%path, "authorization token file written again"),
+            Some(error) if !was_failing => tracing::error!(%path, %error, "authorization token file not written"),
+            Some(_) => {}
+        }
+    }
+
+    fn current(&self) -> Option<&SecretString> {
+        self.keys.iter().find(|key| key.replaced_at.is_none()).map(|key| &key.token)
+    }
+}
+
+impl Key {
+    fn is_expired(&self, now: Moment) -> bool {
+        self.replaced_at.is_some_and(|replaced_at| now.since(replaced_at) >= OVERLAP)
+    }
+}

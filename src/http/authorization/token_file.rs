@@ -1,0 +1,136 @@
+//! Files with an authorization token: read, generated and written again.
+
+use std::{
+    io::{self, ErrorKind},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::random_token;
+use crate::{
+    atomic_file::{ReplaceError, replace},
+    bounded_file,
+    shared_file::{UpdateError, check_profile_name},
+};
+
+/// Maximum size of a token file, in bytes.
+pub(crate) const MAX_TOKEN_LENGTH: u64 = 8 * 1024;
+
+/// What a token file contains.
+pub(super) enum Content {
+    Token(SecretString),
+    Empty,
+    /// The file does not exist.
+    Missing,
+}
+
+/// The reason why a token cannot be loaded or generated.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthorizationError {
+    #[error("cannot write the authorization token file: {0}")]
+    Replace(#[from] ReplaceError),
+    #[error(
+        "authorization token file {}: it must contain only visible ASCII characters; empty the file to have a token \
+         generated",
+        .0.display()
+    )]
+    NotAToken(PathBuf),
+    /// The profile's name cannot be the name of a section in a shared file.
+    #[error("authorization token directory: {0}")]
+    ProfileName(#[from] UpdateError),
+    /// The profile's name would be a hidden file or a path outside the directory.
+    #[error("authorization token directory: profile {0} is not a valid file name; rename the profile")]
+    NotAFileName(String),
+}
+
+/// Returns the token in a file. If the file has no token, generates one and writes it.
+pub(super) fn load_or_generate(path: &Path, mode: u32) -> Result<SecretString, AuthorizationError> {
+    let metadata = std::fs::metadata(path).ok();
+    let fills_file =
+        |token: &SecretString| metadata.as_ref().is_some_and(|file| file.len() == token.expose_secret().len() as u64);
+    // Keep the file if it contains only a token, without white space around it, and has the right mode.
+    let existing = text(path).ok().flatten().filter(fills_file);
+    let has_mode = metadata.as_ref().is_some_and(|file| file.permissions().mode() & 0o7777 == mode);
+    if let (Some(existing), true) = (&existing, has_mode) {
+        return validated(existing.clone(), path);
+    }
+    let mut token = SecretString::from(String::new());
+    let replaced = replace(path, mode, |content| {
+        let kept = std::str::from_utf8(content).unwrap_or_default().trim();
+        token = if kept.is_empty() { random_token() } else { kept.into() };
+        Ok::<_, ReplaceError>(token.expose_secret().as_bytes().to_vec())
+    });
+    match (replaced, existing) {
+        (Ok(_), _) => validated(token, path),
+        // The file can be on a read-only mount, such as a Secret. Its owner is responsible for the mode.
+        (Err(_), Some(existing)) => validated(existing, path),
+        (Err(error), None) => Err(error.into()),
+    }
+}
+
+/// Reads a token file.
+///
+/// # Errors
+/// Returns an error if the file cannot be read or contains no valid token.
+pub(super) fn read(path: &Path) -> io::Result<Content> {
+    match text(path) {
+        Ok(Some(token)) if is_token(&token) => Ok(Content::Token(token)),
+        Ok(Some(_)) => Err(io::Error::new(ErrorKind::InvalidData, "it must contain only visible ASCII characters")),
+        Ok(None) => Ok(Content::Empty),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Content::Missing),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes `token` to its deleted file. A file that another process has written meanwhile keeps its content.
+///
+/// # Errors
+/// Returns an error if the file cannot be written.
+pub(super) fn write_back(path: &Path, mode: u32, token: &SecretString) -> Result<(), ReplaceError> {
+    let written = replace(path, mode, |content| {
+        let content = if content.is_empty() { token.expose_secret().as_bytes() } else { content };
+        Ok::<_, ReplaceError>(content.to_vec())
+    });
+    written.map(drop)
+}
+
+/// Reads the text of a file without white space around it. Returns `None` if there is none.
+fn text(path: &Path) -> io::Result<Option<SecretString>> {
+    let text = bounded_file::read(path, MAX_TOKEN_LENGTH)?;
+    let token = text.trim();
+    Ok((!token.is_empty()).then(|| token.into()))
+}
+
+fn is_token(token: &SecretString) -> bool {
+    token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn validated(token: SecretString, path: &Path) -> Result<SecretString, AuthorizationError> {
+    if is_token(&token) { Ok(token) } else { Err(AuthorizationError::NotAToken(path.to_owned())) }
+}
+
+/// Returns the path of a profile's token file.
+///
+/// # Errors
+/// Returns an error if the name of the profile is not a valid file name.
+pub(super) fn path_in(directory: &Path, profile: &str) -> Result<PathBuf, AuthorizationError> {
+    check_profile_name(profile)?;
+    if profile.contains('/') || profile.starts_with('.') {
+        return Err(AuthorizationError::NotAFileName(profile.to_owned()));
+    }
+    Ok(directory.join(profile))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profile_names_that_are_not_file_names_are_rejected() {
+        for name in ["../other", "a/b", ".hidden"] {
+            assert!(path_in(Path::new("/tokens"), name).is_err(), "{name}");
+        }
+    }
+}

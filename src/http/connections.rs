@@ -1,0 +1,305 @@
+//! The open connections of all listeners. When there are too many, the one that has been idle for the longest time is closed, so
+//! that a crowd of connections shuts nobody out: the newest connection is always served.
+//!
+//! A connection is idle while no request is being answered. Its idle time starts when it is accepted and again after each
+//! response, so a client that sends a request header byte by byte is idle.
+
+use std::{
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use rustix::process::{Resource, getrlimit};
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+
+/// Maximum number of connections, unless the limit of open files is lower.
+const MAX_CONNECTIONS: usize = 256;
+/// Open files that are not connections: standard streams, listeners, signals, files, logs.
+const OTHER_FILES: usize = 32;
+/// Maximum number of connections that a listener accepts before requests are answered again.
+const MAX_BATCH: usize = 32;
+/// Time between the first closed connection and its log line, which then counts the whole burst.
+const FIRST_REPORT: Duration = Duration::from_secs(1);
+/// Minimum time between two log lines about closed connections.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
+/// Time to wait for a file descriptor if there is no connection to close.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// The open connections of all listeners of the process.
+pub(crate) struct Connections {
+    limit: usize,
+    clock: Arc<dyn Clock>,
+    open: Mutex<Vec<Arc<Activity>>>,
+    /// Wakes tasks that wait for a connection to end.
+    ended: Notify,
+    /// Number of the last event on any connection. Orders the connections by their last activity.
+    events: AtomicU64,
+    /// Number of the last listener.
+    listeners: AtomicUsize,
+    /// A file descriptor to give up if there is no other left and no connection to close.
+    spare: Mutex<Option<OwnedFd>>,
+    /// Number of closed connections since the last report.
+    closed: AtomicU64,
+    has_reporter: AtomicBool,
+}
+
+/// What is known about an open connection.
+struct Activity {
+    listener: usize,
+    /// Number of its last event: it was accepted, or a response ended.
+    last_event: AtomicU64,
+    /// Whether a request is being answered, or the server had no time yet to read the first request.
+    is_busy: AtomicBool,
+    is_closing: AtomicBool,
+    close: Notify,
+}
+
+/// A connection. Dropping it removes the connection from the list, so drop it after the socket.
+pub(crate) struct Connection {
+    activity: Arc<Activity>,
+    connections: Arc<Connections>,
+}
+
+/// A request that is being answered. The connection is idle again when it is dropped.
+pub(crate) struct Answering(Arc<Connection>);
+
+impl Connections {
+    /// Returns an empty list. The limit follows from the process's limit of open files.
+    pub(crate) fn new(clock: &Arc<dyn Clock>) -> Arc<Self> {
+        let open_files = getrlimit(Resource::Nofile).current;
+        Self::with_limit(limit(open_files.and_then(|limit| usize::try_from(limit).ok())), clock)
+    }
+
+    fn with_limit(limit: usize, clock: &Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            clock: Arc::clone(clock),
+            open: Mutex::default(),
+            ended: Notify::new(),
+            events: AtomicU64::new(0),
+            listeners: AtomicUsize::new(0),
+            spare: Mutex::new(spare()),
+            closed: AtomicU64::new(0),
+            has_reporter: AtomicBool::new(false),
+        })
+    }
+
+    /// Returns a number for a new listener.
+    pub(crate) fn add_listener(&self) -> usize {
+        self.listeners.fetch_add(1, Relaxed)
+    }
+
+    /// Returns how many connections a listener can accept before it must let the requests be answered.
+    pub(crate) fn batch(&self) -> usize {
+        (self.limit / 4).clamp(1, MAX_BATCH)
+    }
+
+    /// Adds a connection. If there are more than the limit, asks the one that has been idle for the longest time to close.
+    pub(crate) fn add(self: &Arc<Self>, listener: usize) -> Arc<Connection> {
+        let activity = Arc::new(Activity {
+            listener,
+            last_event: AtomicU64::new(self.next_event()),
+            is_busy: AtomicBool::new(true),
+            is_closing: AtomicBool::new(false),
+            close: Notify::new(),
+        });
+        let mut open = self.open();
+        open.push(Arc::clone(&activity));
+        let remaining = open.iter().filter(|one| !one.is_closing.load(Relaxed)).count();
+        if remaining > self.limit {
+            self.close_longest_idle(&open);
+        }
+        Arc::new(Connection { activity, connections: Arc::clone(self) })
+    }
+
+    /// Frees a file descriptor after the system had none left for a new connection: waits until a connection has been closed,
+    /// or else gives up the spare descriptor. If there is none either, waits a moment.
+    pub(crate) async fn make_room(self: &Arc<Self>) {
+        let mut ended = std::pin::pin!(self.ended.notified());
+        // Enabled before the connection is asked to close, so that its end is not missed.
+        ended.as_mut().enable();
+        let is_closing = {
+            let open = self.open();
+            open.iter().any(|one| one.is_closing.load(Relaxed)) || self.close_longest_idle(&open)
+        };
+        if is_closing {
+            ended.await;
+        } else if self.spare().take().is_none() {
+            self.clock.sleep(RETRY_AFTER).await;
+        }
+    }
+
+    /// Asks a connection of the listener with the most connections to close, so that a crowd on one listener does not cost the
+    /// others theirs. Returns false if there is none.
+    fn close_longest_idle(self: &Arc<Self>, open: &[Arc<Activity>]) -> bool {
+        let Some(longest_idle) = longest_idle(open) else { return false };
+        longest_idle.is_closing.store(true, Relaxed);
+        longest_idle.close.notify_one();
+        self.closed.fetch_add(1, Relaxed);
+        if !self.has_reporter.swap(true, Relaxed) {
+            tokio::spawn(Arc::clone(self).report());
+        }
+        true
+    }
+
+    /// Logs the number of closed connections, at most once a minute, until no more are closed.
+    async fn report(self: Arc<Self>) {
+        let mut wait = FIRST_REPORT;
+        loop {
+            self.clock.sleep(wait).await;
+            wait = REPORT_INTERVAL;
+            match self.closed.swap(0, Relaxed) {
+                0 => break,
+                closed => {
+                    tracing::warn!(closed, limit = self.limit, "too many connections: the longest idle ones closed")
+                }
+            }
+        }
+        self.has_reporter.store(false, Relaxed);
+    }
+
+    fn next_event(&self) -> u64 {
+        self.events.fetch_add(1, Relaxed)
+    }
+
+    fn open(&self) -> MutexGuard<'_, Vec<Arc<Activity>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Option<OwnedFd>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    /// Waits until this connection has to close.
+    pub(crate) async fn must_close(&self) {
+        self.activity.close.notified().await;
+    }
+
+    /// Marks the connection as idle. Call it when the server begins to read.
+    pub(crate) fn begin(&self) {
+        self.activity.is_busy.store(false, Relaxed);
+    }
+
+    /// Marks the connection as busy until the result is dropped.
+    pub(crate) fn answer(self: &Arc<Self>) -> Answering {
+        self.activity.is_busy.store(true, Relaxed);
+        Answering(Arc::clone(self))
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let Connection { activity, connections } = &*self.0;
+        activity.last_event.store(connections.next_event(), Relaxed);
+        activity.is_busy.store(false, Relaxed);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.connections.open().retain(|one| !Arc::ptr_eq(one, &self.activity));
+        let mut spare = self.connections.spare();
+        if spare.is_none() {
+            *spare = self::spare();
+        }
+        self.connections.ended.notify_waiters();
+    }
+}
+
+/// Returns the connection to close next: of the listener with the most connections, the one that has been idle for the longest
+/// time, or if none is idle, the one that has been busy for the longest time.
+fn longest_idle(open: &[Arc<Activity>]) -> Option<&Activity> {
+    let candidates = || open.iter().filter(|one| !one.is_closing.load(Relaxed));
+    let count = |listener: usize| candidates().filter(|one| one.listener == listener).count();
+    let listeners = open.iter().map(|one| one.listener).max()?;
+    let crowded = (0..=listeners).max_by_key(|listener| count(*listener))?;
+    let oldest = candidates()
+        .filter(|one| one.listener == crowded)
+        .min_by_key(|one| (one.is_busy.load(Relaxed), one.last_event.load(Relaxed)));
+    oldest.map(|one| &**one)
+}
+
+/// Returns the maximum number of connections for a limit of open files: three quarters of those that are left after
+/// [`OTHER_FILES`]. The rest is for a batch of new connections and for the connections to STS.
+fn limit(open_files: Option<usize>) -> usize {
+    let left = open_files.map_or(usize::MAX, |limit| limit.saturating_sub(OTHER_FILES));
+    (left / 4 * 3).clamp(4, MAX_CONNECTIONS)
+}
+
+/// Returns a file descriptor that can be given up.
+fn spare() -> Option<OwnedFd> {
+    io::stderr().as_fd().try_clone_to_owned().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn connections(limit: usize) -> Arc<Connections> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        Connections::with_limit(limit, &clock)
+    }
+
+    fn add(connections: &Arc<Connections>, listener: usize) -> Arc<Connection> {
+        let connection = connections.add(listener);
+        connection.begin();
+        connection
+    }
+
+    fn must_close(connection: &Connection) -> bool {
+        connection.activity.is_closing.load(Relaxed)
+    }
+
+    #[test]
+    fn limit_leaves_files_for_everything_else() {
+        for (open_files, expected) in [(None, 256), (Some(1024), 256), (Some(256), 168), (Some(64), 24), (Some(16), 4)]
+        {
+            assert_eq!(limit(open_files), expected, "{open_files:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn longest_idle_connection_makes_room_for_a_new_one() {
+        let connections = connections(2);
+        let [first, second] = [add(&connections, 0), add(&connections, 0)];
+        drop(first.answer());
+        let third = add(&connections, 0);
+        assert!(must_close(&second) && !must_close(&first) && !must_close(&third));
+        drop(second);
+        let _busy = first.answer();
+        let fourth = add(&connections, 0);
+        assert!(must_close(&third) && !must_close(&first) && !must_close(&fourth));
+    }
+
+    #[tokio::test]
+    async fn longest_busy_connection_closes_if_none_is_idle() {
+        let connections = connections(2);
+        let busy = [add(&connections, 0), add(&connections, 0)];
+        let _answering: Vec<_> = busy.iter().map(Connection::answer).collect();
+        let newest = [connections.add(0), connections.add(0)];
+        assert!(busy.iter().all(|connection| must_close(connection)));
+        assert!(!newest.iter().any(|connection| must_close(connection)), "their requests are not read yet");
+    }
+
+    #[tokio::test]
+    async fn crowd_on_one_listener_does_not_close_connections_of_another() {
+        let connections = connections(4);
+        let (credentials, admin) = (connections.add_listener(), connections.add_listener());
+        let probe = add(&connections, admin);
+        let crowd: Vec<_> = (0..100).map(|_| add(&connections, credentials)).collect();
+        assert!(!must_close(&probe));
+        let second_probe = add(&connections, admin);
+        assert!(!must_close(&probe) && !must_close(&second_probe));
+        assert_eq!(crowd.iter().filter(|one| !must_close(one)).count(), 2);
+    }
+}
