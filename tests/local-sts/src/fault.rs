@@ -98,6 +98,11 @@ pub enum FaultKind {
     MissingExpiry,
     /// The normal response with an `Expiration` one hour ago.
     PastExpiry,
+    /// The normal response with a `Date` header of this many seconds ago, as from a cache.
+    StaleDate {
+        /// The age of the date.
+        seconds: i64,
+    },
 }
 
 impl Fault {

@@ -104,7 +104,7 @@ impl Connection {
         response.map(|mut response| {
             let date = clock::http_date(server.sts.clock.now());
             if let Ok(date) = date.parse() {
-                response.headers_mut().insert(DATE, date);
+                response.headers_mut().entry(DATE).or_insert(date);
             }
             response
         })
@@ -139,7 +139,7 @@ impl Connection {
                 record.code.clone_from(&rendered.code);
                 server.log.add(record);
                 match fault {
-                    Some(fault) => Ok(fault_effects::send(rendered, &fault, &request_id).await),
+                    Some(fault) => Ok(fault_effects::send(rendered, &fault, &request_id, server.sts.clock.now()).await),
                     None => Ok(rendered.into_http(&request_id)),
                 }
             }

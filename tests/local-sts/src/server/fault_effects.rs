@@ -6,10 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
-use hyper::Response;
+use hyper::{Response, header::DATE};
 
 use super::response::{Body, RenderedResponse, full, xml_response};
 use crate::action::Action;
+use crate::clock::http_date;
 use crate::error::StsError;
 use crate::fault::FaultKind;
 use crate::success_response::SuccessResponse;
@@ -44,7 +45,7 @@ pub(super) fn alter_success(response: &mut SuccessResponse, fault: Option<&Fault
 }
 
 /// Sends a response with the effects of faults that change how it is sent.
-pub(super) async fn send(rendered: RenderedResponse, fault: &FaultKind, request_id: &str) -> Response<Body> {
+pub(super) async fn send(rendered: RenderedResponse, fault: &FaultKind, request_id: &str, now: i64) -> Response<Body> {
     let (status, xml) = (rendered.status, Bytes::from(rendered.xml));
     let half = xml.slice(..xml.len() / 2);
     match *fault {
@@ -63,6 +64,13 @@ pub(super) async fn send(rendered: RenderedResponse, fault: &FaultKind, request_
                 }
             });
             xml_response(status, request_id, Some(length), body)
+        }
+        FaultKind::StaleDate { seconds } => {
+            let mut response = xml_response(status, request_id, None, full(xml));
+            if let Ok(date) = http_date(now - seconds).parse() {
+                response.headers_mut().insert(DATE, date);
+            }
+            response
         }
         FaultKind::TruncatedBody => {
             let body = streamed(|mut sender| async move {

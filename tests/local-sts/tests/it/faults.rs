@@ -135,6 +135,15 @@ fn body_faults_return_invalid_bodies() {
 }
 
 #[test]
+fn stale_date_is_that_of_an_earlier_time() {
+    let sts = start_with_fault(FaultKind::StaleDate { seconds: 3600 });
+    let stale = web_identity(&sts, &Default::default(), &[]);
+    let normal = web_identity(&sts, &Default::default(), &[]);
+    stale.expect_credentials();
+    assert_ne!(stale.headers["date"], normal.headers["date"]);
+}
+
+#[test]
 fn expiry_faults_change_the_expiration() {
     let missing = web_identity(&start_with_fault(FaultKind::MissingExpiry), &Default::default(), &[]);
     missing.expect_credentials();
