@@ -131,7 +131,9 @@ fn table(profiles: &[ProfileStatus]) -> String {
         let in_seconds =
             |seconds: Option<u64>| seconds.map_or("-".into(), |seconds| format!("in {}", format_duration(seconds)));
         let state = match (profile.ready, &profile.last_error) {
+            (true, None) if profile.stale => "ready, stale",
             (true, None) => "ready",
+            (true, Some(_)) if profile.stale => "ready, stale, refresh failing",
             (true, Some(_)) => "ready, refresh failing",
             (false, Some(_)) => "failing",
             (false, None) => "waiting",
@@ -154,6 +156,15 @@ fn table(profiles: &[ProfileStatus]) -> String {
         text.push('\n');
     }
     for profile in profiles {
+        if profile.stale {
+            // Writing to a string cannot fail.
+            let _ = write!(
+                text,
+                "\n{}: the credentials are those of a previous configuration; the configured role is {}\n",
+                profile.name,
+                profile.configured_role_arn.as_deref().unwrap_or("-")
+            );
+        }
         if let Some(error) = &profile.last_error {
             // Writing to a string cannot fail.
             let _ =
