@@ -2,15 +2,16 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::task::JoinSet;
+use rustls::RootCertStore;
+use tokio::{sync::oneshot, task::JoinSet};
 
 use crate::{
     arn::NotValid,
-    chain::hop_provider::{Context, HopProvider, hop_providers},
+    chain::hop_provider::{Context, HopProvider, hop_providers, label},
     clock::{Clock, StsClock, SystemClock},
     http::tls::{self, CaBundleError},
     observe::metrics::Metrics,
@@ -21,12 +22,34 @@ use crate::{
     sts::{Client, Proxies},
 };
 
-/// Everything that lives as long as the process: clocks, metrics, the store and the refresh tasks.
+/// Everything that lives as long as the process: clocks, metrics, the store, the STS clients and the refresh tasks.
 pub(crate) struct App {
     context: Context,
     metrics: Arc<Metrics>,
     store: Arc<Store>,
-    refresh_tasks: Mutex<JoinSet<()>>,
+    /// The STS client of each CA bundle; `None` stands for the built-in roots.
+    clients: Mutex<HashMap<Option<PathBuf>, CachedClient>>,
+    refresh_tasks: Mutex<RefreshTasks>,
+}
+
+/// An STS client, with what it was built from.
+struct CachedClient {
+    client: Arc<Client>,
+    roots: RootCertStore,
+    proxies: Proxies,
+}
+
+#[derive(Default)]
+struct RefreshTasks {
+    tasks: JoinSet<()>,
+    /// One task for each profile.
+    by_profile: HashMap<String, RefreshTask>,
+}
+
+/// A refresh task. Dropping this value stops the task after an exchange in progress.
+struct RefreshTask {
+    provider: Arc<HopProvider>,
+    _stop: oneshot::Sender<()>,
 }
 
 /// An STS client cannot be built from the plans.
@@ -54,6 +77,7 @@ impl App {
                 observer: Arc::clone(&metrics) as _,
             },
             metrics,
+            clients: Mutex::default(),
             refresh_tasks: Mutex::default(),
         }
     }
@@ -75,7 +99,8 @@ impl App {
         &self.context.sts_clock
     }
 
-    /// Builds a provider for each chain, in order. Chains that start alike share providers.
+    /// Builds a provider for each chain, in order. Chains that start alike share providers, and hops that run already and have not
+    /// changed keep theirs.
     ///
     /// # Errors
     /// Returns an error if a CA bundle or a proxy cannot be used.
@@ -87,10 +112,32 @@ impl App {
         let mut clients: HashMap<Option<&Path>, Arc<Client>> = HashMap::new();
         for bundle in chains.iter().flat_map(ca_bundles) {
             if let Entry::Vacant(vacant) = clients.entry(bundle) {
-                vacant.insert(Arc::new(self.client(proxies, bundle)?));
+                vacant.insert(self.cached_client(proxies, bundle)?);
             }
         }
-        Ok(hop_providers(chains, &self.context, |bundle| Arc::clone(&clients[&bundle])))
+        let running: Vec<_> =
+            lock(&self.refresh_tasks).by_profile.values().map(|task| Arc::clone(&task.provider)).collect();
+        let providers = hop_providers(chains, &self.context, &running, |bundle| Arc::clone(&clients[&bundle]));
+        if running.is_empty() {
+            label(&providers, chains.iter().map(|chain| chain.profile.as_str()));
+        }
+        Ok(providers)
+    }
+
+    /// Returns the STS client of `bundle`: the last one, if neither the certificates nor the proxies have changed.
+    fn cached_client(&self, proxies: &Proxies, bundle: Option<&Path>) -> Result<Arc<Client>, SetupError> {
+        let roots = tls::roots(bundle)?;
+        let mut clients = lock(&self.clients);
+        if let Some(cached) = clients.get(&bundle.map(Path::to_owned))
+            && cached.proxies == *proxies
+            && cached.roots.roots == roots.roots
+        {
+            return Ok(Arc::clone(&cached.client));
+        }
+        let client = Arc::new(self.client_trusting(roots.clone(), proxies)?);
+        let cached = CachedClient { client: Arc::clone(&client), roots, proxies: proxies.clone() };
+        clients.insert(bundle.map(Path::to_owned), cached);
+        Ok(client)
     }
 
     /// Builds an STS client that trusts the certificates in `bundle`, or the built-in roots if `bundle` is `None`.
@@ -98,19 +145,49 @@ impl App {
     /// # Errors
     /// Returns an error if the bundle or a proxy cannot be used.
     pub(crate) fn client(&self, proxies: &Proxies, bundle: Option<&Path>) -> Result<Client, SetupError> {
-        let roots = tls::client_config(bundle)?;
-        Ok(Client::new(roots, proxies, Arc::clone(self.clock()), Arc::clone(&self.context.sts_clock))?)
+        self.client_trusting(tls::roots(bundle)?, proxies)
     }
 
-    /// Starts a refresh task for each provider, which writes to its publisher, and stops the tasks of the previous set.
+    fn client_trusting(&self, roots: RootCertStore, proxies: &Proxies) -> Result<Client, SetupError> {
+        let tls = tls::trusting(roots);
+        Ok(Client::new(tls, proxies, Arc::clone(self.clock()), Arc::clone(&self.context.sts_clock))?)
+    }
+
+    /// Runs a refresh task for each provider, which writes to its publisher. A profile whose provider runs already keeps its task.
+    /// The tasks of other profiles and of replaced providers stop.
     pub(crate) fn keep_fresh(&self, providers: Vec<Arc<HopProvider>>, publishers: Vec<Publisher>) {
-        let mut tasks = self.refresh_tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        // Dropping the set aborts its tasks.
-        *tasks = JoinSet::new();
+        label(&providers, publishers.iter().map(Publisher::profile));
+        let mut running = lock(&self.refresh_tasks);
+        while running.tasks.try_join_next().is_some() {}
+        let mut before = std::mem::take(&mut running.by_profile);
         for (provider, publisher) in providers.into_iter().zip(publishers) {
-            tasks.spawn(refresh::keep_fresh(provider, publisher, Arc::clone(self.clock())));
+            let profile = publisher.profile().to_owned();
+            let task = match before.remove(&profile) {
+                Some(task) if Arc::ptr_eq(&task.provider, &provider) => task,
+                replaced => {
+                    if replaced.is_some() {
+                        publisher.mark_stale();
+                    }
+                    let (stop, stopped) = oneshot::channel();
+                    let (context, provider_of_task) = (self.context.clone(), Arc::clone(&provider));
+                    running.tasks.spawn(refresh::keep_fresh(provider_of_task, publisher, context, stopped));
+                    RefreshTask { provider, _stop: stop }
+                }
+            };
+            running.by_profile.insert(profile, task);
         }
     }
+
+    /// Makes all tasks refresh the credentials of all hops now. A back-off stays in effect.
+    pub(crate) fn refresh_all(&self) {
+        for task in lock(&self.refresh_tasks).by_profile.values() {
+            task.provider.refresh_chain();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the CA bundles that the calls of a chain use; `None` stands for the built-in roots.

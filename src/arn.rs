@@ -203,6 +203,12 @@ impl SessionDuration {
     }
 }
 
+impl From<SessionDuration> for Duration {
+    fn from(duration: SessionDuration) -> Self {
+        Self::from_secs(duration.0.into())
+    }
+}
+
 /// Parses seconds or a duration with units.
 ///
 /// # Errors

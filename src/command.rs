@@ -189,7 +189,7 @@ impl Exit {
         match error {
             ProviderError::Token(_) => Self::Token,
             ProviderError::Refused { recovery: Recovery::ReloadToken, .. } => Self::Token,
-            ProviderError::Refused { .. } => Self::Refused,
+            ProviderError::Refused { .. } | ProviderError::ShortLived { .. } => Self::Refused,
             ProviderError::Unavailable { .. } => Self::Unavailable,
             ProviderError::Base { error, .. } => match error.fault {
                 BaseFault::Configuration => Self::Usage,

@@ -57,6 +57,11 @@ impl Credentials {
         Self(Arc::new(Inner { access_key_id, secret_access_key, session_token, expiry, role_arn, account_id }))
     }
 
+    /// Returns true if `other` shares the secrets of this value: one is a clone of the other.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn access_key_id(&self) -> &str {
         &self.0.access_key_id
     }

@@ -1,224 +1,146 @@
 //! The refresh loop of a profile: provide, publish, sleep.
 //!
 //! Input: a [credentials provider](ProvideCredentials). Output: leases and failures, through a [`Publisher`]. The loop
-//! sleeps until the next refresh or retry is due, or until a request finds no credentials during a back-off. A sleep is split into short intervals, and both clocks are read
-//! after each: the runtime's timer stands still while a node is suspended, but the wall clock continues.
+//! sleeps until the next refresh or retry is due, until a reload wants a refresh, or until a request finds no credentials. A sleep is
+//! split into short intervals, and the clocks are read after each: the runtime's timer stands still while a node is suspended.
+
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::oneshot::{self, error::TryRecvError};
+
 use crate::{
-    chain::provider::ProvideCredentials, clock::Clock, schedule::backoff::MIN_REQUESTED_INTERVAL, store::Publisher,
+    chain::{
+        error::{Failure, ProviderError},
+        hop_provider::Context,
+        provider::ProvideCredentials,
+    },
+    clock::{Clock, Moment},
+    lease::Lease,
+    schedule::{
+        backoff::{self, MIN_REQUESTED_INTERVAL},
+        window::Window,
+    },
+    store::Publisher,
 };
 
 /// Maximum length of one sleep interval.
 const MAX_SLEEP: Duration = Duration::from_secs(30);
 
-/// Refreshes one profile's credentials until the task is dropped.
-pub(crate) async fn keep_fresh(provider: Arc<dyn ProvideCredentials>, publisher: Publisher, clock: Arc<dyn Clock>) {
+/// Refreshes one profile's credentials until the task is dropped or the sender of `stopped` is. In the second case, an exchange in
+/// progress ends first, because other profiles may wait for it.
+pub(crate) async fn keep_fresh(
+    provider: Arc<dyn ProvideCredentials>,
+    publisher: Publisher,
+    context: Context,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let mut refresh = Refresh { provider, publisher, context, short_lived: 0 };
     loop {
-        match provider.provide().await {
-            Ok(lease) => {
-                let window = lease.window;
-                publisher.publish(lease);
-                sleep_while(&*clock, || window.until_refresh(clock.now())).await;
-            }
-            Err(failure) => {
-                publisher.failed(failure.clone());
-                tokio::select! {
-                    biased;
-                    // An application is waiting for credentials: do not make it wait for the whole back-off.
-                    () = publisher.refresh_requested() => {
-                        sleep_while(&*clock, || MIN_REQUESTED_INTERVAL.saturating_sub(clock.now().since(failure.at))).await;
-                        provider.end_backoff().await;
-                    }
-                    () = sleep_while(&*clock, || failure.until_retry(clock.now())) => {}
-                }
-            }
+        let outcome = refresh.provider.provide().await;
+        if stopped.try_recv() != Err(TryRecvError::Empty) {
+            return;
         }
+        tokio::select! {
+            biased;
+            _ = &mut stopped => return,
+            () = refresh.publish_and_wait(outcome) => {}
+        }
+    }
+}
+
+struct Refresh {
+    provider: Arc<dyn ProvideCredentials>,
+    publisher: Publisher,
+    context: Context,
+    /// Number of consecutive exchanges whose credentials were too short-lived to be served.
+    short_lived: u32,
+}
+
+impl Refresh {
+    /// Publishes the outcome of an attempt, and waits until the next one is due.
+    async fn publish_and_wait(&mut self, outcome: Result<Lease, Failure>) {
+        match outcome {
+            Ok(lease) if lease.window.is_never_servable() => {
+                let failure = self.too_short(&lease);
+                self.fail(failure).await;
+                // The provider has the lease in its cache.
+                self.provider.want_refresh();
+                self.sleep_until_wanted().await;
+            }
+            Ok(lease) => {
+                self.short_lived = 0;
+                let window = lease.window;
+                self.publisher.publish(lease);
+                self.wait_until_due(window).await;
+            }
+            Err(failure) => self.fail(failure).await,
+        }
+    }
+
+    /// Waits until the refresh is due or wanted.
+    async fn wait_until_due(&self, window: Window) {
+        let mut renewals = self.provider.renewals();
+        tokio::select! {
+            biased;
+            () = self.publisher.refresh_requested() => self.provider.want_refresh(),
+            _ = renewals.changed() => {}
+            () = self.sleep_while(|now| {
+                window.until_refresh(now).min(self.provider.until_wanted(now).unwrap_or(Duration::MAX))
+            }) => return,
+        }
+        self.sleep_until_wanted().await;
+    }
+
+    /// Records a failure and waits for the back-off. A request that finds no credentials ends the back-off after 2 s.
+    async fn fail(&self, failure: Failure) {
+        let Context { clock, sts_clock, .. } = &self.context;
+        self.publisher.failed(failure.clone(), sts_clock.confirmed_time(clock.now()));
+        tokio::select! {
+            biased;
+            // An application is waiting for credentials: do not make it wait for the whole back-off.
+            () = self.publisher.refresh_requested() => {
+                self.sleep_while(|now| MIN_REQUESTED_INTERVAL.saturating_sub(now.since(failure.at))).await;
+                self.provider.end_backoff().await;
+            }
+            () = self.sleep_while(|now| failure.until_retry(now)) => {}
+        }
+    }
+
+    /// Returns the failure that stands for credentials which cannot be served. Logs the first one in a row.
+    fn too_short(&mut self, lease: &Lease) -> Failure {
+        self.short_lived = self.short_lived.saturating_add(1);
+        let error = ProviderError::short_lived(self.provider.hop().clone(), &lease.window);
+        if self.short_lived == 1 {
+            tracing::warn!(profile = self.publisher.profile(), %error, "credentials too short-lived to be served");
+        }
+        Failure {
+            error,
+            attempts: self.short_lived,
+            at: self.context.clock.now(),
+            retry_after: backoff::delay(self.short_lived, &*self.context.random),
+            is_lease_void: false,
+        }
+    }
+
+    async fn sleep_until_wanted(&self) {
+        self.sleep_while(|now| self.provider.until_wanted(now).unwrap_or_default()).await;
+    }
+
+    async fn sleep_while(&self, remaining: impl Fn(Moment) -> Duration) {
+        sleep_while(&*self.context.clock, remaining).await;
     }
 }
 
 /// Sleeps until `remaining` returns zero. Calls `remaining` again after each interval.
-async fn sleep_while(clock: &dyn Clock, remaining: impl Fn() -> Duration) {
+async fn sleep_while(clock: &dyn Clock, remaining: impl Fn(Moment) -> Duration) {
     loop {
-        let remaining = remaining();
+        let remaining = remaining(clock.now());
         if remaining.is_zero() {
             return;
         }
         clock.sleep(remaining.min(MAX_SLEEP)).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        collections::VecDeque,
-        future::Future,
-        pin::Pin,
-        sync::Mutex,
-        time::{Duration, SystemTime},
-    };
-
-    use super::*;
-    use crate::schedule::window::Window;
-    use crate::{
-        arn::SessionName,
-        chain::error::{Failure, ProviderError},
-        clock::Moment,
-        credentials::{Credentials, Expiry},
-        lease::Lease,
-        store::Store,
-        token::TokenFile,
-    };
-
-    /// A clock that advances only while it sleeps. During each sleep, the wall clock also jumps by the next of
-    /// `steps`, in seconds.
-    struct ScriptedClock {
-        now: Mutex<Moment>,
-        steps: Mutex<VecDeque<i64>>,
-    }
-
-    impl ScriptedClock {
-        fn new(steps: &[i64]) -> Arc<Self> {
-            let start =
-                Moment { wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 30), monotonic: Duration::ZERO };
-            Arc::new(Self { now: Mutex::new(start), steps: Mutex::new(steps.iter().copied().collect()) })
-        }
-    }
-
-    impl Clock for ScriptedClock {
-        fn now(&self) -> Moment {
-            *self.now.lock().expect("unpoisoned")
-        }
-
-        fn sleep(&self, length: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-            assert!(length <= MAX_SLEEP, "{length:?}");
-            let step = self.steps.lock().expect("unpoisoned").pop_front().unwrap_or(0);
-            let mut now = self.now.lock().expect("unpoisoned");
-            now.monotonic += length;
-            now.wall += length;
-            if step >= 0 {
-                now.wall += Duration::from_secs(step.unsigned_abs());
-            } else {
-                now.wall -= Duration::from_secs(step.unsigned_abs());
-            }
-            Box::pin(std::future::ready(()))
-        }
-    }
-
-    /// Returns one-hour credentials (`true`) or a failure (`false`) as scripted, and records the time of each call.
-    /// After the end of the script, a call never completes.
-    struct ScriptedProvider {
-        clock: Arc<ScriptedClock>,
-        script: Mutex<VecDeque<bool>>,
-        calls: Mutex<Vec<Duration>>,
-        /// Back-off after a failure.
-        retry_after: Duration,
-    }
-
-    impl ProvideCredentials for ScriptedProvider {
-        fn provide(&self) -> Pin<Box<dyn Future<Output = Result<Lease, Failure>> + Send + '_>> {
-            let now = self.clock.now();
-            self.calls.lock().expect("unpoisoned").push(now.monotonic);
-            let lifetime = Duration::from_secs(3600);
-            let outcome = self.script.lock().expect("unpoisoned").pop_front();
-            Box::pin(async move {
-                match outcome {
-                    None => std::future::pending().await,
-                    Some(true) => Ok(Lease {
-                        credentials: Credentials::of_source(
-                            "key".into(),
-                            "secret".into(),
-                            None,
-                            Some(Expiry::from(now.wall + lifetime)),
-                            None,
-                        ),
-                        window: Window::new(now, lifetime, 0.0),
-                        session_name: SessionName::mapped_from("test"),
-                        claims: None,
-                        receipt: crate::lease::Receipt::default(),
-                    }),
-                    Some(false) => Err(Failure {
-                        error: ProviderError::Token(TokenFile::new("/absent").read().expect_err("no such file")),
-                        attempts: 1,
-                        at: now,
-                        retry_after: self.retry_after,
-                    }),
-                }
-            })
-        }
-
-        fn end_backoff(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-            Box::pin(std::future::ready(()))
-        }
-    }
-
-    /// Runs the loop to the end of the script. Returns the times of the provider's calls, in seconds of the monotonic
-    /// clock, and the store.
-    fn run(script: &[bool], steps: &[i64]) -> (Vec<u64>, Arc<Store>) {
-        run_with(script, steps, Duration::from_secs(2), |_| {})
-    }
-
-    /// Like [`run`], with this back-off after a failure, and with `prepare` called before the loop starts.
-    fn run_with(
-        script: &[bool],
-        steps: &[i64],
-        retry_after: Duration,
-        prepare: impl Fn(&Store),
-    ) -> (Vec<u64>, Arc<Store>) {
-        let clock = ScriptedClock::new(steps);
-        let provider = Arc::new(ScriptedProvider {
-            clock: Arc::clone(&clock),
-            script: Mutex::new(script.iter().copied().collect()),
-            calls: Mutex::default(),
-            retry_after,
-        });
-        let store = Store::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        let publisher = store.set_profiles(&[crate::plan::tests::chain("app")]).pop().expect("one");
-        prepare(&store);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(async {
-            tokio::select! {
-                biased;
-                () = keep_fresh(Arc::clone(&provider) as Arc<dyn ProvideCredentials>, publisher, clock) => {}
-                // The loop is pending only after the end of the script.
-                () = std::future::ready(()) => {}
-            }
-        });
-        let calls = provider.calls.lock().expect("unpoisoned").iter().map(Duration::as_secs).collect();
-        (calls, store)
-    }
-
-    #[test]
-    fn request_without_credentials_shortens_the_backoff_to_2_s() {
-        let backoff = Duration::from_secs(20);
-        let request = |store: &Store| store.profiles()[0].request_refresh();
-        assert_eq!(run_with(&[false, true], &[], backoff, request).0, [0, 2, 1802]);
-        assert_eq!(run_with(&[false, true], &[], backoff, |_| {}).0, [0, 20, 1820]);
-    }
-
-    #[test]
-    fn refresh_follows_half_the_lifetime_or_the_retry_delay_of_a_failure() {
-        assert_eq!(run(&[true, true], &[]).0, [0, 1800, 3600]);
-        assert_eq!(run(&[false, false, true], &[]).0, [0, 2, 4, 1804]);
-    }
-
-    #[test]
-    fn published_credentials_outlast_a_failure() {
-        let (_, store) = run(&[true, false], &[]);
-        let state = store.profiles()[0].state();
-        assert!(state.lease.is_some() && state.failure.is_some());
-        assert!(store.readiness(None).is_some_and(|readiness| readiness.without_credentials.is_empty()));
-    }
-
-    #[test]
-    fn resumed_node_refreshes_after_the_current_sleep_interval() {
-        // In the third interval the wall clock jumps by two hours, as on a suspended node.
-        assert_eq!(run(&[true], &[0, 0, 7200]).0, [0, 90]);
-    }
-
-    #[test]
-    fn clock_set_back_does_not_delay_the_refresh() {
-        assert_eq!(run(&[true], &[0, -86_400]).0, [0, 1800]);
     }
 }

@@ -1,4 +1,5 @@
-//! Decides when to refresh credentials, how long to serve them and how long to wait after a failure.
+//! Decides when to refresh credentials, how long they live and are served, and how long to wait after a failure.
 
 pub(crate) mod backoff;
+pub(crate) mod lifetime;
 pub(crate) mod window;

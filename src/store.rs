@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::sync::{Notify, watch};
@@ -29,18 +29,18 @@ pub(crate) struct Store {
     clock: Arc<dyn Clock>,
 }
 
-/// One profile in the store.
+/// One profile in the store. A reload that changes its role or region replaces it; both share the state.
 pub(crate) struct Profile {
     name: String,
     role_arn: Option<RoleArn>,
     region: Option<Region>,
-    state: watch::Sender<ProfileState>,
+    state: Arc<watch::Sender<ProfileState>>,
     /// Whether the credentials file lacks the profile or its last credentials.
-    awaits_file: AtomicBool,
+    awaits_file: Arc<AtomicBool>,
     /// When the profile was added.
     created: Moment,
-    /// Wakes the refresh loop during a back-off.
-    refresh_requests: Notify,
+    /// Wakes the refresh loop.
+    refresh_requests: Arc<Notify>,
 }
 
 /// Maximum time that a request waits for the first credentials. It is below the timeout of 1 s in botocore and other
@@ -52,6 +52,10 @@ const FIRST_CREDENTIALS_TIMEOUT: Duration = Duration::from_millis(800);
 pub(crate) struct ProfileState {
     /// The last credentials, which can have expired.
     pub(crate) lease: Option<Arc<Lease>>,
+    /// Whether the credentials are those of a previous configuration.
+    pub(crate) is_stale: bool,
+    /// When STS ended the last credentials before their time.
+    withdrawn: Option<Moment>,
     /// Number that changes with each lease. Rendered documents are cached by it.
     pub(crate) generation: u64,
     /// The last attempt's failure, or `None` after a success.
@@ -88,21 +92,23 @@ impl Store {
     /// order of `chains`.
     pub(crate) fn set_profiles(self: &Arc<Self>, chains: &[ChainPlan]) -> Vec<Publisher> {
         let before = self.profiles();
+        let existing = |chain: &ChainPlan| before.iter().find(|old| old.name == chain.profile);
         let profiles: Arc<[Arc<Profile>]> = chains
             .iter()
-            .map(|chain| {
-                let old = before.iter().find(|old| old.name == chain.profile);
-                let state = old.map(|old| old.state()).unwrap_or_default();
-                let awaits_file = old.map_or(&self.has_file, |old| &old.awaits_file).load(Ordering::Relaxed);
-                Arc::new(Profile {
+            .map(|chain| match existing(chain) {
+                Some(old) if old.role_arn.as_ref() == chain.role_arn() && old.region == chain.region => Arc::clone(old),
+                old => Arc::new(Profile {
                     name: chain.profile.clone(),
                     role_arn: chain.role_arn().cloned(),
                     region: chain.region.clone(),
-                    state: watch::Sender::new(state),
-                    awaits_file: AtomicBool::new(awaits_file),
+                    state: old.map(|old| Arc::clone(&old.state)).unwrap_or_default(),
+                    awaits_file: old.map_or_else(
+                        || Arc::new(self.has_file.load(Ordering::Relaxed).into()),
+                        |old| Arc::clone(&old.awaits_file),
+                    ),
                     created: old.map_or_else(|| self.now(), |old| old.created),
-                    refresh_requests: Notify::new(),
-                })
+                    refresh_requests: old.map(|old| Arc::clone(&old.refresh_requests)).unwrap_or_default(),
+                }),
             })
             .collect();
         self.profiles.send_replace(Arc::clone(&profiles));
@@ -180,7 +186,7 @@ impl Profile {
         self.awaits_file.store(false, Ordering::Relaxed);
     }
 
-    /// Asks the refresh loop for an attempt, because a request found no credentials. Has an effect only during a back-off.
+    /// Asks the refresh loop for an attempt, because a request found no credentials. It makes one within 2 s, even during a back-off.
     pub(crate) fn request_refresh(&self) {
         self.refresh_requests.notify_one();
     }
@@ -190,8 +196,10 @@ impl Profile {
     pub(crate) fn unavailable_message(&self) -> String {
         let state = self.state.borrow();
         let end = state.lease.as_ref().and_then(|lease| lease.credentials.expiry());
-        let since = end
-            .map_or_else(|| Expiry::from(self.created.wall), |expiry| Expiry::from(expiry.as_time() - EXPIRY_MARGIN));
+        let since = end.map_or_else(
+            || Expiry::from(state.withdrawn.unwrap_or(self.created).wall),
+            |expiry| Expiry::from(expiry.as_time() - EXPIRY_MARGIN),
+        );
         let reason = match &state.failure {
             Some(failure) => format!("last error: {}", failure.error.kind()),
             None => "the exchange is in progress".to_owned(),
@@ -228,25 +236,67 @@ impl Profile {
 }
 
 impl Publisher {
-    /// Waits until a request finds no credentials. A request since the last call counts.
-    pub(crate) async fn refresh_requested(&self) {
-        self.profile.refresh_requests.notified().await;
+    /// Returns the name of the profile.
+    pub(crate) fn profile(&self) -> &str {
+        self.profile.name()
     }
 
-    /// Publishes new credentials to all readers.
+    /// Waits until a request finds no credentials. A request since the last call counts.
+    pub(crate) async fn refresh_requested(&self) {
+        loop {
+            self.profile.refresh_requests.notified().await;
+            // The request may have come before the last lease.
+            if self.profile.servable(self.store.now()).is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Publishes credentials to all readers, unless they are published already.
     pub(crate) fn publish(&self, lease: Lease) {
+        let is_changed = self.profile.state.send_if_modified(|state| {
+            let is_published = state.lease.as_ref().is_some_and(|old| old.credentials.is_same(&lease.credentials));
+            if is_published && state.failure.is_none() && !state.is_stale {
+                return false;
+            }
+            let generation = if is_published { state.generation } else { next_generation() };
+            *state = ProfileState { lease: Some(Arc::new(lease)), generation, ..ProfileState::default() };
+            true
+        });
+        if is_changed {
+            self.store.touch();
+        }
+    }
+
+    /// Records a failed attempt. Published credentials stay, unless they are void: STS rejected them, or they have expired by
+    /// `sts_time`, a confirmed time of STS.
+    pub(crate) fn failed(&self, failure: Failure, sts_time: Option<SystemTime>) {
         self.profile.state.send_modify(|state| {
-            state.lease = Some(Arc::new(lease));
-            state.generation = next_generation();
-            state.failure = None;
+            let expiry = state.lease.as_ref().and_then(|lease| lease.credentials.expiry());
+            let has_expired = expiry.zip(sts_time).is_some_and(|(expiry, now)| expiry.as_time() <= now);
+            if (failure.is_lease_void || has_expired) && state.lease.take().is_some() {
+                state.withdrawn = Some(failure.at);
+                tracing::warn!(profile = self.profile(), "credentials withdrawn: they are no longer valid at STS");
+            }
+            state.failure = Some(Arc::new(failure));
         });
         self.store.touch();
     }
 
-    /// Records a failed attempt. Published credentials stay.
-    pub(crate) fn failed(&self, failure: Failure) {
-        self.profile.state.send_modify(|state| state.failure = Some(Arc::new(failure)));
-        self.store.touch();
+    /// Marks the published credentials, if any, as those of a previous configuration, until the next ones are published.
+    pub(crate) fn mark_stale(&self) {
+        let role_arn = |role_arn: Option<&RoleArn>| role_arn.map_or("none", RoleArn::as_str).to_owned();
+        self.profile.state.send_if_modified(|state| {
+            let Some(lease) = &state.lease else { return false };
+            tracing::warn!(
+                profile = self.profile(),
+                role_arn = role_arn(lease.credentials.role_arn()),
+                configured_role_arn = role_arn(self.profile.role_arn()),
+                "credentials of the previous configuration are served until the first exchange succeeds"
+            );
+            state.is_stale = true;
+            true
+        });
     }
 }
 

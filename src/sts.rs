@@ -163,9 +163,10 @@ impl Client {
         action: Action,
         role_arn: &crate::arn::RoleArn,
     ) -> Result<Issued, StsError> {
-        response
-            .issued(action, role_arn, self.sts_clock.time(self.clock.now()))
-            .map_err(|reason| StsError::invalid_response(endpoint, reason))
+        // The later of the two times, so that a wrong one does not prolong the lifetime.
+        let estimate = self.sts_clock.time(self.clock.now());
+        let sts_time = response.date.map_or(estimate, |date| date.max(estimate));
+        response.issued(action, role_arn, sts_time).map_err(|reason| StsError::invalid_response(endpoint, reason))
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
 pub(super) const UNDATED_REFRESH: Duration = Duration::from_secs(15 * 60);
 
 /// The provider for a chain's base, other than a token exchange.
+#[derive(PartialEq)]
 pub(super) enum BaseProvider {
     Keys(StaticKeys),
     Container(Container),

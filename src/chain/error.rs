@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     clock::Moment,
     plan::HopName,
+    schedule::window::{EXPIRY_MARGIN, Window},
     sts::{StsError, cause::Cause, recovery::Recovery},
     token::TokenError,
 };
@@ -24,6 +25,19 @@ pub(crate) enum ProviderError {
     /// A base other than a token exchange provided no credentials.
     #[error("{hop}: {error}")]
     Base { hop: HopName, error: BaseError },
+    /// The credentials were obtained, but they expire too soon to be served.
+    #[error("{hop}: {}; {SHORT_LIVED_HELP}", too_short(*lifetime))]
+    ShortLived { hop: HopName, lifetime: Duration },
+}
+
+const SHORT_LIVED_HELP: &str = "request longer sessions, and check the clocks of STS and of this node";
+
+/// Returns the message about credentials that are valid for `lifetime`.
+fn too_short(lifetime: Duration) -> String {
+    let (valid, margin) = (lifetime.as_secs(), EXPIRY_MARGIN.as_secs());
+    format!(
+        "the credentials are valid for {valid} s, but credentials are not served in the last {margin} s of their lifetime"
+    )
 }
 
 /// The reason why a base other than a token exchange provided no credentials.
@@ -62,6 +76,11 @@ impl BaseFault {
 }
 
 impl ProviderError {
+    /// Returns the error of a hop whose credentials are never servable.
+    pub(crate) fn short_lived(hop: HopName, window: &Window) -> Self {
+        Self::ShortLived { hop, lifetime: window.lifetime() }
+    }
+
     /// Classifies an error of the STS client at `hop`.
     pub(crate) fn at(hop: HopName, error: StsError) -> Self {
         let StsError::Refused(refusal) = &error else {
@@ -93,6 +112,7 @@ impl ProviderError {
                 _ => "invalid_response",
             },
             Self::Base { error, .. } => error.fault.as_str(),
+            Self::ShortLived { .. } => "short_lived",
         }
     }
 
@@ -103,6 +123,7 @@ impl ProviderError {
             Self::Refused { .. } => "refused",
             Self::Unavailable { .. } => "unavailable",
             Self::Base { error, .. } => error.fault.as_str(),
+            Self::ShortLived { .. } => "short_lived",
         }
     }
 
@@ -113,6 +134,7 @@ impl ProviderError {
             Self::Refused { hop, error, .. } | Self::Unavailable { hop, error, .. } => format!("{hop}: {error}"),
             // A chain has one base, and the error names it.
             Self::Base { error, .. } => error.what.clone(),
+            Self::ShortLived { hop, lifetime } => format!("{hop}: {}", too_short(*lifetime)),
         }
     }
 
@@ -122,13 +144,14 @@ impl ProviderError {
             Self::Token(error) => error.help(),
             Self::Refused { help, .. } | Self::Unavailable { help, .. } => help,
             Self::Base { error, .. } => error.help,
+            Self::ShortLived { .. } => SHORT_LIVED_HELP,
         }
     }
 
     /// Returns the hop and the error of the STS client, or `None` if the failure has another origin.
     pub(crate) fn at_sts(&self) -> Option<(&HopName, &StsError)> {
         match self {
-            Self::Token(_) | Self::Base { .. } => None,
+            Self::Token(_) | Self::Base { .. } | Self::ShortLived { .. } => None,
             Self::Refused { hop, error, .. } | Self::Unavailable { hop, error, .. } => Some((hop, error)),
         }
     }
@@ -141,6 +164,16 @@ impl ProviderError {
             Self::Refused { recovery, .. } => matches!(recovery, Recovery::Retry | Recovery::ReloadToken),
             Self::Unavailable { .. } => true,
             Self::Base { error, .. } => error.fault == BaseFault::Unavailable,
+            Self::ShortLived { .. } => false,
+        }
+    }
+
+    /// Returns true if STS or another base refused the request and the same request will be refused again.
+    pub(crate) fn is_definite(&self) -> bool {
+        match self {
+            Self::Refused { recovery, .. } => *recovery != Recovery::Retry,
+            Self::Base { error, .. } => error.fault == BaseFault::Refused,
+            Self::Token(_) | Self::Unavailable { .. } | Self::ShortLived { .. } => false,
         }
     }
 }
@@ -155,6 +188,9 @@ pub(crate) struct Failure {
     pub(crate) at: Moment,
     /// Time from the failure to the next attempt.
     pub(crate) retry_after: Duration,
+    /// Whether the last credentials of the hop must not be served any more: STS rejected them as expired, and then refused to
+    /// renew them. Each alone can be an error of one endpoint.
+    pub(crate) is_lease_void: bool,
 }
 
 impl Failure {

@@ -2,31 +2,33 @@
 //!
 //! Input: a [plan](crate::plan) and the provider of the previous hop. Output: a [`Lease`]. Chains with the same first
 //! hops share the providers of these hops, so each STS call is made once. A provider returns its cached lease until a
-//! refresh is due, makes one call at a time, and returns the last failure until the back-off is over.
+//! refresh is due, makes one call at a time, and returns the last failure until the back-off is over. A provider outlives a reload
+//! of the configuration that does not change its hop.
 
 mod assembly;
+mod issue;
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex as StdMutex, PoisonError},
+    time::Duration,
+};
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
-pub(crate) use assembly::hop_providers;
+pub(crate) use assembly::{hop_providers, label};
 
 use crate::{
     arn::{RoleArn, SessionName},
     chain::{
-        base::{BaseProvider, UNDATED_REFRESH},
+        base::BaseProvider,
         error::{Failure, ProviderError},
         provider::{ObserveExchanges, ProvideCredentials},
     },
     clock::{Clock, Moment, StsClock},
-    credentials::Credentials,
-    lease::{Lease, Receipt},
+    lease::Lease,
     plan::{AssumeRoleHop, HopName, WebIdentityHop},
-    schedule::{
-        backoff::{self, Random},
-        window::Window,
-    },
+    schedule::backoff::{self, MIN_REQUESTED_INTERVAL, Random},
     sts::{AssumeRole, Client, Issued, Tag, recovery::Recovery},
     token::Claims,
 };
@@ -47,10 +49,14 @@ pub(crate) struct HopProvider {
     kind: HopKind,
     context: Context,
     /// Comma-separated names of the profiles whose chains contain this hop, for the log.
-    profiles: String,
+    profiles: StdMutex<Arc<str>>,
+    /// Locked during an exchange.
     state: Mutex<ProviderState>,
+    /// Changes when a refresh is wanted or the cached lease is discarded.
+    renewals: watch::Sender<()>,
 }
 
+/// How a hop obtains its credentials. Two hops that are equal make the same call, so they share a provider.
 enum HopKind {
     WebIdentity { plan: WebIdentityHop, client: Arc<Client> },
     Base(BaseProvider),
@@ -63,6 +69,31 @@ struct ProviderState {
     failure: Option<Failure>,
     /// Number of consecutive failures of this hop's own exchange. Failures of the previous hop do not count.
     failures: u32,
+    /// When the last attempt started.
+    last_attempt: Option<Moment>,
+    /// Whether to refresh the lease before its time.
+    is_refresh_wanted: bool,
+    /// Whether STS rejected the last lease as expired when it signed a request.
+    is_lease_rejected: bool,
+}
+
+impl ProviderState {
+    /// Returns the cached lease unless a refresh is due. After a failure it stays due until an attempt succeeds.
+    fn fresh_lease(&self, now: Moment) -> Option<&Lease> {
+        let is_due_early = self.failure.is_some() || (self.is_refresh_wanted && self.until_wanted(now).is_zero());
+        self.lease.as_ref().filter(|lease| !is_due_early && !lease.window.until_refresh(now).is_zero())
+    }
+
+    /// Returns the failure, with what it means for the last lease of this hop. The failure can be one of the previous hop, and then
+    /// speaks of another lease.
+    fn assessed(&self, failure: Failure) -> Failure {
+        Failure { is_lease_void: self.is_lease_rejected && failure.error.is_definite(), ..failure }
+    }
+
+    /// Returns the time until a wanted refresh may start.
+    fn until_wanted(&self, now: Moment) -> Duration {
+        self.last_attempt.map_or(Duration::ZERO, |last| MIN_REQUESTED_INTERVAL.saturating_sub(now.since(last)))
+    }
 }
 
 /// Result of a successful STS exchange.
@@ -77,32 +108,58 @@ impl ProvideCredentials for HopProvider {
         Box::pin(async move {
             let mut state = self.state.lock().await;
             let now = self.context.clock.now();
-            if let Some(lease) = state.lease.as_ref().filter(|lease| !lease.window.until_refresh(now).is_zero()) {
+            if let Some(lease) = state.fresh_lease(now) {
                 return Ok(lease.clone());
             }
-            if let Some(failure) = state.failure.as_ref().filter(|failure| !failure.until_retry(now).is_zero()) {
-                return Err(failure.clone());
+            if let Some(failure) = state.failure.clone().filter(|failure| !failure.until_retry(now).is_zero()) {
+                return Err(state.assessed(failure));
             }
+            state.last_attempt = Some(now);
             match self.fetch(&mut state.failures).await {
                 Ok(lease) => {
-                    state.failure = None;
-                    state.failures = 0;
-                    state.lease = Some(lease.clone());
+                    *state = ProviderState {
+                        lease: Some(lease.clone()),
+                        last_attempt: state.last_attempt,
+                        ..ProviderState::default()
+                    };
                     Ok(lease)
                 }
                 Err(failure) => {
                     state.failure = Some(failure.clone());
-                    Err(failure)
+                    Err(state.assessed(failure))
                 }
             }
         })
+    }
+
+    fn hop(&self) -> &HopName {
+        &self.hop
+    }
+
+    fn renewals(&self) -> watch::Receiver<()> {
+        self.renewals.subscribe()
+    }
+
+    fn want_refresh(&self) {
+        // The lock is taken during an exchange, and the result of that exchange is as good as that of another one.
+        if let Ok(mut state) = self.state.try_lock() {
+            state.is_refresh_wanted = true;
+        }
+    }
+
+    fn until_wanted(&self, now: Moment) -> Option<Duration> {
+        match self.state.try_lock() {
+            Ok(state) => state.is_refresh_wanted.then(|| state.until_wanted(now)),
+            // `provide` waits for the exchange in progress.
+            Err(_) => Some(Duration::ZERO),
+        }
     }
 
     fn end_backoff(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
             let now = self.context.clock.now();
             // Many profiles can share this hop. The limit is per hop, so that their requests together cause no more attempts.
-            self.state.lock().await.failure.take_if(|failure| now.since(failure.at) >= backoff::MIN_REQUESTED_INTERVAL);
+            self.state.lock().await.failure.take_if(|failure| now.since(failure.at) >= MIN_REQUESTED_INTERVAL);
             if let HopKind::AssumeRole { source, .. } = &self.kind {
                 source.end_backoff().await;
             }
@@ -124,10 +181,23 @@ impl HopProvider {
     }
 
     /// Discards the cached lease if it still is the one that STS rejected. The next call to `provide` then fetches a
-    /// new lease.
+    /// new lease, and the profiles that vend this hop renew their credentials at once.
     async fn discard(&self, rejected: &Lease) {
         let mut state = self.state.lock().await;
-        state.lease.take_if(|lease| lease.credentials.access_key_id() == rejected.credentials.access_key_id());
+        if state.lease.take_if(|lease| lease.credentials.is_same(&rejected.credentials)).is_some() {
+            state.is_lease_rejected = true;
+            self.renewals.send_replace(());
+        }
+    }
+
+    /// Refreshes this hop and all earlier ones now. An exchange in progress counts as the refresh, a back-off is waited for, and a
+    /// hop is refreshed at most once in 2 s.
+    pub(crate) fn refresh_chain(&self) {
+        self.want_refresh();
+        self.renewals.send_replace(());
+        if let HopKind::AssumeRole { source, .. } = &self.kind {
+            source.refresh_chain();
+        }
     }
 
     /// Returns the provider of hop `number`, which is this hop or an earlier one.
@@ -217,57 +287,14 @@ impl HopProvider {
         self.context.observer.record_exchange(self.hop.number, role_arn, result, duration);
     }
 
-    fn base_lease(&self, base: &BaseProvider, credentials: Credentials) -> Lease {
-        let now = self.context.clock.now();
-        let window = match (credentials.expiry(), base) {
-            (Some(expiry), _) => {
-                let left = expiry.as_time().duration_since(self.context.sts_clock.time(now)).unwrap_or_default();
-                Window::new(now, left, self.context.random.unit())
-            }
-            (None, BaseProvider::Keys(_)) => Window::endless(now),
-            (None, _) => Window::undated(now, UNDATED_REFRESH),
-        };
-        if !matches!(base, BaseProvider::Keys(_)) {
-            let expiry = credentials.expiry().map_or("none".to_owned(), |expiry| expiry.to_string());
-            tracing::info!(
-                profile = %self.profiles,
-                hop = self.hop.number,
-                source = base.name(),
-                expiry,
-                "base credentials loaded"
-            );
-        }
-        let session_name = SessionName::mapped_from("");
-        Lease { credentials, window, session_name, claims: None, receipt: Receipt::default() }
-    }
-
-    fn lease(&self, exchanged: Exchanged, attempt: u32) -> Lease {
-        let Exchanged { issued, session_name, claims } = exchanged;
-        let lifetime = issued.expiry.as_time().duration_since(issued.issued_at).unwrap_or(Duration::ZERO);
-        tracing::info!(
-            profile = %self.profiles,
-            hop = self.hop.number,
-            role_arn = %self.hop.role_arn.as_ref().map_or("", |arn| arn.as_str()),
-            session_name = session_name.as_str(),
-            expiry = %issued.expiry,
-            attempt,
-            request_id = issued.request_id.as_deref().unwrap_or("none"),
-            packed_policy_size = issued.packed_policy_size,
-            "credentials obtained"
-        );
-        Lease {
-            credentials: issued.credentials,
-            window: Window::new(self.context.clock.now(), lifetime, self.context.random.unit()),
-            session_name,
-            claims,
-            receipt: Receipt { request_id: issued.request_id, packed_policy_size: issued.packed_policy_size },
-        }
+    fn profiles(&self) -> Arc<str> {
+        Arc::clone(&self.profiles.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn failure(&self, error: ProviderError, attempts: u32) -> Failure {
         let retry_after = backoff::delay(attempts, &*self.context.random);
         tracing::warn!(
-            profile = %self.profiles,
+            profile = %self.profiles(),
             hop = self.hop.number,
             role_arn = %self.hop.role_arn.as_ref().map_or("", |arn| arn.as_str()),
             attempt = attempts,
@@ -275,7 +302,7 @@ impl HopProvider {
             retry_after = format_args!("{:.1}s", retry_after.as_secs_f64()),
             "exchange failed"
         );
-        Failure { error, attempts, at: self.context.clock.now(), retry_after }
+        Failure { error, attempts, at: self.context.clock.now(), retry_after, is_lease_void: false }
     }
 }
 

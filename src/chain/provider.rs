@@ -2,8 +2,10 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
+use tokio::sync::watch;
+
 use super::error::Failure;
-use crate::lease::Lease;
+use crate::{clock::Moment, lease::Lease, plan::HopName};
 
 /// A credentials provider: one hop with its cached result.
 pub(crate) trait ProvideCredentials: Send + Sync {
@@ -16,6 +18,19 @@ pub(crate) trait ProvideCredentials: Send + Sync {
     /// Ends the back-off, so that the next call of [`provide`](Self::provide) makes an attempt. Has no effect within 2 s of the last
     /// attempt.
     fn end_backoff(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// Returns the hop, for messages.
+    fn hop(&self) -> &HopName;
+
+    /// Makes the next call of [`provide`](Self::provide) refresh the credentials, from [`until_wanted`](Self::until_wanted) on. An
+    /// exchange in progress counts as that refresh.
+    fn want_refresh(&self);
+
+    /// Returns the time until a wanted refresh may start, at most 2 s, or `None` if no refresh is wanted.
+    fn until_wanted(&self, now: Moment) -> Option<Duration>;
+
+    /// Subscribes to events after which credentials from [`provide`](Self::provide) should be replaced before their time.
+    fn renewals(&self) -> watch::Receiver<()>;
 }
 
 /// Receives the outcome of each attempt to obtain credentials, for metrics.

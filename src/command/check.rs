@@ -158,7 +158,7 @@ impl Checker<'_> {
     async fn token_lifetime(&self, chain: &ChainPlan, claims: &crate::token::Claims) -> Check {
         let clock = self.app.clock();
         let sts_clock = self.app.sts_clock();
-        let seems_expired = claims.expiry().is_some_and(|expiry| expiry <= sts_clock.earliest(clock.now()));
+        let seems_expired = claims.expiry().is_some_and(|expiry| expiry <= sts_clock.time(clock.now()));
         if seems_expired
             && !self.offline
             && !sts_clock.is_known()
@@ -168,7 +168,7 @@ impl Checker<'_> {
             let _ = self.with_timeout(client.learn_time(&session.endpoint)).await;
         }
         let path = chain.base.web_identity().map(|hop| hop.token_file.path());
-        web_identity::lifetime(claims, path, sts_clock.earliest(clock.now()))
+        web_identity::lifetime(claims, path, sts_clock.time(clock.now()))
     }
 
     /// Returns the remaining time before `--timeout`.

@@ -23,7 +23,9 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use self::environment::{Change, PrivateEndpoint};
 use crate::{
     app::App,
-    chain::base::credential_process::credential_process_runs,
+    chain::{
+        base::credential_process::credential_process_runs, error::ProviderError, provider::ProvideCredentials as _,
+    },
     cli::IdentityArgs,
     command::{CommandError, Exit, oneshot, read_identity},
     config::Identity,
@@ -109,10 +111,16 @@ async fn start_refresh(app: &App, identity: &Identity, timeout: Duration) -> Res
     let mut exchanges = JoinSet::new();
     for provider in &providers {
         let (provider, clock) = (Arc::clone(provider), Arc::clone(app.clock()));
-        exchanges.spawn(async move { oneshot::provide_with_timeout(&*provider, &*clock, clock.now(), timeout).await });
+        exchanges.spawn(async move {
+            let lease = oneshot::provide_with_timeout(&*provider, &*clock, clock.now(), timeout).await?;
+            // The program would never get credentials.
+            let is_never_servable = lease.window.is_never_servable();
+            let error = is_never_servable.then(|| ProviderError::short_lived(provider.hop().clone(), &lease.window));
+            error.map_or(Ok(()), |error| Err(error.into()))
+        });
     }
     while let Some(result) = exchanges.join_next().await {
-        result.unwrap_or_else(|_| Err(CommandError::new(Exit::Other, "an exchange was cancelled")))?;
+        result.unwrap_or_else(|_| Err::<(), _>(CommandError::new(Exit::Other, "an exchange was cancelled")))?;
     }
     // The providers now have cached credentials. The first requests to the endpoint wait until these are published.
     let publishers = app.store().set_profiles(&identity.chains);

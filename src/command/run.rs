@@ -212,15 +212,65 @@ async fn keep_running(
     env: &dyn Environment,
     mut signals: ShutdownSignals,
 ) -> Result<(), CommandError> {
-    let providers = app.providers(&identity.chains, &identity.proxies)?;
     let (stop, stopping) = watch::channel(false);
     let context = context(app, outputs, stopping);
+    let mut reload_wanted = false;
+    let started = until_terminated(start(app, &context, &identity, outputs), &mut signals, &mut reload_wanted).await;
+    let Some(started) = started else {
+        tracing::info!("shutting down before the sinks are open");
+        return Ok(());
+    };
+    let mut running = started?;
+    loop {
+        if !std::mem::take(&mut reload_wanted) && signals.next().await == ShutdownSignal::Terminate {
+            break;
+        }
+        let reload = reload(app, &context, outputs, args, env);
+        if until_terminated(reload, &mut signals, &mut reload_wanted).await.is_none() {
+            break;
+        }
+    }
+    tracing::info!(drain = ?outputs.drain, "shutting down");
+    app.clock().sleep(outputs.drain).await;
+    stop.send_replace(true);
+    while running.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Waits until `work` completes, or returns `None` as soon as a signal asks for termination: the work may wait for a lock. Sets
+/// `reload_wanted` if a signal asks for a reload meanwhile, so that any number of such signals cause one reload.
+async fn until_terminated<T>(
+    work: impl Future<Output = T>,
+    signals: &mut ShutdownSignals,
+    reload_wanted: &mut bool,
+) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            result = &mut work => return Some(result),
+            signal = signals.next() => match signal {
+                ShutdownSignal::Terminate => return None,
+                ShutdownSignal::Reload => *reload_wanted = true,
+            },
+        }
+    }
+}
+
+/// Opens the sinks and starts to refresh the credentials. Returns the tasks of the sinks.
+async fn start(
+    app: &App,
+    context: &SinkContext,
+    identity: &Identity,
+    outputs: &Outputs,
+) -> Result<JoinSet<()>, CommandError> {
+    tracing::debug!("opening the sinks");
+    let providers = app.providers(&identity.chains, &identity.proxies)?;
     // Before the first connection, so that a profile which is not ready yet is never reported as unknown.
     let publishers = app.store().set_profiles(&identity.chains);
-    load_authorization(&context, &identity).await?;
+    load_authorization(context, identity).await?;
     let mut running = JoinSet::new();
     for sink in &outputs.sinks {
-        running.spawn(sink.open(&context).await?);
+        running.spawn(sink.open(context).await?);
     }
     if let Some(address) = outputs.admin {
         let (listener, bound) = listeners::bind(address, "--admin-listen").map_err(SinkError::new)?;
@@ -230,19 +280,12 @@ async fn keep_running(
         running.spawn(server::serve(listener, admin, connections, clock, stopping));
     }
     app.keep_fresh(providers, publishers);
-
-    while signals.next().await == ShutdownSignal::Reload {
-        reload(app, &context, outputs, args, env).await;
-    }
-    tracing::info!(drain = ?outputs.drain, "shutting down");
-    app.clock().sleep(outputs.drain).await;
-    stop.send_replace(true);
-    while running.join_next().await.is_some() {}
-    Ok(())
+    Ok(running)
 }
 
 /// Applies a changed configuration and refreshes all credentials. An invalid configuration changes nothing.
 async fn reload(app: &App, context: &SinkContext, outputs: &Outputs, args: &Args, env: &dyn Environment) {
+    tracing::debug!("reading the configuration again");
     let reloaded = async {
         let identity = read_identity(&args.identity, env)?;
         read_outputs(args, &identity, env)?;
@@ -254,12 +297,14 @@ async fn reload(app: &App, context: &SinkContext, outputs: &Outputs, args: &Args
         Ok((identity, providers)) => {
             tracing::info!(profiles = identity.chains.len(), "configuration reloaded");
             let publishers = app.store().set_profiles(&identity.chains);
+            // Before the sinks, which may wait for a lock: the credentials do not depend on them.
+            app.keep_fresh(providers, publishers);
+            app.refresh_all();
             for sink in &outputs.sinks {
                 if let Err(error) = sink.reload(context).await {
                     tracing::error!(%error, "sink not updated");
                 }
             }
-            app.keep_fresh(providers, publishers);
         }
         Err(CommandError { line, .. }) => {
             tracing::error!(error = line, "configuration not reloaded: the previous one stays in effect");

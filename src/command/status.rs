@@ -129,7 +129,9 @@ fn table(profiles: &[ProfileStatus]) -> Lines {
         let in_seconds =
             |seconds: Option<u64>| seconds.map_or("-".into(), |seconds| format!("in {}", format_duration(seconds)));
         let state = match (profile.ready, &profile.last_error) {
+            (true, None) if profile.stale => "ready, stale",
             (true, None) => "ready",
+            (true, Some(_)) if profile.stale => "ready, stale, refresh failing",
             (true, Some(_)) => "ready, refresh failing",
             (false, Some(_)) => "failing",
             (false, None) => "waiting",
@@ -151,6 +153,14 @@ fn table(profiles: &[ProfileStatus]) -> Lines {
         text.line(cells.join("  ").trim_end());
     }
     for profile in profiles {
+        if profile.stale {
+            text.gap();
+            text.line(&format!(
+                "{}: the credentials are those of a previous configuration; the configured role is {}",
+                profile.name,
+                profile.configured_role_arn.as_deref().unwrap_or("-")
+            ));
+        }
         if let Some(error) = &profile.last_error {
             text.gap();
             text.line(&format!("{}: {} failed attempts, last error: {error}", profile.name, profile.failed_attempts));

@@ -21,21 +21,33 @@ pub(crate) struct CaBundleError {
     reason: String,
 }
 
+/// Returns the root certificates in `ca_bundle`, or the built-in roots if it is `None`.
+///
+/// # Errors
+/// Returns an error if the bundle cannot be read or contains no usable certificate.
+pub(crate) fn roots(ca_bundle: Option<&Path>) -> Result<RootCertStore, CaBundleError> {
+    match ca_bundle {
+        None => Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }),
+        Some(path) => read_roots(path).map_err(|reason| CaBundleError { path: path.to_owned(), reason }),
+    }
+}
+
 /// Returns the configuration of a client that trusts only the certificates in `ca_bundle`, or the built-in roots if it
 /// is `None`.
 ///
 /// # Errors
 /// Returns an error if the bundle cannot be read or contains no usable certificate.
 pub(crate) fn client_config(ca_bundle: Option<&Path>) -> Result<ClientConfig, CaBundleError> {
-    let roots = match ca_bundle {
-        None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
-        Some(path) => read_roots(path).map_err(|reason| CaBundleError { path: path.to_owned(), reason })?,
-    };
+    roots(ca_bundle).map(trusting)
+}
+
+/// Returns the configuration of a client that trusts only `roots`.
+pub(crate) fn trusting(roots: RootCertStore) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .unwrap_or_else(|_| unreachable!("ring supports both versions"));
-    Ok(versions.with_root_certificates(roots).with_no_client_auth())
+    versions.with_root_certificates(roots).with_no_client_auth()
 }
 
 fn read_roots(path: &Path) -> Result<RootCertStore, String> {

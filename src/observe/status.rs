@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::http::{authorization::Caller, rejection::Rejection, server::json};
 use crate::{
+    arn::RoleArn,
     clock::Moment,
     store::{Profile, Store},
 };
@@ -25,8 +26,14 @@ pub(crate) struct Status {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ProfileStatus {
     pub(crate) name: String,
-    /// The role of the last hop, if the chain assumes a role.
+    /// The role of the credentials, if they are those of a role. Before the first exchange, the configured role.
     pub(crate) role_arn: Option<String>,
+    /// Whether the credentials are those of a previous configuration, until an exchange with the current one succeeds.
+    #[serde(default)]
+    pub(crate) stale: bool,
+    /// The role that the configuration names, if the credentials are stale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) configured_role_arn: Option<String>,
     /// Whether the profile has credentials to serve.
     pub(crate) ready: bool,
     /// Expiry of the credentials, by STS's clock.
@@ -66,9 +73,14 @@ impl ProfileStatus {
         let window = lease.filter(|_| expiry.is_some()).map(|lease| lease.window);
         let next =
             failure.map(|failure| failure.until_retry(now)).or_else(|| window.map(|window| window.until_refresh(now)));
+        let configured = profile.role_arn();
+        let role_arn = lease.map_or(configured, |lease| lease.credentials.role_arn());
+        let text = |role_arn: &RoleArn| role_arn.as_str().to_owned();
         Self {
             name: profile.name().to_owned(),
-            role_arn: profile.role_arn().map(|role_arn| role_arn.as_str().to_owned()),
+            role_arn: role_arn.map(text),
+            stale: state.is_stale,
+            configured_role_arn: configured.filter(|_| state.is_stale).map(text),
             ready: profile.servable(now).is_some(),
             expiry: expiry.map(|expiry| expiry.to_string()),
             remaining_seconds: window.map(|window| window.remaining(now).as_secs()),

@@ -62,11 +62,12 @@ impl ShutdownSignals {
 
     /// Waits for the next signal. Termination takes precedence over a reload.
     pub(crate) async fn next(&mut self) -> ShutdownSignal {
-        let (mut terminate_byte, mut reload_byte) = ([0], [0]);
+        // Each signal is one byte. All requests for a reload that are pending are one request.
+        let (mut terminate_byte, mut reload_bytes) = ([0], [0; 4096]);
         tokio::select! {
             biased;
             _ = self.terminate.read(&mut terminate_byte) => ShutdownSignal::Terminate,
-            _ = self.reload.read(&mut reload_byte) => ShutdownSignal::Reload,
+            _ = self.reload.read(&mut reload_bytes) => ShutdownSignal::Reload,
         }
     }
 }

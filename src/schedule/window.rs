@@ -43,9 +43,19 @@ impl Window {
         Self { refresh_after, ..Self::endless(obtained) }
     }
 
-    /// Returns the time until the refresh; zero if it is due.
+    /// Returns the time until the refresh; zero if it is due. A step of the wall clock beyond that time makes it due.
     pub(crate) fn until_refresh(&self, now: Moment) -> Duration {
-        self.refresh_after.saturating_sub(now.since(self.obtained))
+        self.refresh_after.saturating_sub(now.longest_since(self.obtained))
+    }
+
+    /// Returns true if the credentials were too short-lived from the start to be served.
+    pub(crate) fn is_never_servable(&self) -> bool {
+        self.serve_for.is_zero()
+    }
+
+    /// Returns the lifetime that the credentials had when they were obtained.
+    pub(crate) fn lifetime(&self) -> Duration {
+        self.lifetime
     }
 
     /// Returns true until 15 s before the expiry.
@@ -78,6 +88,24 @@ mod tests {
             assert!(window.is_servable(after(3584)) && !window.is_servable(after(3585)));
             assert_eq!(window.until_refresh(after(3000)), Duration::ZERO);
         }
+    }
+
+    #[test]
+    fn step_of_the_wall_clock_makes_the_refresh_due_but_credentials_stay_servable() {
+        let window = Window::new(after(0), Duration::from_secs(3600), 0.0);
+        let stepped = |seconds: u64, step: i64| {
+            let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.saturating_add_signed(step));
+            Moment { wall, ..after(seconds) }
+        };
+        for step in [3600, 86_400] {
+            assert!(
+                window.is_servable(stepped(60, step)) && window.until_refresh(stepped(60, step)).is_zero(),
+                "{step}"
+            );
+            assert_eq!(window.remaining(stepped(60, step)).as_secs(), 3540);
+        }
+        assert!(!window.is_servable(stepped(3590, -3000)), "the wall clock was set back");
+        assert!(window.until_refresh(stepped(1800, -1800)).is_zero());
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub(crate) enum Recovery {
     Retry,
     /// Read the token file again: the token has expired.
     ReloadToken,
-    /// Renew the credentials that signed the call: they have expired.
+    /// Renew the credentials that signed the call: they have expired or STS does not know them.
     RenewSource,
     /// No recovery: the request fails until the configuration changes in credvend or AWS.
     None,
@@ -25,7 +25,8 @@ impl Refusal {
             Cause::ClockWrong => Recovery::Retry,
             Cause::ProviderNotReached | Cause::Throttled | Cause::ServerError => Recovery::Retry,
             Cause::TokenExpired | Cause::TokenTooOld => Recovery::ReloadToken,
-            Cause::SessionExpired => Recovery::RenewSource,
+            // STS no longer knows the key if it was deleted or rotated, or if the role was deleted and created again.
+            Cause::SessionExpired | Cause::KeyUnknown => Recovery::RenewSource,
             _ if self.status >= 500 || self.status == 429 => Recovery::Retry,
             _ => Recovery::None,
         }

@@ -21,7 +21,7 @@ use crate::{
 pub(crate) struct Issued {
     pub(crate) credentials: Credentials,
     pub(crate) expiry: Expiry,
-    /// STS's time at the exchange, as estimated by `StsClock`.
+    /// STS's time at the exchange: the `Date` of the response, or the estimate of `StsClock` if that is later.
     pub(crate) issued_at: SystemTime,
     pub(crate) request_id: Option<String>,
     /// Percentage of the packed size limit that the session policies and tags use.

@@ -102,8 +102,7 @@ fn static_keys_of_the_default_profile_are_hidden_from_the_program() {
 #[test]
 fn credentials_are_refreshed_while_the_program_runs() {
     let stage = Stage::new();
-    // The endpoint serves the credentials for 5 s and refreshes them after 10 to 12 s. In between it responds with 503, and
-    // `process` retries.
+    // The endpoint serves the credentials for 5 s. Then a request gets a 503 and starts a refresh, and `process` retries.
     stage.sts.set_lifetime(Some(Duration::from_secs(20)));
     let commands = "first=$($CREDVEND process --from-endpoint) || exit 1\n\
                  second=$first\n\

@@ -47,6 +47,8 @@ mod logs;
 mod one_shots;
 /// Chains from profiles of the AWS config file, and the calls that profiles share.
 mod profiles;
+/// SIGHUP: what a reload changes, and what it leaves alone.
+mod reload;
 /// When credentials are refreshed, and the behaviour of `run` when a refresh fails.
 mod refresh;
 /// SIGTERM, SIGINT and SIGHUP, and the hardening of the process.

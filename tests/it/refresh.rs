@@ -89,3 +89,94 @@ fn request_during_an_outage_gets_the_reason_and_starts_an_attempt() {
     stage.sts.clear_faults();
     wait_until("the profile has credentials", || get(address, "/v1/credentials", &[]).status == 200);
 }
+
+#[test]
+fn request_that_finds_no_servable_credentials_starts_an_attempt() {
+    let stage = Stage::new();
+    // Served for 5 s, and due for refresh after 10 to 12 s.
+    stage.sts.set_lifetime(Some(Duration::from_secs(20)));
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
+    let address = run.address();
+    let start = Instant::now();
+    let first = get(address, "/v1/credentials", &[]).text("AccessKeyId");
+    wait_until("new credentials are served", || {
+        let response = get(address, "/v1/credentials", &[]);
+        response.status == 200 && response.text("AccessKeyId") != first
+    });
+    assert!(start.elapsed() < Duration::from_secs(9), "{:?}", start.elapsed());
+    assert_eq!(stage.sts.requests().len(), 2);
+}
+
+#[test]
+fn sessions_too_short_to_be_served_are_reported_and_retried_with_a_backoff() {
+    let stage = Stage::new();
+    stage.sts.set_lifetime(Some(Duration::from_secs(15)));
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
+    let address = run.address();
+    let warning = run.line(&["credentials too short-lived to be served"]);
+    assert!(warning.contains("WARN") && warning.contains("not served in the last 15 s"), "{warning}");
+    let message = get(address, "/v1/credentials", &[]).text("message");
+    assert!(message.contains("(last error: short_lived)"), "{message}");
+    stage.sts.set_lifetime(None);
+    wait_until("the profile has credentials", || get(address, "/v1/credentials", &[]).status == 200);
+    assert_eq!(run.stderr().matches("too short-lived").count(), 1);
+}
+
+#[test]
+fn exec_does_not_start_a_program_with_sessions_too_short_to_be_served() {
+    let stage = Stage::new();
+    stage.sts.set_lifetime(Some(Duration::from_secs(15)));
+    stage
+        .credvend(&["exec", "--", "true"])
+        .end()
+        .failed(4, &["hop 1", "the credentials are valid for 1", "longer sessions"]);
+}
+
+#[test]
+fn base_that_sts_rejects_and_refuses_to_renew_is_no_longer_served() {
+    let stage = Stage::new();
+    let arguments = ["run", "--listen", "127.0.0.1:0", "--all-profiles"];
+    let run = stage.with_config(&arguments, crate::profiles::CROSS_ACCOUNT).start();
+    let address = run.address();
+    run.lines(&["credentials obtained"], 2);
+    let status = |profile: &str| get(address, &format!("/v1/credentials/{profile}"), &[]).status;
+
+    // STS refuses to renew the base, for a reason that may pass: the base is served.
+    let expired = "The security token included in the request is expired";
+    stage.fault(Fault::error("ExpiredToken", 403, expired).for_action("AssumeRole").forever());
+    stage.fault(Fault::throttle().for_action("AssumeRoleWithWebIdentity"));
+    stage.fault(Fault::error("AccessDenied", 403, "denied").for_action("AssumeRoleWithWebIdentity").forever());
+    run.signal(Signal::HUP);
+    run.line(&["exchange failed", "hop=1", "Throttling"]);
+    assert_eq!(status("account_a_role"), 200);
+
+    // STS refuses to renew the base, and says that its credentials have expired.
+    run.line(&["exchange failed", "hop=1", "AccessDenied"]);
+    run.line(&["credentials withdrawn", "profile=\"account_a_role\""]);
+    assert_eq!(status("account_a_role"), 503);
+    assert_eq!(get(address, "/readyz?profile=account_a_role", &[]).status, 503);
+    assert_eq!(status("account_b_role"), 200, "no request of its own was refused");
+
+    stage.sts.clear_faults();
+    wait_until("the base is served again", || status("account_a_role") == 200);
+}
+
+#[test]
+fn rejected_base_is_renewed_at_once_where_it_is_vended() {
+    for code in ["ExpiredToken", "InvalidClientTokenId"] {
+        let stage = Stage::new();
+        stage.fault(
+            Fault::error(code, 403, "The security token included in the request is no good").for_action("AssumeRole"),
+        );
+        let arguments = ["run", "--listen", "127.0.0.1:0", "--all-profiles"];
+        let run = stage.with_config(&arguments, crate::profiles::CROSS_ACCOUNT).start();
+        let address = run.address();
+        run.line(&["credentials obtained", "hop=2"]);
+        let requests = stage.sts.requests();
+        let signer = &requests.last().expect("a request").headers["authorization"];
+        wait_until("the new base is served", || {
+            let key = get(address, "/v1/credentials/account_a_role", &[]).text("AccessKeyId");
+            signer.contains(&format!("Credential={key}/"))
+        });
+    }
+}

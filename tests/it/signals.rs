@@ -6,7 +6,7 @@ use std::{
 
 use local_sts::{Fault, FaultKind};
 
-use crate::support::{DEADLINE, ROLE_A, ROLE_B, Signal, Stage, get, wait_until};
+use crate::support::{DEADLINE, Signal, Stage, get};
 
 const RUN: &[&str] = &["run", "--listen", "127.0.0.1:0"];
 
@@ -63,38 +63,6 @@ fn requests_in_flight_are_answered_before_exit() {
     stream.read_to_string(&mut response).expect("read response");
     assert!(response.starts_with("HTTP/1.1 503"), "{response:?}");
     run.wait().succeeded();
-}
-
-#[test]
-fn sighup_reloads_the_configuration_and_refreshes() {
-    let stage = Stage::new();
-    let config = |role: &str| format!("[default]\nrole_arn = {role}\nweb_identity_token_file = TOKEN\n");
-    let run = stage.with_config(RUN, &config(ROLE_A)).start();
-    let address = run.address();
-    run.line(&["credentials obtained"]);
-    let first = get(address, "/v1/credentials", &[]).text("AccessKeyId");
-
-    run.signal(Signal::HUP);
-    run.lines(&["credentials obtained", ROLE_A], 2);
-    let second = get(address, "/v1/credentials", &[]).text("AccessKeyId");
-    assert_ne!(second, first);
-
-    // An invalid configuration is not applied.
-    stage.write("config", "[default\nrole_arn");
-    run.signal(Signal::HUP);
-    run.line(&["configuration not reloaded", "line 1"]);
-    assert_eq!(get(address, "/v1/credentials", &[]).text("AccessKeyId"), second);
-
-    let token = stage.tokens.token_file();
-    stage.write("config", &format!(
-        "[default]\nrole_arn = {ROLE_B}\nsource_profile = a\n[profile a]\nrole_arn = {ROLE_A}\nweb_identity_token_file = {}\n",
-        token.display()
-    ));
-    run.signal(Signal::HUP);
-    run.line(&["credentials obtained", ROLE_B]);
-    wait_until("the credentials of role B are served", || {
-        get(address, "/v1/credentials", &[]).text("RoleArn") == ROLE_B
-    });
 }
 
 #[test]

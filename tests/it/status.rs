@@ -1,6 +1,6 @@
 use local_sts::Fault;
 
-use crate::support::{Credvend, Ended, ROLE_A, ROLE_B, Signal, Stage, get, raw};
+use crate::support::{Credvend, Ended, ROLE_A, ROLE_B, Signal, Stage, get, raw, wait_until};
 
 /// Runs `status` against this listener.
 fn status(address: impl ToString, arguments: &[&str]) -> Ended {
@@ -49,6 +49,43 @@ fn last_error_is_shown_until_the_next_success() {
     stage.sts.clear_faults();
     run.lines(&["credentials obtained"], 2);
     assert!(!status(address, &[]).succeeded().stdout.contains("AccessDenied"));
+}
+
+#[test]
+fn status_after_a_reload_names_the_role_that_is_served() {
+    let stage = Stage::new();
+    let token = stage.tokens.token_file();
+    let config = |role: &str| format!("[default]\nrole_arn = {role}\nweb_identity_token_file = {}\n", token.display());
+    let run = stage.with_config(&["run", "--listen", "127.0.0.1:0"], &config(ROLE_A)).start();
+    let address = run.address();
+    run.line(&["credentials obtained"]);
+    let profile = || {
+        let json = status(address, &["--format", "json"]).succeeded().stdout;
+        serde_json::from_str::<serde_json::Value>(&json).expect("parse JSON")["profiles"][0].clone()
+    };
+    assert_eq!((&profile()["stale"], &profile()["configured_role_arn"]), (&false.into(), &serde_json::Value::Null));
+
+    // The trust policy of role B does not allow the token.
+    stage.write("config", &config(ROLE_B));
+    run.signal(Signal::HUP);
+    let warning = run.line(&["credentials of the previous configuration are served"]);
+    assert!(warning.contains("WARN") && warning.contains(ROLE_A) && warning.contains(ROLE_B), "{warning}");
+    run.line(&["exchange failed", ROLE_B]);
+    assert_eq!(get(address, "/v1/credentials", &[]).text("RoleArn"), ROLE_A);
+    let stale = profile();
+    assert_eq!(
+        (&stale["role_arn"], &stale["stale"], &stale["configured_role_arn"]),
+        (&ROLE_A.into(), &true.into(), &ROLE_B.into())
+    );
+    let text = status(address, &[]).succeeded().stdout;
+    assert!(text.contains("ready, stale, refresh failing") && text.contains(ROLE_A), "{text}");
+    assert!(text.contains(&format!("the configured role is {ROLE_B}")), "{text}");
+
+    // Back to the first configuration.
+    stage.write("config", &config(ROLE_A));
+    run.signal(Signal::HUP);
+    run.lines(&["credentials obtained", ROLE_A], 2);
+    wait_until("the new credentials are published", || profile()["stale"] == false);
 }
 
 #[test]

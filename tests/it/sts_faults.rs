@@ -1,10 +1,10 @@
 mod kept_connections;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use local_sts::{Claims, Fault, FaultKind};
 
-use crate::support::{ROLE_A, ROLE_B, Stage, get};
+use crate::support::{ROLE_A, ROLE_B, Stage, get, wait_until};
 
 /// STS fails once. The next attempt succeeds, and the log names the reason for the failed one.
 #[test]
@@ -138,6 +138,21 @@ fn date_of_a_response_that_is_not_from_sts_is_ignored() {
     // The second attempt succeeds, because credvend has not adopted the wrong time.
     let line = run.line(&["credentials obtained"]);
     assert!(line.contains("attempt=2"), "{line}");
+}
+
+#[test]
+fn stale_date_does_not_prolong_the_lifetime() {
+    let stage = Stage::new();
+    // With the right time, the credentials are served for 2 s.
+    stage.sts.set_lifetime(Some(Duration::from_secs(17)));
+    stage.fault(Fault::new(FaultKind::StaleDate { seconds: 40 }));
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
+    let address = run.address();
+    run.line(&["credentials obtained"]);
+    stage.fault(Fault::new(FaultKind::Reset).forever());
+    let start = Instant::now();
+    wait_until("the profile is not ready", || get(address, "/readyz", &[]).status != 200);
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
 }
 
 #[test]

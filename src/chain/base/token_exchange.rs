@@ -31,7 +31,7 @@ impl WebIdentityHop {
     ) -> Result<(Issued, crate::arn::SessionName, Arc<Claims>), ProviderError> {
         let token = self.token_file.read()?;
         if failures < SKIP_LOCAL_EXPIRY_CHECK_AFTER {
-            self.token_file.refuse_expired(&token, client.sts_clock().earliest(clock.now()))?;
+            self.token_file.refuse_expired(&token, client.sts_clock().time(clock.now()))?;
         }
         let session_name = self.session.session_name.clone().unwrap_or_else(|| token.claims().session_name());
         let request = AssumeRoleWithWebIdentity { session: self.session.parameters(&session_name), token: &token };

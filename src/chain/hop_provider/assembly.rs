@@ -1,8 +1,12 @@
-//! Builds the hop providers of all chains. Chains that start with the same hops share the providers of these hops.
+//! Builds the hop providers of all chains. Chains that start with the same hops share the providers of these hops, and hops that a
+//! reload did not change keep theirs: their cached leases, their back-off and an exchange in progress.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex as StdMutex, PoisonError},
+};
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use crate::{
     chain::{
@@ -14,48 +18,38 @@ use crate::{
 };
 
 /// Returns the provider of the last hop of each chain, in the order of `chains`. `client` returns the STS client for a
-/// CA bundle.
+/// CA bundle. `running` are the last hops of the chains that run already; their providers are reused.
 pub(crate) fn hop_providers(
     chains: &[ChainPlan],
     context: &Context,
+    running: &[Arc<HopProvider>],
     mut client: impl FnMut(Option<&Path>) -> Arc<Client>,
 ) -> Vec<Arc<HopProvider>> {
-    let mut last_hops: Vec<Arc<HopProvider>> = Vec::with_capacity(chains.len());
-    for (index, chain) in chains.iter().enumerate() {
-        // Reuse the providers of the earlier chain that has the most hops in common with this one.
-        let shared = (0..index).map(|earlier| (common_hops(&chains[earlier], chain), earlier)).max();
-        let mut provider =
-            shared.filter(|(hops, _)| *hops > 0).map(|(hops, earlier)| last_hops[earlier].ancestor(hops));
-        let reused = provider.as_ref().map_or(0, |provider| provider.hop.number);
-        for hop in chain.hop_names().into_iter().skip(reused) {
-            let kind = match (provider.take(), hop.number) {
-                (Some(source), number) => {
-                    let plan = chain.hops[number - 2].clone();
+    let mut known: Vec<_> = running.iter().flat_map(|last| last.chain()).collect();
+    let mut last_hops = Vec::with_capacity(chains.len());
+    for chain in chains {
+        let mut provider: Option<Arc<HopProvider>> = None;
+        for hop in chain.hop_names() {
+            let kind = match provider.take() {
+                None => base(chain, chains, &mut client),
+                Some(source) => {
+                    let plan = chain.hops[hop.number - 2].clone();
                     let client = client(plan.session.ca_bundle.as_deref());
                     HopKind::AssumeRole { plan, client, source }
                 }
-                (None, _) => match &chain.base {
-                    Base::WebIdentity(plan) => {
-                        HopKind::WebIdentity { plan: plan.clone(), client: client(plan.session.ca_bundle.as_deref()) }
-                    }
-                    Base::Static(keys) | Base::Environment(keys) => HopKind::Base(BaseProvider::Keys(keys.clone())),
-                    Base::Container(endpoint) => HopKind::Base(BaseProvider::Container(endpoint.clone())),
-                    Base::InstanceMetadata(service) => HopKind::Base(BaseProvider::InstanceMetadata(service.clone())),
-                    Base::Process(process) => {
-                        let is_vended = |other: &ChainPlan| other.hops.is_empty() && other.base == chain.base;
-                        let is_vended = chains.iter().any(is_vended);
-                        HopKind::Base(BaseProvider::Process { process: process.clone(), is_vended })
-                    }
-                },
             };
-            let contains_hop = |other: &&ChainPlan| common_hops(other, chain) >= hop.number;
-            let profiles: Vec<&str> = chains.iter().filter(contains_hop).map(|chain| chain.profile.as_str()).collect();
-            provider = Some(Arc::new(HopProvider {
-                hop,
-                kind,
-                context: context.clone(),
-                profiles: profiles.join(","),
-                state: Mutex::default(),
+            let existing = known.iter().find(|known| known.kind.makes_same_call(&kind)).cloned();
+            provider = Some(existing.unwrap_or_else(|| {
+                let provider = Arc::new(HopProvider {
+                    hop,
+                    kind,
+                    context: context.clone(),
+                    profiles: StdMutex::new("".into()),
+                    state: Mutex::default(),
+                    renewals: watch::Sender::default(),
+                });
+                known.push(Arc::clone(&provider));
+                provider
             }));
         }
         last_hops.extend(provider);
@@ -63,10 +57,54 @@ pub(crate) fn hop_providers(
     last_hops
 }
 
-/// Returns the number of hops that two chains have in common, counted from the base.
-fn common_hops(one: &ChainPlan, other: &ChainPlan) -> usize {
-    if one.base != other.base {
-        return 0;
+fn base(chain: &ChainPlan, chains: &[ChainPlan], client: &mut impl FnMut(Option<&Path>) -> Arc<Client>) -> HopKind {
+    HopKind::Base(match &chain.base {
+        Base::WebIdentity(plan) => {
+            return HopKind::WebIdentity { plan: plan.clone(), client: client(plan.session.ca_bundle.as_deref()) };
+        }
+        Base::Static(keys) | Base::Environment(keys) => BaseProvider::Keys(keys.clone()),
+        Base::Container(endpoint) => BaseProvider::Container(endpoint.clone()),
+        Base::InstanceMetadata(service) => BaseProvider::InstanceMetadata(service.clone()),
+        Base::Process(process) => {
+            let is_vended = chains.iter().any(|other| other.hops.is_empty() && other.base == chain.base);
+            BaseProvider::Process { process: process.clone(), is_vended }
+        }
+    })
+}
+
+/// Names the profiles of each hop, for the log. `last_hops` are the last hops of the profiles in `names`.
+pub(crate) fn label<'a>(last_hops: &[Arc<HopProvider>], names: impl Iterator<Item = &'a str> + Clone) {
+    for hop in last_hops.iter().flat_map(|last| last.chain()) {
+        let contains_hop = |last: &Arc<HopProvider>| last.chain().any(|other| Arc::ptr_eq(&other, &hop));
+        let profiles = last_hops.iter().zip(names.clone()).filter(|(last, _)| contains_hop(last)).map(|(_, name)| name);
+        let profiles = profiles.collect::<Vec<_>>().join(",");
+        *hop.profiles.lock().unwrap_or_else(PoisonError::into_inner) = profiles.into();
     }
-    1 + one.hops.iter().zip(&other.hops).take_while(|(one, other)| one == other).count()
+}
+
+impl HopKind {
+    /// Returns true if both hops send the same request to the same place with the same trust, so that one call serves both.
+    fn makes_same_call(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::WebIdentity { plan, client }, Self::WebIdentity { plan: other_plan, client: other_client }) => {
+                plan == other_plan && Arc::ptr_eq(client, other_client)
+            }
+            (Self::Base(base), Self::Base(other)) => base == other,
+            (
+                Self::AssumeRole { plan, client, source },
+                Self::AssumeRole { plan: other_plan, client: other_client, source: other_source },
+            ) => plan == other_plan && Arc::ptr_eq(client, other_client) && Arc::ptr_eq(source, other_source),
+            _ => false,
+        }
+    }
+}
+
+impl HopProvider {
+    /// Returns the providers of the whole chain, from this hop back to the base.
+    fn chain(self: &Arc<Self>) -> impl Iterator<Item = Arc<HopProvider>> + use<> {
+        std::iter::successors(Some(Arc::clone(self)), |provider| match &provider.kind {
+            HopKind::AssumeRole { source, .. } => Some(Arc::clone(source)),
+            _ => None,
+        })
+    }
 }

@@ -258,7 +258,7 @@ fn rejected_credentials_of_the_previous_hop_name_the_fix() {
     let stage = Stage::new();
     let check = || stage.credvend(&["check", "--chain-role-arn", ROLE_B]);
     let unknown = "The security token included in the request is invalid.";
-    stage.fault(Fault::error("InvalidClientTokenId", 403, unknown).for_action("AssumeRole"));
+    stage.fault(Fault::error("InvalidClientTokenId", 403, unknown).for_action("AssumeRole").times(2));
     let words = [
         "STS in eu-central-1 does not know the credentials of",
         ROLE_A,
