@@ -39,6 +39,11 @@ impl<'a> SectionUpdate<'a> {
         check_value("expiry", expiry)?;
         Ok(Self { profile, values, expiry })
     }
+
+    /// Returns an upper limit for the bytes by which this update can lengthen a file.
+    pub(super) fn max_length(&self) -> usize {
+        self.profile.len() + self.values.map(str::len).iter().sum::<usize>() + self.expiry.len() + 256
+    }
 }
 
 impl fmt::Debug for SectionUpdate<'_> {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
 use reqwest::{NoProxy, Proxy, header};
 
 use super::{Endpoint, StsError, request::Form};
@@ -59,17 +60,12 @@ impl Transport {
         Ok(Self(client))
     }
 
-    pub(super) async fn post(
-        &self,
-        endpoint: &Endpoint,
-        form: Form,
-        headers: Vec<(String, String)>,
-    ) -> Result<Received, StsError> {
-        let mut request = self.0.post(&endpoint.url).header(header::CONTENT_TYPE, FORM_CONTENT_TYPE);
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        let mut response = request
+    pub(super) async fn post(&self, endpoint: &Endpoint, form: Form, headers: HeaderMap) -> Result<Received, StsError> {
+        let mut response = self
+            .0
+            .post(&endpoint.url)
+            .header(header::CONTENT_TYPE, FORM_CONTENT_TYPE)
+            .headers(headers)
             .body(form.into_body())
             .send()
             .await

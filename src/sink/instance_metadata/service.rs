@@ -33,7 +33,7 @@ use crate::{
         server::{Handler, json},
     },
     observe::metrics::Metrics,
-    sink::credentials_json::CredentialsJson,
+    sink::credentials_json::{CredentialsJson, render},
     store::{Profile, Store},
 };
 
@@ -138,7 +138,7 @@ impl InstanceMetadataService {
             return Err(Rejection::new(StatusCode::BAD_REQUEST, message));
         };
         let token = random_token();
-        let mut response = text(token.expose_secret().to_owned());
+        let mut response = text(Bytes::from_owner(Zeroizing::new(token.expose_secret().to_owned())));
         response.headers_mut().insert(TOKEN_TTL, HeaderValue::from(seconds));
         let now = self.clock.now();
         let mut sessions = self.lock();
@@ -194,11 +194,10 @@ fn document(credentials: &Credentials, now: Moment) -> Bytes {
         last_updated: Expiry::from(now.wall).to_string(),
         credentials: credentials.into(),
     };
-    // Serializing strings cannot fail.
-    Bytes::from_owner(Zeroizing::new(serde_json::to_vec(&wire).unwrap_or_default()))
+    Bytes::from_owner(render(credentials, &wire))
 }
 
-fn text(body: String) -> Response<Full<Bytes>> {
+fn text(body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = json(StatusCode::OK, body.into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response

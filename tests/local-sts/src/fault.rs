@@ -98,6 +98,10 @@ pub enum FaultKind {
     MissingExpiry,
     /// The normal response with an `Expiration` one hour ago.
     PastExpiry,
+    /// The normal response with an `Expiration` in the year 9999.
+    FarExpiry,
+    /// The normal response with a line break in the secret access key.
+    ControlCharacter,
 }
 
 impl Fault {

@@ -5,6 +5,7 @@
 //! | `POST /_local/faults` | a list of faults | appends the faults to the queue |
 //! | `DELETE /_local/faults` | | clears the queue and responds to hanging requests |
 //! | `GET /_local/requests` | | returns all requests so far |
+//! | `GET /_local/secrets` | | returns every secret key, session token and minted token so far, in the order of issue |
 //! | `POST /_local/token` | claims | mints a token |
 //! | `PUT /_local/lifetime` | `{"seconds": 30}` or `{"seconds": null}` | sets the lifetime of credentials |
 //! | `PUT /_local/clock` | `{"shift_seconds": -600}` | sets the clock |
@@ -50,6 +51,7 @@ pub(super) fn route(server: &Server, parts: &Parts, body: &[u8]) -> Response<Bod
             Ok(no_content())
         }
         (&Method::GET, "requests") => Ok(json_response(&json!(server.log.all()))),
+        (&Method::GET, "secrets") => Ok(json_response(&json!(server.sts.issued_secrets()))),
         (&Method::POST, "token") => {
             read(body, |claims: Claims| plain_response(StatusCode::OK, &server.sts.mint(&claims)))
         }
