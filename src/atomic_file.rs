@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
 
 mod error;
 #[cfg(test)]
@@ -61,10 +62,10 @@ pub(crate) enum Replaced {
 ///
 /// # Errors
 /// Returns the error of `edit`, or an error if the file cannot be replaced.
-pub(crate) fn replace<E: From<ReplaceError>>(
+pub(crate) fn replace<C: AsRef<[u8]>, E: From<ReplaceError>>(
     path: &Path,
     mode: u32,
-    edit: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
+    edit: impl FnOnce(&[u8]) -> Result<C, E>,
 ) -> Result<Replaced, E> {
     let target = Target::lock(path)?;
     let existing = target.read()?;
@@ -73,10 +74,11 @@ pub(crate) fn replace<E: From<ReplaceError>>(
         None => (&[][..], None),
     };
     let edited = edit(content)?;
+    let edited = edited.as_ref();
     if metadata.is_some_and(|metadata| metadata.mode() & MODE_BITS == mode) && edited == content {
         return Ok(Replaced::Unchanged);
     }
-    target.write(&edited, mode, metadata)?;
+    target.write(edited, mode, metadata)?;
     Ok(Replaced::Written)
 }
 
@@ -106,7 +108,7 @@ struct Target {
 }
 
 struct Existing {
-    content: Vec<u8>,
+    content: Zeroizing<Vec<u8>>,
     metadata: Metadata,
 }
 
@@ -146,7 +148,10 @@ impl Target {
         }
         let file = File::open(&self.path).map_err(|source| explain(&self.path, "read", source))?;
         let metadata = file.metadata().map_err(|source| explain(&self.path, "examine", source))?;
-        let mut content = Vec::new();
+        // The file can contain credentials. Allocate enough for the whole file and for the read that detects its end: a
+        // buffer that grows leaves unwiped copies behind.
+        let capacity = usize::try_from(metadata.len().min(MAX_FILE_SIZE)).unwrap_or(0) + 64;
+        let mut content = Zeroizing::new(Vec::with_capacity(capacity));
         file.take(MAX_FILE_SIZE + 1).read_to_end(&mut content).map_err(|source| explain(&self.path, "read", source))?;
         if content.len() as u64 > MAX_FILE_SIZE {
             return Err(ReplaceError::TooLarge { path: self.path.clone(), limit: MAX_FILE_SIZE });

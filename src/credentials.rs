@@ -4,10 +4,19 @@
 //! secrets. Secrets are accessible only through methods whose names start with `expose_`; search for these to list all
 //! uses.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+mod field;
 
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::SystemTime,
+};
+
+use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use time::{Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+
+pub(crate) use field::Field;
 
 use crate::arn::RoleArn;
 
@@ -24,6 +33,7 @@ struct Inner {
     /// Only for credentials that STS did not issue and whose source reports the account. A role ARN contains its
     /// account.
     account_id: Option<String>,
+    document: OnceLock<Bytes>,
 }
 
 impl Credentials {
@@ -42,6 +52,7 @@ impl Credentials {
             expiry: Some(expiry),
             role_arn: Some(role_arn),
             account_id: None,
+            document: OnceLock::new(),
         }))
     }
 
@@ -53,8 +64,15 @@ impl Credentials {
         expiry: Option<Expiry>,
         account_id: Option<String>,
     ) -> Self {
-        let role_arn = None;
-        Self(Arc::new(Inner { access_key_id, secret_access_key, session_token, expiry, role_arn, account_id }))
+        Self(Arc::new(Inner {
+            access_key_id,
+            secret_access_key,
+            session_token,
+            expiry,
+            role_arn: None,
+            account_id,
+            document: OnceLock::new(),
+        }))
     }
 
     /// Returns true if `other` shares the secrets of this value: one is a clone of the other.
@@ -89,6 +107,12 @@ impl Credentials {
     /// Returns the role, or `None` for credentials that STS did not issue.
     pub(crate) fn role_arn(&self) -> Option<&RoleArn> {
         self.0.role_arn.as_ref()
+    }
+
+    /// Returns the document that the endpoint serves. The first call renders it; all listeners share it, and it exists
+    /// no longer than the credentials and the responses in progress.
+    pub(crate) fn document(&self, render: impl FnOnce(&Self) -> Bytes) -> Bytes {
+        self.0.document.get_or_init(|| render(self)).clone()
     }
 }
 

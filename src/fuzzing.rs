@@ -6,10 +6,14 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use hyper::{Request, header::HeaderValue};
+use hyper::{
+    Request,
+    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+};
 use secrecy::ExposeSecret as _;
 
 use crate::{
@@ -37,7 +41,7 @@ pub fn update_file(existing: &[u8], profiles: &[&str], values: [&str; 3]) -> Opt
     let [id, secret, token] = values;
     let updates = profiles.iter().map(|profile| SectionUpdate::new(profile, id, secret, token, "2026-11-21T10:00:00Z"));
     let updates: Vec<_> = updates.collect::<Result<_, _>>().ok()?;
-    Some(shared_file::update_sections(existing, &updates).map_err(|error| error.to_string()))
+    Some(shared_file::update_sections(existing, &updates).map(|file| file.to_vec()).map_err(|error| error.to_string()))
 }
 
 /// Reads a shared file as SDKs do.
@@ -96,7 +100,7 @@ pub fn sts_response(action: u8, status: u16, body: &[u8], now: SystemTime, secre
 pub fn base_document(dialect: u8, bytes: &[u8], now: SystemTime, secret: &str) -> Result<Keys, String> {
     let dialects = [Dialect::Process, Dialect::Container, Dialect::InstanceMetadata];
     let dialect = dialects[usize::from(dialect) % dialects.len()];
-    let credentials = credentials_document::read(dialect, bytes, now, &Scrubber::new([secret]));
+    let credentials = credentials_document::read(dialect, bytes, Some(now), &Scrubber::new([secret]));
     credentials.map(|credentials| keys(&credentials)).map_err(|error| error.to_string())
 }
 
@@ -222,9 +226,9 @@ pub fn guard(method: &str, target: &str, headers: &[(&str, &[u8])], address: Soc
 pub fn authorize(headers: impl FnOnce(&str) -> Vec<Vec<u8>>) -> (String, bool) {
     let (authorization, token) = Authorization::private();
     let now = Moment { wall: SystemTime::UNIX_EPOCH, monotonic: Duration::ZERO };
-    let headers = headers(token.expose_secret());
-    let headers: Vec<_> = headers.iter().filter_map(|value| HeaderValue::from_bytes(value).ok()).collect();
-    (token.expose_secret().to_owned(), authorization.allows(headers.iter(), Some("default"), now))
+    let values = headers(token.expose_secret()).into_iter().filter_map(|value| HeaderValue::try_from(value).ok());
+    let headers: HeaderMap = values.map(|value| (AUTHORIZATION, value)).collect();
+    (token.expose_secret().to_owned(), Arc::new(authorization).allows(&headers, Some("default"), now))
 }
 
 /// Parses a command line and its environment. Returns the debug output of the chains.

@@ -144,7 +144,7 @@ impl Client {
         scrubber: &Scrubber<'_>,
     ) -> Result<StsResponse, StsError> {
         let headers = match signer {
-            None => Vec::new(),
+            None => http::HeaderMap::new(),
             Some(signer) => sign::headers(endpoint, &form, signer, self.sts_clock.time(self.clock.now()))
                 .ok_or_else(|| StsError::not_reached(endpoint, "the request cannot be signed"))?,
         };

@@ -44,7 +44,8 @@ fn a_failed_edit_changes_nothing() {
     fs::write(&path, "theirs").expect("a file");
     fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("a mode");
     let before = fs::metadata(&path).expect("metadata");
-    let refused = super::replace(&path, 0o600, |_| Err(ReplaceError::NotARegularFile { path: PathBuf::new() }));
+    let refused =
+        super::replace(&path, 0o600, |_| Err::<Vec<u8>, _>(ReplaceError::NotARegularFile { path: PathBuf::new() }));
     assert!(matches!(refused, Err(ReplaceError::NotARegularFile { .. })));
     let after = fs::metadata(&path).expect("metadata");
     assert_eq!((after.ino(), after.mode()), (before.ino(), before.mode()));

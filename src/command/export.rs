@@ -66,7 +66,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
     let text = format.render(exported).map_err(|error| CommandError::new(Exit::Sink, error))?;
     let Some(path) = &args.output else { return print(&text) };
     let path = path.clone();
-    let write = spawn_blocking(move || replace(&path, mode, |_| Ok::<_, ReplaceError>(text.as_bytes().to_vec())));
+    let write = spawn_blocking(move || replace(&path, mode, |_| Ok::<_, ReplaceError>(text)));
     oneshot::write_with_timeout(&clock, started, timeout, write)
         .await?
         .map(drop)

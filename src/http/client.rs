@@ -2,6 +2,8 @@
 
 use std::{error::Error as _, time::Duration};
 
+use bytes::Bytes;
+use http::{HeaderValue, header::InvalidHeaderValue};
 use zeroize::Zeroizing;
 
 /// The limits of one call.
@@ -44,7 +46,7 @@ impl CallLimits {
             if body.len() + chunk.len() > self.max_body {
                 return Err(BodyError::TooLarge(self.max_body));
             }
-            body.extend_from_slice(&chunk);
+            append(&mut body, &chunk);
         }
         Ok(body)
     }
@@ -64,5 +66,47 @@ impl CallLimits {
         }
         let cause = if error.source().is_none() { "the request failed".to_owned() } else { cause.to_string() };
         if error.is_connect() { format!("cannot connect: {cause}") } else { cause }
+    }
+}
+
+/// Returns a header value that is wiped when dropped and that no log shows.
+///
+/// # Errors
+/// Returns an error if the text contains a character that no header may contain.
+pub(crate) fn secret_header(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let wiped = Zeroizing::new(text.as_bytes().to_vec());
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(wiped))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Appends to a buffer. If the capacity does not suffice, wipes the old memory, which a growing `Vec` would not do.
+fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
+    let length = body.len() + chunk.len();
+    if length > body.capacity() {
+        let mut grown = Zeroizing::new(Vec::with_capacity(2 * length));
+        grown.extend_from_slice(body);
+        *body = grown;
+    }
+    body.extend_from_slice(chunk);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_header_is_sensitive_and_valid() {
+        assert!(secret_header("token").expect("valid").is_sensitive());
+        assert!(secret_header("to\nken").is_err());
+    }
+
+    #[test]
+    fn a_body_is_appended_to_beyond_its_capacity() {
+        let mut body = Zeroizing::new(Vec::with_capacity(4));
+        for chunk in [&b"abc"[..], b"defghij", b"", b"k"] {
+            append(&mut body, chunk);
+        }
+        assert_eq!(body.as_slice(), b"abcdefghijk");
     }
 }

@@ -12,6 +12,8 @@ use hyper::{Request, StatusCode, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use crate::http::client::secret_header;
+
 /// Maximum size of a response body, in bytes.
 const MAX_BODY_SIZE: usize = 64 * 1024;
 
@@ -52,7 +54,7 @@ pub(crate) async fn get_from(
     tokio::spawn(connection);
     let mut request = Request::get(path).header(header::HOST, host.to_string());
     if let Some(authorization) = authorization {
-        request = request.header(header::AUTHORIZATION, authorization);
+        request = request.header(header::AUTHORIZATION, secret_header(authorization).map_err(text)?);
     }
     let request = request.body(Empty::<Bytes>::new()).map_err(text)?;
     let response = sender.send_request(request).await.map_err(text)?;

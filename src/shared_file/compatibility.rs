@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use zeroize::Zeroizing;
+
 use super::configparser::{ConfigParser, Options};
 use super::splice::{LEGACY_SESSION_TOKEN_KEY, splice};
 use super::syntax_error::SyntaxError;
@@ -33,7 +35,10 @@ pub(crate) enum Incompatible {
 ///
 /// # Errors
 /// Returns an error if a program would read other values than before, or if none could read the credentials.
-pub(crate) fn update_sections(existing: &[u8], updates: &[SectionUpdate<'_>]) -> Result<Vec<u8>, Incompatible> {
+pub(crate) fn update_sections(
+    existing: &[u8],
+    updates: &[SectionUpdate<'_>],
+) -> Result<Zeroizing<Vec<u8>>, Incompatible> {
     let spliced = splice(existing, updates);
     check(existing, &spliced, updates, &[])?;
     Ok(spliced)

@@ -11,15 +11,18 @@
 
 use std::collections::HashMap;
 
+use zeroize::Zeroizing;
+
 use super::line::{Document, Line, Shape, trim};
 use super::{COMMENT_PREFIX, CREDENTIAL_KEYS, SectionUpdate};
 
 pub(super) const LEGACY_SESSION_TOKEN_KEY: &str = "aws_security_token";
 
 /// Applies the updates to the content of a file, which may be empty.
-pub(crate) fn splice(existing: &[u8], updates: &[SectionUpdate<'_>]) -> Vec<u8> {
+pub(crate) fn splice(existing: &[u8], updates: &[SectionUpdate<'_>]) -> Zeroizing<Vec<u8>> {
     let document = Document::new(existing);
-    let mut output = Output::new(&document, existing.len());
+    let mut output =
+        Output::new(&document, existing.len() + updates.iter().map(SectionUpdate::max_length).sum::<usize>());
     let mut pending: HashMap<&[u8], PendingUpdate<'_>> = HashMap::new();
     for update in updates {
         pending.insert(update.profile.as_bytes(), PendingUpdate { update, is_applied: false });
@@ -68,15 +71,16 @@ struct PendingUpdate<'a> {
 
 /// The new content of the file, while it is written.
 struct Output<'a> {
-    bytes: Vec<u8>,
+    /// Wiped when dropped. It never grows, because that would leave unwiped copies behind.
+    bytes: Zeroizing<Vec<u8>>,
     /// Start of the text, after a byte order mark.
     start: usize,
     line_ending: &'a [u8],
 }
 
 impl<'a> Output<'a> {
-    fn new(document: &Document<'a>, length: usize) -> Self {
-        let mut bytes = Vec::with_capacity(length + 4096);
+    fn new(document: &Document<'a>, max_length: usize) -> Self {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(max_length));
         bytes.extend_from_slice(document.byte_order_mark);
         Self { start: bytes.len(), bytes, line_ending: document.line_ending() }
     }
@@ -84,10 +88,10 @@ impl<'a> Output<'a> {
     /// Appends a complete section to the end of the file.
     fn append_section(&mut self, update: &SectionUpdate<'_>) {
         if !self.last_line().trim_ascii().is_empty() {
-            self.write_line(b"", self.line_ending);
+            self.write_line::<&[u8]>(&[], self.line_ending);
         }
         self.write_expiry_comment(update);
-        self.write_line(format!("[{}]", update.profile).as_bytes(), self.line_ending);
+        self.write_line(&["[", update.profile, "]"], self.line_ending);
         self.write_body(&[], Some(update));
     }
 
@@ -128,13 +132,13 @@ impl<'a> Output<'a> {
     }
 
     fn write_property(&mut self, key: usize, update: &SectionUpdate<'_>, ending: &[u8]) {
-        self.write_line(format!("{} = {}", CREDENTIAL_KEYS[key], update.values[key]).as_bytes(), ending);
+        self.write_line(&[CREDENTIAL_KEYS[key], " = ", update.values[key]], ending);
     }
 
     /// Writes the comment with the expiry, which replaces an existing comment of credvend in the line above.
     fn write_expiry_comment(&mut self, update: &SectionUpdate<'_>) {
         let ending = self.remove_comment().unwrap_or(self.line_ending);
-        self.write_line(format!("{COMMENT_PREFIX}these credentials expire at {}", update.expiry).as_bytes(), ending);
+        self.write_line(&[COMMENT_PREFIX, "these credentials expire at ", update.expiry], ending);
     }
 
     fn remove_comments(&mut self) {
@@ -154,16 +158,18 @@ impl<'a> Output<'a> {
     }
 
     fn copy_line(&mut self, line: &Line<'_>) {
-        self.write_line(line.content, line.ending);
+        self.write_line(&[line.content], line.ending);
     }
 
-    fn write_line(&mut self, content: &[u8], ending: &[u8]) {
+    fn write_line<T: AsRef<[u8]>>(&mut self, content: &[T], ending: &[u8]) {
         // The last line of the old file may lack a line ending; add it because a line follows.
         if self.bytes.len() > self.start && !self.bytes.ends_with(b"\n") {
             let missing = if self.bytes.ends_with(b"\r") { b"\n" } else { self.line_ending };
             self.bytes.extend_from_slice(missing);
         }
-        self.bytes.extend_from_slice(content);
+        for part in content {
+            self.bytes.extend_from_slice(part.as_ref());
+        }
         self.bytes.extend_from_slice(ending);
     }
 

@@ -47,6 +47,11 @@ impl<'a> SectionUpdate<'a> {
     pub(crate) fn placeholder(profile: &'a str) -> Result<Self, UpdateError> {
         Self::new(profile, "placeholder", "placeholder", "placeholder", "placeholder")
     }
+
+    /// Returns an upper limit for the bytes by which this update can lengthen a file.
+    pub(super) fn max_length(&self) -> usize {
+        self.profile.len() + self.values.map(str::len).iter().sum::<usize>() + self.expiry.len() + 256
+    }
 }
 
 impl fmt::Debug for SectionUpdate<'_> {

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::credentials::Credentials;
+use crate::{credentials::Credentials, sink::credentials_json::render};
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -30,8 +30,8 @@ pub(crate) fn document(credentials: &Credentials) -> Zeroizing<String> {
         expiration: credentials.expiry().map(|expiry| expiry.to_string()),
         account_id: credentials.account_id(),
     };
-    // Serializing strings and a number cannot fail.
-    let mut document = serde_json::to_string(&wire).unwrap_or_default();
-    document.push('\n');
-    Zeroizing::new(document)
+    let mut document = render(credentials, &wire);
+    document.push(b'\n');
+    // JSON is UTF-8.
+    Zeroizing::new(String::from_utf8(std::mem::take(&mut *document)).unwrap_or_default())
 }

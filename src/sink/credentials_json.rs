@@ -1,6 +1,8 @@
-//! The fields that the container credentials document and the instance metadata document have in common.
+//! The fields that the container credentials document and the instance metadata document have in common, and the
+//! rendering of documents with credentials.
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::credentials::Credentials;
 
@@ -24,6 +26,31 @@ impl<'a> From<&'a Credentials> for CredentialsJson<'a> {
             token: credentials.expose_session_token(),
             expiration: credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default(),
             account_id: credentials.account_id(),
+        }
+    }
+}
+
+/// Renders a document that contains these credentials once.
+pub(super) fn render(credentials: &Credentials, document: &impl Serialize) -> Zeroizing<Vec<u8>> {
+    let secrets = credentials.expose_secret_access_key().len() + credentials.expose_session_token().len();
+    // Enough even if JSON escapes each visible character: a buffer that grows leaves unwiped copies behind.
+    let mut rendered = Zeroizing::new(Vec::with_capacity(1024 + 2 * secrets));
+    // Serializing strings and numbers to memory cannot fail.
+    let _ = serde_json::to_writer(&mut *rendered, document);
+    rendered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A buffer that grows leaves a copy of its content in freed memory.
+    #[test]
+    fn the_rendered_document_never_grows() {
+        for token in ["t".repeat(16 * 1024), "\"".repeat(16 * 1024)] {
+            let credentials = Credentials::of_source("ASIA".into(), "s".into(), Some(token.into()), None, None);
+            let room = 1024 + 2 * (1 + 16 * 1024);
+            assert_eq!(render(&credentials, &CredentialsJson::from(&credentials)).capacity(), room);
         }
     }
 }

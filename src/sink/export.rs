@@ -13,6 +13,9 @@ use crate::{
     sink::credential_process,
 };
 
+/// The length of the longest escape sequence, that of a quote for a POSIX shell.
+const LONGEST_ESCAPE: usize = 4;
+
 /// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -89,15 +92,16 @@ impl Format {
             Self::Json => Ok(credential_process::document(exported.credentials)),
             Self::Credentials => section(exported),
             _ => {
-                let mut text = Zeroizing::new(String::with_capacity(4096));
+                let credentials = exported.credentials;
+                let secrets = credentials.expose_secret_access_key().len() + credentials.expose_session_token().len();
+                // Enough even if each character is escaped: a buffer that grows leaves unwiped copies behind.
+                let mut text = Zeroizing::new(String::with_capacity(4096 + LONGEST_ESCAPE * secrets));
                 for line in stale(exported).filter_map(|name| self.unset_line(name, exported.inherits)) {
                     text.push_str(&line);
                     text.push('\n');
                 }
                 for (name, value) in variables(exported) {
-                    let line = self.line(name, &value).ok_or_else(|| NotRepresentable::character(name, self))?;
-                    text.push_str(&line);
-                    text.push('\n');
+                    self.write_line(&mut text, name, &value).ok_or_else(|| NotRepresentable::character(name, self))?;
                 }
                 Ok(text)
             }
@@ -115,23 +119,31 @@ impl Format {
         }
     }
 
-    /// Returns the line that sets a variable, or `None` if the format cannot represent the value.
-    fn line(self, name: &str, value: &str) -> Option<Zeroizing<String>> {
+    /// Writes the line that sets a variable. Returns `None` if the format cannot represent the value.
+    fn write_line(self, text: &mut String, name: &str, value: &str) -> Option<()> {
         if value.chars().any(char::is_control) {
             return None;
         }
-        let line = match self {
-            Self::Env => format!("export {name}='{}'", value.replace('\'', r"'\''")),
-            Self::Fish => format!("set -gx {name} '{}'", value.replace('\\', r"\\").replace('\'', r"\'")),
+        let (before, escapes, after): ([&str; 3], &[(char, &str)], &str) = match self {
+            Self::Env => (["export ", name, "='"], &[('\'', r"'\''")], "'\n"),
+            Self::Fish => (["set -gx ", name, " '"], &[('\\', r"\\"), ('\'', r"\'")], "'\n"),
             // PowerShell treats typographic quotes as quotes.
-            Self::Powershell if value.is_ascii() => format!("$Env:{name} = '{}'", value.replace('\'', "''")),
+            Self::Powershell if value.is_ascii() => (["$Env:", name, " = '"], &[('\'', "''")], "'\n"),
             // Neither format has an escape character. A quote would end a dotenv value; Docker trims blanks and joins a line that
             // ends with a backslash to the next one.
-            Self::Dotenv if !value.contains('\'') => format!("{name}='{value}'"),
-            Self::Docker if value.trim() == value && !value.ends_with('\\') => format!("{name}={value}"),
+            Self::Dotenv if !value.contains('\'') => (["", name, "='"], &[], "'\n"),
+            Self::Docker if value.trim() == value && !value.ends_with('\\') => (["", name, "="], &[], "\n"),
             _ => return None,
         };
-        Some(Zeroizing::new(line))
+        text.extend(before);
+        for c in value.chars() {
+            match escapes.iter().find(|(escaped, _)| *escaped == c) {
+                Some((_, escape)) => text.push_str(escape),
+                None => text.push(c),
+            }
+        }
+        text.push_str(after);
+        Some(())
     }
 }
 
@@ -192,8 +204,8 @@ fn section(exported: Exported<'_>) -> Result<Zeroizing<String>, NotRepresentable
         },
         _ => not_representable(),
     })?;
-    let bytes = splice(b"", &[update]);
-    String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| not_representable())
+    let mut bytes = splice(b"", &[update]);
+    String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|_| not_representable())
 }
 
 #[cfg(test)]

@@ -66,8 +66,9 @@ impl Form {
 
 impl AssumeRoleWithWebIdentity<'_> {
     pub(super) fn form(&self) -> Form {
-        let mut form = FormWriter::new("AssumeRoleWithWebIdentity", self.token.expose().len());
+        let mut form = FormWriter::new("AssumeRoleWithWebIdentity");
         form.session(&self.session);
+        // The last field: a buffer that grew after it would leave an unwiped copy behind.
         form.field("WebIdentityToken", self.token.expose());
         form.finish()
     }
@@ -75,7 +76,7 @@ impl AssumeRoleWithWebIdentity<'_> {
 
 impl AssumeRole<'_> {
     pub(super) fn form(&self) -> Form {
-        let mut form = FormWriter::new("AssumeRole", 0);
+        let mut form = FormWriter::new("AssumeRole");
         form.session(&self.session);
         if let Some(external_id) = self.external_id {
             form.field("ExternalId", external_id.as_str());
@@ -96,15 +97,15 @@ impl AssumeRole<'_> {
 
 /// Returns the form for GetCallerIdentity, which has no parameters.
 pub(super) fn caller_identity() -> Form {
-    FormWriter::new("GetCallerIdentity", 0).finish()
+    FormWriter::new("GetCallerIdentity").finish()
 }
 
-/// Encodes a form into a buffer that is allocated large enough, because growing it would leave unwiped copies behind.
+/// Encodes a form.
 struct FormWriter(Zeroizing<Vec<u8>>);
 
 impl FormWriter {
-    fn new(action: &str, token_length: usize) -> Self {
-        let mut form = Self(Zeroizing::new(Vec::with_capacity(2048 + 3 * token_length)));
+    fn new(action: &str) -> Self {
+        let mut form = Self(Zeroizing::default());
         form.field("Action", action);
         form.field("Version", "2011-06-15");
         form
@@ -125,6 +126,8 @@ impl FormWriter {
     }
 
     fn field(&mut self, name: &str, value: &str) {
+        // Enough for the whole field, so that the buffer does not grow in the middle of a token.
+        self.0.reserve(name.len() + 3 * value.len() + 2);
         if !self.0.is_empty() {
             self.0.push(b'&');
         }

@@ -1,20 +1,25 @@
 //! Parses the XML responses of STS: credentials, a caller identity or an error.
 //!
 //! A response is accepted only if it matches the request: it must have the action's root element, all fields of the
-//! credentials and an expiry in the future.
+//! credentials with plausible values and an expiry in the near future.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use quick_xml::{de::from_str, events::Event};
 use secrecy::SecretString;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::{Action, Endpoint, StsError, refusal::Refusal, transport::Received};
 use crate::{
     arn::RoleArn,
-    credentials::{Credentials, Expiry},
+    credentials::{Credentials, Expiry, Field},
     scrubber::Scrubber,
 };
+
+/// Maximum time from an exchange to the expiry of its credentials. AWS issues sessions of up to 12 hours; the rest is for
+/// clocks that differ and for other implementations of STS.
+const MAX_LIFETIME: Duration = Duration::from_secs(36 * 3600);
 
 /// The result of an exchange.
 #[derive(Debug)]
@@ -40,7 +45,7 @@ pub(crate) struct CallerIdentity {
 pub(super) struct StsResponse {
     pub(super) date: Option<SystemTime>,
     request_id: Option<String>,
-    body: zeroize::Zeroizing<Vec<u8>>,
+    body: Zeroizing<Vec<u8>>,
 }
 
 impl StsResponse {
@@ -80,22 +85,26 @@ impl StsResponse {
         let document: ActionResponse = self.document(&expected)?;
         let result = document.result;
         let CredentialsElement { access_key_id, secret_access_key, session_token, expiration } = result.credentials;
-        if access_key_id.is_empty() {
-            return Err(format!("its {expected} has no AccessKeyId"));
+        for (field, value) in [
+            (Field::ACCESS_KEY_ID, &access_key_id),
+            (Field::SECRET_ACCESS_KEY, &*secret_access_key),
+            (Field::SESSION_TOKEN, &*session_token),
+        ] {
+            field.check(value).map_err(|problem| format!("its {problem}"))?;
         }
         let expiry = Expiry::parse(&expiration).ok_or("its Expiration is not a date")?;
         if expiry.as_time() <= now {
             return Err(format!("its credentials already expired at {expiry}"));
         }
-        let secret = |value: String, name| match value.as_str() {
-            "" => Err(format!("its {expected} has no {name}")),
-            _ => Ok(SecretString::from(value)),
-        };
+        if expiry.as_time() > now + MAX_LIFETIME {
+            let hours = MAX_LIFETIME.as_secs() / 3600;
+            return Err(format!("its Expiration {expiry} is more than {hours} hours after {}", Expiry::from(now)));
+        }
         Ok(Issued {
             credentials: Credentials::of_role(
                 access_key_id,
-                secret(secret_access_key, "SecretAccessKey")?,
-                secret(session_token, "SessionToken")?,
+                SecretString::from(secret_access_key.as_str()),
+                SecretString::from(session_token.as_str()),
                 expiry,
                 role_arn.clone(),
             ),
@@ -166,8 +175,8 @@ struct ActionResult {
 #[serde(rename_all = "PascalCase")]
 struct CredentialsElement {
     access_key_id: String,
-    secret_access_key: String,
-    session_token: String,
+    secret_access_key: Zeroizing<String>,
+    session_token: Zeroizing<String>,
     expiration: String,
 }
 
@@ -209,8 +218,6 @@ struct ErrorBody {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const GOOD: &str = "<?xml version=\"1.0\"?><AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">
@@ -238,6 +245,11 @@ mod tests {
     }
 
     #[test]
+    fn a_session_of_36_hours_is_accepted() {
+        assert!(issued(&GOOD.replace("2026-11-21T10:00:00Z", "2026-11-22T21:00:00Z")).is_ok());
+    }
+
+    #[test]
     fn an_identity_is_parsed_by_name() {
         let identity = |body: &str| {
             StsResponse { date: None, request_id: None, body: body.as_bytes().to_vec().into() }.caller_identity()
@@ -261,9 +273,16 @@ mod tests {
             ("<Expiration>2026-11-21T10:00:00Z</Expiration>", "", "incomplete"),
             ("2026-11-21T10", "2026-11-21T09", "expired"),
             ("2026-11-21T10:00:00Z", "soon", "not a date"),
-            ("ASIA1", "", "no AccessKeyId"),
-            ("a&amp;b", "", "no SecretAccessKey"),
-            ("<SessionToken>t", "<SessionToken>", "no SessionToken"),
+            ("2026-11-21T10:00:00Z", "2026-11-22T21:00:01Z", "is more than 36 hours after 2026-11-21T09:00:00Z"),
+            ("2026-11-21T10:00:00Z", "9999-12-31T23:59:59Z", "is more than 36 hours after 2026-11-21T09:00:00Z"),
+            ("ASIA1", "", "its AccessKeyId is empty"),
+            ("ASIA1", "ASIA&#27;[2J", "its AccessKeyId contains a character that is not visible ASCII"),
+            ("a&amp;b", "", "its SecretAccessKey is empty"),
+            ("a&amp;b", "a&#10;b", "its SecretAccessKey contains a character that is not visible ASCII"),
+            ("a&amp;b", "a b", "its SecretAccessKey contains a character that is not visible ASCII"),
+            ("<SessionToken>t", "<SessionToken>", "its SessionToken is empty"),
+            ("<SessionToken>t", "<SessionToken>t\u{202e}", "its SessionToken contains a character that is not visible"),
+            ("<SessionToken>t", &format!("<SessionToken>{}", "t".repeat(16_385)), "has more than 16384 characters"),
             ("</AssumeRoleResponse>", "", "incomplete"),
             (GOOD, "<html>welcome</html>", "is not AssumeRoleResponse"),
             (GOOD, "", "is not AssumeRoleResponse"),

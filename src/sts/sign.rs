@@ -7,18 +7,14 @@ use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
 };
+use http::HeaderMap;
 
 use super::{Endpoint, request::Form, transport::FORM_CONTENT_TYPE};
-use crate::credentials::Credentials;
+use crate::{credentials::Credentials, http::client::secret_header};
 
 /// Returns the headers that sign `form` for `endpoint`, or `None` if the signer rejects the request. `time` is the time by STS's
 /// clock.
-pub(super) fn headers(
-    endpoint: &Endpoint,
-    form: &Form,
-    signer: &Credentials,
-    time: SystemTime,
-) -> Option<Vec<(String, String)>> {
+pub(super) fn headers(endpoint: &Endpoint, form: &Form, signer: &Credentials, time: SystemTime) -> Option<HeaderMap> {
     let session_token = Some(signer.expose_session_token()).filter(|token| !token.is_empty());
     let identity = aws_credential_types::Credentials::new(
         signer.access_key_id(),
@@ -47,5 +43,5 @@ pub(super) fn headers(
         )
         .and_then(|(parameters, request)| sign(request, &parameters.into()).ok());
     let (instructions, _signature) = signed?.into_parts();
-    Some(instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    instructions.headers().map(|(name, value)| Some((name.parse().ok()?, secret_header(value).ok()?))).collect()
 }

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use http::HeaderMap;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{NoProxy, Proxy, RequestBuilder, Response, header};
 
@@ -85,16 +86,8 @@ impl Transport {
         Ok(Self { client, fresh_client, kept_connections: KeptConnections::default(), clock })
     }
 
-    pub(super) async fn post(
-        &self,
-        endpoint: &Endpoint,
-        form: Form,
-        headers: Vec<(String, String)>,
-    ) -> Result<Received, StsError> {
-        let mut request = self.client.post(&endpoint.url).header(header::CONTENT_TYPE, FORM_CONTENT_TYPE);
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
+    pub(super) async fn post(&self, endpoint: &Endpoint, form: Form, headers: HeaderMap) -> Result<Received, StsError> {
+        let request = self.client.post(&endpoint.url).header(header::CONTENT_TYPE, FORM_CONTENT_TYPE).headers(headers);
         let response = self.send(request.body(form.into_body())).await;
         let mut response = response.map_err(|error| StsError::not_reached(endpoint, LIMITS.describe(&error)))?;
 

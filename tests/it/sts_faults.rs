@@ -22,6 +22,8 @@ fn transient_faults_are_retried_and_logged() {
         (FaultKind::WrongRoot, "root element is not AssumeRoleWithWebIdentityResponse"),
         (FaultKind::MissingExpiry, "incomplete"),
         (FaultKind::PastExpiry, "already expired"),
+        (FaultKind::FarExpiry, "Expiration 9999-12-31T00:00:00Z is more than 36 hours after"),
+        (FaultKind::ControlCharacter, "SecretAccessKey contains a character that is not visible ASCII"),
     ];
     // Each retry waits for one to two seconds, so the cases run in parallel.
     std::thread::scope(|scope| {

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{self, HeaderValue};
+use reqwest::header;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
@@ -22,7 +22,7 @@ use crate::{
         error::{BaseError, BaseFault},
     },
     credentials::Credentials,
-    http::client::CallLimits,
+    http::client::{CallLimits, secret_header},
     scrubber::Scrubber,
 };
 
@@ -42,8 +42,7 @@ impl Container {
         let token = self.authorization.token()?;
         let mut request = server.client().get(self.url.clone()).header(header::ACCEPT, "application/json");
         if let Some(token) = &token {
-            let mut value = HeaderValue::from_str(token).map_err(|_| self.authorization.not_a_token())?;
-            value.set_sensitive(true);
+            let value = secret_header(token).map_err(|_| self.authorization.not_a_token())?;
             request = request.header(header::AUTHORIZATION, value);
         }
         let scrubber = Scrubber::new(token.as_deref().map(String::as_str));
@@ -55,12 +54,12 @@ impl Container {
     }
 }
 
-/// Parses the document of an endpoint. Expiries up to `now` are errors.
+/// Parses the document of an endpoint. The expiry is not compared with the time.
 ///
 /// # Errors
 /// Returns a clause without a subject, such as `returned no valid credentials: Token is missing`.
-pub(crate) fn credentials(document: &[u8], now: SystemTime, scrubber: &Scrubber<'_>) -> Result<Credentials, String> {
-    credentials_document::read(Dialect::Container, document, now, scrubber).map_err(|error| error.to_string())
+pub(crate) fn credentials(document: &[u8], scrubber: &Scrubber<'_>) -> Result<Credentials, String> {
+    credentials_document::read(Dialect::Container, document, None, scrubber).map_err(|error| error.to_string())
 }
 
 fn refusal(server: &HttpBase, response: &BaseResponse, scrubber: &Scrubber<'_>) -> BaseError {

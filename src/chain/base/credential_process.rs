@@ -62,8 +62,8 @@ impl CredentialProcess {
                 return Err(self.error(BaseFault::Unavailable, what, help));
             }
         };
-        let credentials =
-            credentials_document::read(Dialect::Process, &output, now, &Scrubber::new([])).map_err(|error| {
+        let credentials = credentials_document::read(Dialect::Process, &output, Some(now), &Scrubber::new([]))
+            .map_err(|error| {
                 let help = match error {
                     DocumentError::Expired { .. } => {
                         "find out why the command does not renew them, and check this machine's clock"

@@ -4,15 +4,23 @@
 //! that fit into a header and a credentials file, and an expiry in the future. Errors never contain values of the
 //! document, except for the code and the message of an error document.
 
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use crate::{
-    credentials::{Credentials, Expiry},
+    credentials::{Credentials, Expiry, Field},
     scrubber::Scrubber,
 };
+
+/// Maximum time to the expiry of credentials. AWS's bases issue credentials for hours; a program may take them from another
+/// service, for days.
+const MAX_LIFETIME: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// The format of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,18 +63,19 @@ struct Wire {
     code: Option<String>,
     message: Option<String>,
     access_key_id: Option<String>,
-    secret_access_key: Option<String>,
-    token: Option<String>,
-    session_token: Option<String>,
+    secret_access_key: Option<Zeroizing<String>>,
+    token: Option<Zeroizing<String>>,
+    session_token: Option<Zeroizing<String>>,
     expiration: Option<String>,
     account_id: Option<String>,
 }
 
-/// Parses a document. `scrubber` removes secrets of the request from the message of an error document.
+/// Parses a document. If `now` is `None`, the expiry is not compared with the time. `scrubber` removes secrets of the request
+/// from the message of an error document.
 pub(crate) fn read(
     dialect: Dialect,
     bytes: &[u8],
-    now: SystemTime,
+    now: Option<SystemTime>,
     scrubber: &Scrubber<'_>,
 ) -> Result<Credentials, DocumentError> {
     let malformed = |reason: &str| DocumentError::Malformed(reason.to_owned());
@@ -89,10 +98,10 @@ pub(crate) fn read(
         _ => {}
     }
     // A script prints an empty string for an unset variable. SDKs treat the field as missing.
-    let non_empty = |text: Option<String>| text.filter(|text| dialect != Dialect::Process || !text.is_empty());
-    let (token, token_name) = match dialect {
-        Dialect::Process => (non_empty(wire.session_token), "SessionToken"),
-        Dialect::Container | Dialect::InstanceMetadata => (wire.token, "Token"),
+    let is_set = |text: &str| dialect != Dialect::Process || !text.is_empty();
+    let (token, token_field) = match dialect {
+        Dialect::Process => (wire.session_token.filter(|token| is_set(token)), Field::SESSION_TOKEN),
+        Dialect::Container | Dialect::InstanceMetadata => (wire.token, Field::TOKEN),
     };
     let expiry = match wire.expiration {
         Some(text) => Some(Expiry::parse(&text).ok_or_else(|| malformed("Expiration is not an RFC 3339 date"))?),
@@ -100,39 +109,49 @@ pub(crate) fn read(
         None => None,
     };
     let token = match token {
-        Some(token) => Some(SecretString::from(value(Some(token), token_name)?)),
+        Some(token) => Some(secret(&token_field, Some(token))?),
         None if dialect != Dialect::Process => return Err(malformed("Token is missing")),
         None => None,
     };
-    let access_key_id = value(wire.access_key_id, "AccessKeyId")?;
-    let secret_access_key = SecretString::from(value(wire.secret_access_key, "SecretAccessKey")?);
-    if let Some(expiry) = expiry.filter(|expiry| expiry.as_time() <= now) {
-        return Err(DocumentError::Expired { expiry, now: now.into() });
+    let access_key_id = value(&Field::ACCESS_KEY_ID, wire.access_key_id)?;
+    let secret_access_key = secret(&Field::SECRET_ACCESS_KEY, wire.secret_access_key)?;
+    if let (Some(expiry), Some(now)) = (expiry, now) {
+        check_expiry(expiry, now)?;
     }
-    let account_id = non_empty(wire.account_id).map(|id| value(Some(id), "AccountId")).transpose()?;
+    let account_id = wire.account_id.filter(|id| is_set(id));
+    let account_id = account_id.map(|id| value(&Field::ACCOUNT_ID, Some(id))).transpose()?;
     Ok(Credentials::of_source(access_key_id, secret_access_key, token, expiry, account_id))
 }
 
-/// Returns the value of a required field, which must consist of visible ASCII characters.
-fn value(field: Option<String>, name: &str) -> Result<String, DocumentError> {
-    match field {
-        None => Err(DocumentError::Malformed(format!("{name} is missing"))),
-        Some(value) if value.is_empty() => Err(DocumentError::Malformed(format!("{name} is empty"))),
-        Some(value) if value.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(value),
-        Some(_) => Err(DocumentError::Malformed(format!("{name} contains a character that is not visible ASCII"))),
+/// Returns the value of a required field.
+fn value<T: AsRef<str>>(field: &Field, value: Option<T>) -> Result<T, DocumentError> {
+    let value = value.ok_or_else(|| DocumentError::Malformed(format!("{} is missing", field.name())))?;
+    field.check(value.as_ref()).map_err(DocumentError::Malformed)?;
+    Ok(value)
+}
+
+fn secret(field: &Field, text: Option<Zeroizing<String>>) -> Result<SecretString, DocumentError> {
+    value(field, text).map(|text| SecretString::from(text.as_str()))
+}
+
+fn check_expiry(expiry: Expiry, now: SystemTime) -> Result<(), DocumentError> {
+    if expiry.as_time() <= now {
+        return Err(DocumentError::Expired { expiry, now: now.into() });
     }
+    if expiry.as_time() > now + MAX_LIFETIME {
+        let now = Expiry::from(now);
+        return Err(DocumentError::Malformed(format!("Expiration {expiry} is more than a year after {now}")));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
-
     fn error(dialect: Dialect, text: &str) -> String {
-        read(dialect, text.as_bytes(), NOW + Duration::from_secs(1000), &Scrubber::new([])).expect_err(text).to_string()
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        read(dialect, text.as_bytes(), Some(now), &Scrubber::new([])).expect_err(text).to_string()
     }
 
     #[test]
@@ -140,7 +159,7 @@ mod tests {
         let keys = r#""AccessKeyId":"AKIA","SecretAccessKey":"hidden""#;
         let dated = r#""Expiration":"2030-01-01T00:00:00Z""#;
         let good =
-            |dialect, text: String| read(dialect, text.as_bytes(), NOW, &Scrubber::new([])).expect("credentials");
+            |dialect, text: String| read(dialect, text.as_bytes(), None, &Scrubber::new([])).expect("credentials");
         assert_eq!(good(Dialect::Process, format!(r#"{{"Version":1,{keys}}}"#)).expose_session_token(), "");
         let whole = format!(r#" {{"Version":1,{keys},"SessionToken":"t",{dated},"AccountId":"1"}}"#);
         assert_eq!(good(Dialect::Process, whole).account_id(), Some("1"));
@@ -188,5 +207,22 @@ mod tests {
         }
         let expired = r#"{"AccessKeyId":"a","SecretAccessKey":"s","Token":"t","Expiration":"1970-01-01T00:16:40Z"}"#;
         assert!(error(Dialect::Container, expired).contains("expired at 1970-01-01T00:16:40Z"));
+    }
+
+    #[test]
+    fn an_expiry_more_than_a_year_away_is_malformed() {
+        for dialect in [Dialect::Process, Dialect::Container, Dialect::InstanceMetadata] {
+            let document = |expiration: &str| {
+                format!(
+                    r#"{{"Version":1,"Code":"Success","AccessKeyId":"a","SecretAccessKey":"s","SessionToken":"t","Token":"t",
+                        "Expiration":"{expiration}"}}"#
+                )
+            };
+            let message = error(dialect, &document("9999-12-31T23:59:59Z"));
+            assert!(message.contains("Expiration 9999-12-31T00:00:00Z is more than a year after 1970"), "{message}");
+            let year = document("1970-12-31T00:00:00Z");
+            let now = Some(SystemTime::UNIX_EPOCH);
+            assert!(read(dialect, year.as_bytes(), now, &Scrubber::new([])).is_ok());
+        }
     }
 }

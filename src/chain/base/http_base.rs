@@ -86,7 +86,7 @@ impl HttpBase {
         now: SystemTime,
         scrubber: &Scrubber<'_>,
     ) -> Result<Credentials, BaseError> {
-        credentials_document::read(dialect, body, now, scrubber).map_err(|error| match error {
+        credentials_document::read(dialect, body, Some(now), scrubber).map_err(|error| match error {
             DocumentError::ErrorResponse(_) => {
                 self.error(BaseFault::Refused, error, "fix the problem that the error names")
             }

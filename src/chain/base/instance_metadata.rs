@@ -19,7 +19,7 @@ use crate::{
         error::{BaseError, BaseFault},
     },
     credentials::Credentials,
-    http::client::CallLimits,
+    http::client::{CallLimits, secret_header},
     scrubber::Scrubber,
 };
 
@@ -107,11 +107,8 @@ async fn token(server: &HttpBase, endpoint: &str) -> Result<HeaderValue, BaseErr
         let what = format!("issued no version 2 token: it returned {description}");
         return Err(server.error(BaseFault::Refused, what, "enable IMDSv2 in the instance's metadata options"));
     }
-    match HeaderValue::from_bytes(response.body.trim_ascii()) {
-        Ok(mut token) if !token.is_empty() => {
-            token.set_sensitive(true);
-            Ok(token)
-        }
+    match str::from_utf8(response.body.trim_ascii()).map(secret_header) {
+        Ok(Ok(token)) if !token.is_empty() => Ok(token),
         _ => Err(server.error(BaseFault::Unavailable, "issued a token that is not a valid header value", HELP)),
     }
 }

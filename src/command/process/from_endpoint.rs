@@ -3,7 +3,7 @@
 //! The application can start before the sidecar is ready, so a refused connection and a 503 are retried until the timeout.
 //! A 401 or a 404 is a permanent failure.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hyper::{StatusCode, header::HeaderValue};
 use serde::Deserialize;
@@ -84,7 +84,7 @@ async fn attempt(endpoint: &ContainerEndpoint, clock: &dyn Clock) -> Attempt {
     };
     if status == StatusCode::OK {
         // Do not check the expiry: the endpoint vends only unexpired credentials by STS's time, and this clock may be wrong.
-        return match container::credentials(&body, SystemTime::UNIX_EPOCH, &scrubber) {
+        return match container::credentials(&body, &scrubber) {
             Ok(credentials) if credentials.expiry().is_some() => Attempt::Credentials(credentials),
             Ok(_) => Attempt::Retry("the credentials in the response have no expiry".to_owned()),
             Err(error) => Attempt::Retry(format!("the endpoint {error}")),

@@ -77,7 +77,7 @@ fn a_file_that_no_program_reads_is_refused() {
         assert!(matches!(&error, Incompatible::Unreadable(syntax) if syntax.line == line), "{error}");
         assert!(error.to_string().starts_with(&format!("line {line}: ")), "{error}");
     }
-    assert_eq!(update_sections(b"no separator", &[]), Ok(b"no separator".to_vec()), "nothing to write");
+    assert_eq!(update_sections(b"no separator", &[]), Ok(b"no separator".to_vec().into()), "nothing to write");
 }
 
 #[test]

@@ -86,7 +86,7 @@ proptest! {
     fn a_spliced_file_is_stable_and_keeps_foreign_lines(file in file_of(any_line())) {
         let once = splice(file.as_bytes(), &updates());
         prop_assert_eq!(&splice(&once, &updates()), &once);
-        let after = String::from_utf8(once).expect("text stays text");
+        let after = String::from_utf8(once.to_vec()).expect("text stays text");
         let mut expected = foreign_lines(&file);
         for name in NAMES {
             let is_header = |line: &str| line.split('#').next().is_some_and(|header| header.trim_end() == format!("[{name}]"));
@@ -124,7 +124,7 @@ proptest! {
     #[test]
     fn rust_ini_reads_the_same_credentials(file in file_of(plain_line())) {
         let spliced = splice(file.as_bytes(), &updates());
-        let text = String::from_utf8(spliced).expect("text stays text");
+        let text = String::from_utf8(spliced.to_vec()).expect("text stays text");
         let ini = ini::Ini::load_from_str(text.trim_start_matches('\u{feff}')).expect("an INI file");
         for name in NAMES {
             // rust-ini does not merge sections with the same name: exactly one of them contains the credentials.

@@ -131,7 +131,7 @@ fn several_profiles_are_updated_and_the_last_update_of_a_profile_wins() {
         assert!(section.written_by_us);
         assert_eq!(section.value("aws_access_key_id"), Some("ASIANEW"));
     }
-    assert_eq!(splice(b"[b]\nc", &[]), b"[b]\nc");
+    assert_eq!(splice(b"[b]\nc", &[]).as_slice(), b"[b]\nc");
 }
 
 #[test]
@@ -180,4 +180,17 @@ fn a_long_file_takes_linear_time() {
             - "aws_access_key_id = 1\n".len() * 40_000
             - "aws_session_token = 1\n".len() * 40_000
     );
+}
+
+/// A buffer that grows leaves a copy of its content in freed memory.
+#[test]
+fn the_output_never_grows() {
+    let names: Vec<String> = (0..20).map(|number| format!("profile-{number}")).collect();
+    let token = "t".repeat(5000);
+    let update = |name| SectionUpdate::new(name, "ASIA", "secret", &token, "2026-11-21T10:00:00Z").expect("valid");
+    let updates: Vec<_> = names.iter().map(|name| update(name)).collect();
+    for existing in ["", "[profile-3]\r\naws_session_token = old\r\n[profile-7]\r\n[other]\r\na = b"] {
+        let room = existing.len() + updates.iter().map(SectionUpdate::max_length).sum::<usize>();
+        assert_eq!(splice(existing.as_bytes(), &updates).capacity(), room);
+    }
 }

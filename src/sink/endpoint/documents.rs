@@ -1,15 +1,12 @@
-//! The documents of the container credentials endpoint, each rendered once per lease.
-
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+//! The document of the container credentials endpoint, rendered once for each lease.
 
 use bytes::Bytes;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
-use crate::{credentials::Credentials, sink::credentials_json::CredentialsJson, store::Profile};
+use crate::{
+    credentials::Credentials,
+    sink::credentials_json::{CredentialsJson, render},
+};
 
 /// The document of the container credentials endpoint.
 #[derive(Serialize)]
@@ -21,35 +18,10 @@ struct Wire<'a> {
     role_arn: Option<&'a str>,
 }
 
-/// The last document of each profile, with the generation of its lease.
-#[derive(Default)]
-pub(super) struct Documents(Mutex<HashMap<String, (u64, Bytes)>>);
-
-impl Documents {
-    /// Returns the document for the `credentials` of a profile's lease. Drops the documents of profiles that no longer exist.
-    pub(super) fn of(
-        &self,
-        profile: &str,
-        generation: u64,
-        credentials: &Credentials,
-        profiles: &[Arc<Profile>],
-    ) -> Bytes {
-        let mut documents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match documents.get(profile) {
-            Some((rendered, document)) if *rendered == generation => document.clone(),
-            _ => {
-                documents.retain(|name, _| profiles.iter().any(|profile| profile.name() == name));
-                let document = render(credentials);
-                documents.insert(profile.to_owned(), (generation, document.clone()));
-                document
-            }
-        }
-    }
-}
-
-fn render(credentials: &Credentials) -> Bytes {
-    let wire =
-        Wire { credentials: credentials.into(), role_arn: credentials.role_arn().map(|role_arn| role_arn.as_str()) };
-    // Serializing strings cannot fail. The memory is wiped when the last connection that sends it drops it.
-    Bytes::from_owner(Zeroizing::new(serde_json::to_vec(&wire).unwrap_or_default()))
+/// Returns the document. Its memory is wiped when it is dropped.
+pub(super) fn document(credentials: &Credentials) -> Bytes {
+    credentials.document(|credentials| {
+        let role_arn = credentials.role_arn().map(|role_arn| role_arn.as_str());
+        Bytes::from_owner(render(credentials, &Wire { credentials: credentials.into(), role_arn }))
+    })
 }

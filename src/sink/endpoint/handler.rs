@@ -23,7 +23,7 @@ use crate::{
         metrics::Metrics,
         status::{self, STATUS_PATH},
     },
-    sink::endpoint::{CREDENTIALS_PATH, documents::Documents},
+    sink::endpoint::{CREDENTIALS_PATH, documents::document},
     store::{Profile, Store},
 };
 
@@ -32,7 +32,6 @@ pub(crate) struct CredentialsEndpoint {
     store: Arc<Store>,
     authorization: Arc<Authorization>,
     metrics: Arc<Metrics>,
-    documents: Documents,
     clock: Arc<dyn Clock>,
     /// The bound address, possibly unspecified (`0.0.0.0` or `::`).
     bound: SocketAddr,
@@ -51,7 +50,6 @@ impl CredentialsEndpoint {
             store: Arc::clone(store),
             authorization: Arc::clone(authorization),
             metrics: Arc::clone(metrics),
-            documents: Documents::default(),
             clock: Arc::clone(clock),
             bound,
         })
@@ -92,12 +90,11 @@ impl CredentialsEndpoint {
     }
 
     async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
-        let Some((lease, generation)) = profile.servable_soon(&*self.clock).await else {
+        let Some((lease, _)) = profile.servable_soon(&*self.clock).await else {
             profile.request_refresh();
             return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, profile.unavailable_message()));
         };
-        let document = self.documents.of(profile.name(), generation, &lease.credentials, &self.store.profiles());
-        Ok(json(StatusCode::OK, document))
+        Ok(json(StatusCode::OK, document(&lease.credentials)))
     }
 }
 

@@ -26,7 +26,10 @@ use crate::{
         server::{Handler, json},
     },
     observe::metrics::Metrics,
-    sink::{credentials_json::CredentialsJson, instance_metadata::session::SessionKey},
+    sink::{
+        credentials_json::{CredentialsJson, render},
+        instance_metadata::session::SessionKey,
+    },
     store::{Profile, Store},
 };
 
@@ -123,7 +126,7 @@ impl InstanceMetadataService {
             return Err(Rejection::new(StatusCode::BAD_REQUEST, message));
         };
         let token = self.sessions.start(self.clock.now(), seconds);
-        let mut response = text(token.expose_secret().to_owned());
+        let mut response = text(Bytes::from_owner(Zeroizing::new(token.expose_secret().to_owned())));
         response.headers_mut().insert(TOKEN_TTL, HeaderValue::from(seconds));
         Ok(response)
     }
@@ -162,11 +165,10 @@ fn document(credentials: &Credentials, now: Moment) -> Bytes {
         last_updated: Expiry::from(now.wall).to_string(),
         credentials: credentials.into(),
     };
-    // Serializing strings cannot fail.
-    Bytes::from_owner(Zeroizing::new(serde_json::to_vec(&wire).unwrap_or_default()))
+    Bytes::from_owner(render(credentials, &wire))
 }
 
-fn text(body: String) -> Response<Full<Bytes>> {
+fn text(body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = json(StatusCode::OK, body.into());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response

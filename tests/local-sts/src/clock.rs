@@ -32,6 +32,9 @@ pub(crate) fn unix_time() -> i64 {
     i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX)
 }
 
+/// 9999-12-31T23:59:59Z, the last time that has a date with four digits of the year.
+pub(crate) const END_OF_9999: i64 = 253_402_300_799;
+
 /// Formats a time like `2026-11-22T00:10:33Z`, as in `Expiration`.
 pub(crate) fn iso8601(seconds: i64) -> String {
     let at = date_time(seconds);

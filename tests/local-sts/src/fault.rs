@@ -109,6 +109,10 @@ pub enum FaultKind {
         /// The time by which the `Date` is behind the server's clock.
         seconds: u32,
     },
+    /// The normal response with an `Expiration` in the year 9999.
+    FarExpiry,
+    /// The normal response with a line break in the secret access key.
+    ControlCharacter,
 }
 
 impl Fault {

@@ -45,6 +45,13 @@ impl SuccessResponse {
         self.expiration = expiration;
     }
 
+    /// Inserts a line break into the secret access key of the response.
+    pub(crate) fn insert_line_break(&mut self) {
+        if let Some(credentials) = &mut self.credentials {
+            credentials.secret_access_key.insert(1, '\n');
+        }
+    }
+
     pub(crate) fn to_xml(&self, request_id: &str) -> String {
         let mut result = self.elements.clone();
         if let Some(credentials) = &self.credentials {

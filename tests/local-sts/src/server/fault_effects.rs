@@ -10,6 +10,7 @@ use hyper::Response;
 
 use super::response::{Body, RenderedResponse, full, insert_date, xml_response};
 use crate::action::Action;
+use crate::clock;
 use crate::error::StsError;
 use crate::fault::FaultKind;
 use crate::success_response::SuccessResponse;
@@ -38,6 +39,8 @@ pub(super) fn alter_success(response: &mut SuccessResponse, fault: Option<&Fault
     match fault {
         Some(FaultKind::MissingExpiry) => response.set_expiration(None),
         Some(FaultKind::PastExpiry) => response.set_expiration(Some(now - 3600)),
+        Some(FaultKind::FarExpiry) => response.set_expiration(Some(clock::END_OF_9999)),
+        Some(FaultKind::ControlCharacter) => response.insert_line_break(),
         Some(FaultKind::WrongRoot) => *response = response_to_another_action(response.action),
         _ => {}
     }

@@ -176,4 +176,16 @@ fn expiry_faults_change_the_expiration() {
     let normal = web_identity(&sts, &Default::default(), &[]);
     past.expect_credentials();
     assert!(past.expect("Expiration") < normal.expect("Expiration"));
+    let far = web_identity(&start_with_fault(FaultKind::FarExpiry), &Default::default(), &[]);
+    far.expect_credentials();
+    assert_eq!(far.expect("Expiration"), "9999-12-31T23:59:59Z");
+}
+
+#[test]
+fn control_character_fault_inserts_a_line_break() {
+    let sts = start_with_fault(FaultKind::ControlCharacter);
+    let response = web_identity(&sts, &Default::default(), &[]);
+    let secret = response.expect_credentials().secret;
+    assert_eq!(secret.find('\n'), Some(1), "{secret:?}");
+    assert!(sts.issued_secrets().contains(&secret.replace('\n', "")));
 }

@@ -165,6 +165,9 @@ fn control_routes_change_the_server() {
     assert_eq!(recorded.len(), 5, "requests to control routes are not recorded");
     assert_eq!((&recorded[0]["fault"], &recorded[0]["status"]), (&json!("throttle"), &json!(400)));
 
+    let secrets: Vec<String> = serde_json::from_str(&control("GET", "secrets", Value::Null).body).expect("JSON");
+    assert_eq!(secrets, sts.issued_secrets());
+
     assert_eq!(control("PUT", "world", json!({"accounts": {}})).status, 204);
     identity().expect_error("InvalidClientTokenId", 403, "");
     for (method, path, body) in [
