@@ -1,7 +1,7 @@
 //! Compares what programs read from a credentials file before and after a write.
 //!
 //! Input: both versions of the file and the updates between them. Output: nothing, or the reason why the new version must not
-//! be written. There are two readers: the dialect of the SDKs ([`read`]) and Python's ([`ConfigParser`]), with which botocore,
+//! be written. There are two readers: the dialect of the SDKs ([`read()`]) and Python's ([`ConfigParser`]), with which botocore,
 //! boto3 and the AWS CLI read. Each of them that could read the old version must read the same values from the new one, and the
 //! new credentials in the updated sections. If neither can read the new version, nobody could use the credentials.
 

@@ -3,10 +3,10 @@
 //! Input: the bytes of the file and one [`SectionUpdate`] per profile. Output: the new bytes. It never fails,
 //! regardless of the content of the file.
 //!
-//! credvend owns these lines: in the first section of a profile whose header has no white space inside the brackets, one line for each of [`CREDENTIAL_KEYS`], and directly
-//! above the header one comment with the expiry. An existing line is replaced in place, including the indented lines
-//! that continue its old value. Missing lines are added. Duplicates are removed, also from other sections with the same
-//! name, because SDKs merge those into the first. All other indented lines are preserved. `aws_security_token` is
+//! credvend owns these lines: in the first section of a profile whose header is the same to botocore, one line for each of
+//! [`CREDENTIAL_KEYS`], and directly above the header one comment with the expiry. An existing line is replaced in place,
+//! including the indented lines that continue its old value. Missing lines are added. Duplicates are removed, also from other
+//! sections with the same name, because SDKs merge those. All other indented lines are preserved. `aws_security_token` is
 //! removed because botocore prefers it to `aws_session_token`.
 
 use std::collections::HashMap;
@@ -58,10 +58,11 @@ pub(crate) fn splice(existing: &[u8], updates: &[SectionUpdate<'_>]) -> Zeroizin
     output.bytes
 }
 
-/// Returns true if the header contains nothing but the name inside its brackets. To botocore, white space is part of a name.
+/// Returns true if the header has this name to botocore too: white space inside the brackets is part of the name, and the last `]`
+/// ends it, even in a comment.
 fn is_exact(header: &Line<'_>, name: &str) -> bool {
     let rest = header.content.strip_prefix(b"[").and_then(|rest| rest.strip_prefix(name.as_bytes()));
-    rest.is_some_and(|rest| rest.starts_with(b"]"))
+    rest.and_then(|rest| rest.strip_prefix(b"]")).is_some_and(|rest| !rest.contains(&b']'))
 }
 
 struct PendingUpdate<'a> {

@@ -38,7 +38,7 @@ fn headers_are_recognized_as_sdks_recognize_them() {
         check(&format!("{header}\n"), &format!("COMMENT\n{header}\nID\nSECRET\nTOKEN\n"));
     }
     // To botocore, this is a section of another name: it must not be the only one with the credentials, nor hold older ones.
-    for header in ["[ x ]", "[\tx]# touching", "[x ]"] {
+    for header in ["[ x ]", "[\tx]# touching", "[x ]", "[x] # see [1]"] {
         let old = "aws_session_token = old\na = b\n";
         check(&format!("{header}\n{old}"), &format!("{header}\na = b\n\n{SECTION}"));
         check(&format!("{header}\n{old}[x]\n"), &format!("{header}\na = b\n{SECTION}"));
