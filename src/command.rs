@@ -24,6 +24,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
     app::SetupError,
+    bounded_file::FifoPolicy,
     chain::error::{BaseFault, ProviderError},
     cli::{IdentityArgs, LogArgs},
     config::{self, Identity},
@@ -260,8 +261,8 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, C
 }
 
 /// Reads the chains to vend and logs the warnings about their configuration. One-shot commands hide warnings by default.
-fn read_identity(args: &IdentityArgs, env: &dyn Environment) -> Result<Identity, CommandError> {
-    let identity = config::identity(args, env)?;
+fn read_identity(args: &IdentityArgs, env: &dyn Environment, fifos: FifoPolicy) -> Result<Identity, CommandError> {
+    let identity = config::identity(args, env, fifos)?;
     for warning in &identity.warnings {
         tracing::warn!("{warning}");
     }

@@ -23,6 +23,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use self::environment::{Change, PrivateEndpoint};
 use crate::{
     app::App,
+    bounded_file::FifoPolicy,
     chain::base::credential_process::credential_process_runs,
     cli::IdentityArgs,
     command::{CommandError, Exit, oneshot, read_identity},
@@ -76,7 +77,7 @@ pub(crate) struct Args {
 pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, CommandError> {
     let core_limit = CoreLimit::lower();
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
-    let identity = read_identity(&args.identity, env)?;
+    let identity = read_identity(&args.identity, env, FifoPolicy::ReadWithin(timeout))?;
     // Handle signals from here on, because the kernel discards signals to PID 1 that have no handler.
     let mut signals = ForwardedSignals::new()
         .map_err(|error| CommandError::new(Exit::Other, format!("cannot handle signals: {error}")))?;

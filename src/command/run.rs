@@ -14,6 +14,7 @@ use super::{CommandError, Exit, oneshot, read_identity};
 use crate::{
     app::App,
     arn::parse_duration,
+    bounded_file::FifoPolicy,
     cli::{IdentityArgs, ListenArgs, SharedSinkArgs},
     config::Identity,
     http::{
@@ -29,6 +30,9 @@ use crate::{
     settings::{environment::Environment, errors::ConfigErrors, file_mode, setting::pick},
     sink::{self, Output, Sink, SinkArgs, SinkContext, SinkError, SinkSettings},
 };
+
+/// Maximum time to read the configuration from a FIFO at start. A reload reads no FIFO, because it would stop serving.
+const FIFO_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
@@ -90,7 +94,9 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     // Before anything that takes time: from here on, a signal waits until the process can handle it.
     let signals = if args.once { None } else { Some(signals()?) };
-    let identity = read_identity(&args.identity, env)?;
+    // Nothing else runs yet, so the thread can wait for a FIFO.
+    let fifos = FifoPolicy::ReadWithin(if args.once { timeout } else { FIFO_TIMEOUT });
+    let identity = read_identity(&args.identity, env, fifos)?;
     let outputs = read_outputs(args, &identity, env)?;
     let app = App::new();
     match signals {
@@ -226,7 +232,7 @@ async fn keep_running(
 /// Applies a changed configuration and refreshes all credentials. An invalid configuration changes nothing.
 async fn reload(app: &App, context: &SinkContext, outputs: &Outputs, args: &Args, env: &dyn Environment) {
     let reloaded = async {
-        let identity = read_identity(&args.identity, env)?;
+        let identity = read_identity(&args.identity, env, FifoPolicy::Refuse)?;
         read_outputs(args, &identity, env)?;
         let providers = app.providers(&identity.chains, &identity.proxies)?;
         load_authorization(context, &identity).await?;

@@ -85,9 +85,8 @@ fn tokens(args: &Args, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<Str
             CommandError::new(
                 Exit::Other,
                 format!(
-                    "cannot read authorization token file {}: {}; check that credvend run uses it",
-                    path.display(),
-                    error.kind()
+                    "cannot read authorization token file {}: {error}; check that credvend run uses it",
+                    path.display()
                 ),
             )
         })?;

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use crate::{
     advice::iam::{self, IdentityProvider, Policy, PolicyDocument, PolicyKind, Scope},
+    bounded_file::FifoPolicy,
     chain::error::ProviderError,
     cli::IdentityArgs,
-    command::{CommandError, Exit, process::print},
+    command::{CommandError, Exit, oneshot, process::print},
     config,
     plan::ChainPlan,
     settings::{environment::Environment, errors::ConfigErrors},
@@ -53,7 +54,7 @@ pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError
         _ => return Err(ConfigErrors::one("--format must be text or json").into()),
     };
     let scope = if args.namespace_wide { Scope::Namespace } else { Scope::ServiceAccount };
-    let identity = config::identity(&args.identity, env)?;
+    let identity = config::identity(&args.identity, env, FifoPolicy::ReadWithin(oneshot::DEFAULT_TIMEOUT))?;
     let mut setup = Setup::default();
     for chain in &identity.chains {
         let claims = claims_of(chain, scope)?;

@@ -31,6 +31,8 @@ mod exec;
 mod export_formats;
 /// `process --from-endpoint`: credentials from a running `credvend run`.
 mod from_endpoint;
+/// Files that are FIFOs, devices or too large.
+mod files;
 /// `health`, `/readyz`, `/metrics` and `--admin-listen`.
 mod health;
 /// `install`, `completions` and `--help`.

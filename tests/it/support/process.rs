@@ -98,6 +98,16 @@ impl Credvend {
         self
     }
 
+    /// Limits the virtual memory of the command, in KiB.
+    pub(crate) fn limit_memory(self, limit: u32) -> Self {
+        let mut limited = Command::new("/bin/sh");
+        limited.args(["-c", &format!("ulimit -v {limit} && exec \"$0\" \"$@\"")]);
+        limited.arg(self.0.get_program()).args(self.0.get_args()).env_clear();
+        limited.envs(self.0.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(limited)
+    }
+
     /// Runs the command until it exits.
     pub(crate) fn end(mut self) -> Ended {
         let output = self.0.output().expect("credvend starts");
