@@ -28,8 +28,9 @@ use crate::{
     chain::error::{BaseFault, ProviderError},
     cli::{IdentityArgs, LogArgs},
     config::{self, Identity},
+    http::resolver,
     observe::telemetry::{self, LogFormat},
-    process::{hardening, shutdown},
+    process::{blocking, hardening, shutdown},
     settings::{
         environment::{Environment, ProcessEnvironment},
         errors::ConfigErrors,
@@ -200,7 +201,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if !matches!(cli.command, Command::Exec(_)) {
         hardening::forbid_core_dumps();
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    // The runtime's pool of blocking threads is not used: it panics if the operating system refuses a thread.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build() {
         Ok(runtime) => runtime,
         Err(error) => {
             let help = "raise the limits on processes and open files";
@@ -267,6 +269,14 @@ fn read_identity(args: &IdentityArgs, env: &dyn Environment, fifos: FifoPolicy) 
         tracing::warn!("{warning}");
     }
     Ok(identity)
+}
+
+/// Starts the threads that a long-running command needs, so that it does not depend later on whether it can start one.
+fn start_workers() -> Result<(), CommandError> {
+    blocking::start().and_then(|()| resolver::start()).map_err(|error| {
+        let help = "raise the pids limit of the pod, or the limit on processes";
+        CommandError::new(Exit::Other, format!("cannot start a thread: {error}; {help}"))
+    })
 }
 
 /// Writes the error as the last line on stderr, at any log level. Ignores write errors: the exit code reports the failure too.

@@ -4,3 +4,4 @@ pub(crate) mod blocking;
 pub(crate) mod child;
 pub(crate) mod hardening;
 pub(crate) mod shutdown;
+pub(crate) mod workers;

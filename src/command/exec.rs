@@ -26,7 +26,7 @@ use crate::{
     bounded_file::FifoPolicy,
     chain::base::credential_process::credential_process_runs,
     cli::IdentityArgs,
-    command::{CommandError, Exit, oneshot, read_identity},
+    command::{CommandError, Exit, oneshot, read_identity, start_workers},
     config::Identity,
     http::{authorization::Authorization, listeners::bind, server},
     process::{
@@ -81,6 +81,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, 
     // Handle signals from here on, because the kernel discards signals to PID 1 that have no handler.
     let mut signals = ForwardedSignals::new()
         .map_err(|error| CommandError::new(Exit::Other, format!("cannot handle signals: {error}")))?;
+    start_workers()?;
     let app = App::new();
     let (listener, bound) =
         bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the private endpoint").await.map_err(SinkError::new)?;

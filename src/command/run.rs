@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{CommandError, Exit, oneshot, read_identity};
+use super::{CommandError, Exit, oneshot, read_identity, start_workers};
 use crate::{
     app::App,
     arn::parse_duration,
@@ -98,6 +98,9 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
     let fifos = FifoPolicy::ReadWithin(if args.once { timeout } else { FIFO_TIMEOUT });
     let identity = read_identity(&args.identity, env, fifos)?;
     let outputs = read_outputs(args, &identity, env)?;
+    if !args.once {
+        start_workers()?;
+    }
     let app = App::new();
     match signals {
         None => once(&app, &identity, &outputs, timeout).await,

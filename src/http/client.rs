@@ -4,6 +4,8 @@ use std::{error::Error as _, time::Duration};
 
 use zeroize::Zeroizing;
 
+use crate::http::resolver::SharedResolver;
+
 /// The limits of one call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallLimits {
@@ -28,6 +30,7 @@ impl CallLimits {
     pub(crate) fn client(&self, tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
+            .dns_resolver(SharedResolver)
             .user_agent(concat!("credvend/", env!("CARGO_PKG_VERSION")))
             // A redirect would send the token to another server.
             .redirect(reqwest::redirect::Policy::none())

@@ -41,6 +41,8 @@ mod install;
 mod instance_metadata;
 /// Each flag and its environment variable have the same effect.
 mod interface;
+/// A limit on threads that is used up.
+mod limits;
 /// Log lines, as text and as JSON, without secrets.
 mod logs;
 /// The one-shot commands: `export`, `process` and `run --once`.

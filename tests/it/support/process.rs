@@ -108,6 +108,12 @@ impl Credvend {
         Self(limited)
     }
 
+    /// Runs the command as another user, which only root can.
+    pub(crate) fn user(mut self, id: u32) -> Self {
+        self.0.uid(id).gid(id);
+        self
+    }
+
     /// Runs the command until it exits.
     pub(crate) fn end(mut self) -> Ended {
         let output = self.0.output().expect("credvend starts");
