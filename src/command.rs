@@ -17,20 +17,21 @@ use std::{
     fmt,
     io::{self, Write as _},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
-    app::SetupError,
+    app::{App, SetupError},
     bounded_file::FifoPolicy,
     chain::error::{BaseFault, ProviderError},
     cli::{IdentityArgs, LogArgs},
     config::{self, Identity},
     http::resolver,
     observe::telemetry::{self, LogFormat},
-    process::{blocking, hardening, shutdown},
+    process::{blocking, hardening, reaper::Reaper, shutdown::SignalHandlers},
     settings::{
         environment::{Environment, ProcessEnvironment},
         errors::ConfigErrors,
@@ -192,6 +193,7 @@ impl Exit {
 
 /// Runs the `credvend` process: parses `arguments`, executes the command and returns its exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let signals = SignalHandlers::install();
     hardening::harden();
     let cli = match parse(arguments) {
         Ok(cli) => cli,
@@ -212,7 +214,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(execute(cli, &ProcessEnvironment));
+    let code = runtime.block_on(execute_with(cli, &ProcessEnvironment, signals));
     // Do not wait for a thread that is blocked in file I/O.
     runtime.shutdown_background();
     code
@@ -220,12 +222,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Runs the command, reports its failure and returns its exit code.
 pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
+    execute_with(cli, env, SignalHandlers::install()).await
+}
+
+async fn execute_with(cli: Cli, env: &dyn Environment, signals: io::Result<SignalHandlers>) -> ExitCode {
     // One-shot commands log only errors by default: SDKs show everything that a credential process writes to stderr.
     let default_level = if matches!(cli.command, Command::Run(_)) { LevelFilter::INFO } else { LevelFilter::ERROR };
     let (format, result) = match config::logging::log_settings(&cli.log, default_level, env) {
         Ok(settings) => {
             telemetry::start(settings);
-            (settings.format, dispatch(cli.command, env).await)
+            let signals = signals.map_err(signal_error);
+            (settings.format, async { dispatch(cli.command, env, signals?).await }.await)
         }
         Err(errors) => (LogFormat::Text, Err(errors.into())),
     };
@@ -238,18 +245,20 @@ pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
     }
 }
 
-async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, CommandError> {
-    // `run` shuts down by itself, and `exec` forwards signals to its program.
-    if !matches!(&command, Command::Run(args) if !args.once) && !matches!(&command, Command::Exec(_)) {
-        shutdown::exit_on_signals();
+async fn dispatch(command: Command, env: &dyn Environment, signals: SignalHandlers) -> Result<ExitCode, CommandError> {
+    // `run` shuts down by itself. `exec` replaces the handlers once it knows its program.
+    if !matches!(&command, Command::Run(args) if !args.once)
+        && let Err(code) = signals.exit_immediately()
+    {
+        return Ok(ExitCode::from(code));
     }
     let unreadable = env.unreadable();
     if !unreadable.is_empty() {
         return Err(ConfigErrors::one(format!("{} must be UTF-8 text", unreadable.join(" and "))).into());
     }
     let result = match command {
-        Command::Exec(args) => return exec::run(&args, env).await,
-        Command::Run(args) => run::run(&args, env).await,
+        Command::Exec(args) => return exec::run(&args, env, signals).await,
+        Command::Run(args) => run::run(&args, env, signals).await,
         Command::Export(args) => export::run(&args, env).await,
         Command::Process(args) => process::run(&args, env).await,
         Command::Check(args) => check::run(&args, env).await,
@@ -260,6 +269,10 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, C
         Command::Completions(args) => completions::run(&args),
     };
     result.map(|()| ExitCode::SUCCESS)
+}
+
+fn signal_error(error: io::Error) -> CommandError {
+    CommandError::new(Exit::Other, format!("cannot handle signals: {error}; raise the limit on open files"))
 }
 
 /// Reads the chains to vend and logs the warnings about their configuration. One-shot commands hide warnings by default.
@@ -277,6 +290,14 @@ fn start_workers() -> Result<(), CommandError> {
         let help = "raise the pids limit of the pod, or the limit on processes";
         CommandError::new(Exit::Other, format!("cannot start a thread: {error}; {help}"))
     })
+}
+
+/// Reaps orphaned processes as long as the process lives, if it inherits them.
+fn start_reaper(app: &App) -> Result<(), CommandError> {
+    if let Some(reaper) = Reaper::new().map_err(signal_error)? {
+        tokio::spawn(reaper.run(Arc::clone(app.clock())));
+    }
+    Ok(())
 }
 
 /// Writes the error as the last line on stderr, at any log level. Ignores write errors: the exit code reports the failure too.

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{CommandError, Exit, oneshot, read_identity, start_workers};
+use super::{CommandError, Exit, oneshot, read_identity, signal_error, start_reaper, start_workers};
 use crate::{
     app::App,
     arn::parse_duration,
@@ -25,7 +25,7 @@ use crate::{
     observe::admin::Admin,
     process::{
         blocking::spawn_blocking,
-        shutdown::{ShutdownSignal, ShutdownSignals},
+        shutdown::{ShutdownSignal, ShutdownSignals, SignalHandlers},
     },
     settings::{environment::Environment, errors::ConfigErrors, file_mode, setting::pick},
     sink::{self, Output, Sink, SinkArgs, SinkContext, SinkError, SinkSettings},
@@ -85,15 +85,15 @@ struct Outputs {
 }
 
 /// Runs until a signal arrives or, with `--once`, until the files are written.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
+pub(super) async fn run(args: &Args, env: &dyn Environment, handlers: SignalHandlers) -> Result<(), CommandError> {
     if args.timeout.is_some() && !args.once {
         return Err(
             ConfigErrors::one("--timeout applies to --once only: without it, run continues until a signal").into()
         );
     }
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
-    // Before anything that takes time: from here on, a signal waits until the process can handle it.
-    let signals = if args.once { None } else { Some(signals()?) };
+    // Before anything that takes time: these signals wait until the process can handle them.
+    let signals = if args.once { None } else { Some(handlers.into_stream().map_err(signal_error)?) };
     // Nothing else runs yet, so the thread can wait for a FIFO.
     let fifos = FifoPolicy::ReadWithin(if args.once { timeout } else { FIFO_TIMEOUT });
     let identity = read_identity(&args.identity, env, fifos)?;
@@ -106,10 +106,6 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
         None => once(&app, &identity, &outputs, timeout).await,
         Some(signals) => keep_running(&app, identity, &outputs, args, env, signals).await,
     }
-}
-
-fn signals() -> Result<ShutdownSignals, CommandError> {
-    ShutdownSignals::new().map_err(|error| CommandError::new(Exit::Other, format!("cannot handle signals: {error}")))
 }
 
 /// Parses everything that concerns sinks.
@@ -204,6 +200,7 @@ async fn keep_running(
     env: &dyn Environment,
     mut signals: ShutdownSignals,
 ) -> Result<(), CommandError> {
+    start_reaper(app)?;
     let providers = app.providers(&identity.chains, &identity.proxies)?;
     let (stop, stopping) = watch::channel(false);
     let context = context(app, Authorization::new(outputs.tokens.clone(), outputs.file_mode), stopping);

@@ -199,6 +199,16 @@ impl Running {
         rustix::process::kill_process(id, signal).expect("a running process");
     }
 
+    /// Waits until the command has used this much CPU time, in hundredths of a second.
+    pub(crate) fn wait_for_cpu_time(&self, ticks: u64) {
+        let path = format!("/proc/{}/stat", self.id());
+        super::wait_until("the command has used CPU time", || {
+            let stat = std::fs::read_to_string(&path).expect("not reaped yet");
+            let fields = stat.rsplit_once(") ").expect("a name").1.split(' ').skip(11).take(2);
+            fields.map(|field| field.parse::<u64>().expect("a number")).sum::<u64>() >= ticks
+        });
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
