@@ -13,18 +13,20 @@ mod run;
 mod status;
 mod trust_policy;
 
-use std::{ffi::OsString, fmt, process::ExitCode};
+use std::{ffi::OsString, fmt, io, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
-    app::SetupError,
+    app::{App, SetupError},
+    bounded_file::FifoPolicy,
     chain::error::{BaseFault, ProviderError},
     cli::{IdentityArgs, LogArgs},
     config::{self, Identity},
+    http::resolver,
     observe::telemetry::{self, LogFormat, LogOutput},
-    process::{hardening, shutdown},
+    process::{blocking, hardening, reaper::Reaper, shutdown::SignalHandlers},
     settings::{
         environment::{Environment, ProcessEnvironment},
         errors::ConfigErrors,
@@ -203,6 +205,7 @@ impl Exit {
 
 /// Runs the `credvend` process: parses `arguments`, executes the command and returns its exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let signals = SignalHandlers::install();
     hardening::harden();
     let cli = match parse(arguments) {
         Ok(cli) => cli,
@@ -212,7 +215,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if !matches!(cli.command, Command::Exec(_)) {
         hardening::forbid_core_dumps();
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    // The runtime's pool of blocking threads is not used: it panics if the operating system refuses a thread.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build() {
         Ok(runtime) => runtime,
         Err(error) => {
             let help = "raise the limits on processes and open files";
@@ -221,7 +225,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return error.report(&LogOutput::direct(LogFormat::Text));
         }
     };
-    let code = runtime.block_on(execute(cli, &ProcessEnvironment));
+    let code = runtime.block_on(execute_with(cli, &ProcessEnvironment, signals));
     // Do not wait for a thread that is blocked in file I/O.
     runtime.shutdown_background();
     code
@@ -229,6 +233,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Runs the command, reports its failure and returns its exit code.
 pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
+    execute_with(cli, env, SignalHandlers::install()).await
+}
+
+async fn execute_with(cli: Cli, env: &dyn Environment, signals: io::Result<SignalHandlers>) -> ExitCode {
     // One-shot commands log only errors by default: SDKs show everything that a credential process writes to stderr.
     let default_level = if matches!(cli.command, Command::Run(_)) { LevelFilter::INFO } else { LevelFilter::ERROR };
     let settings = match config::logging::log_settings(&cli.log, default_level, env) {
@@ -240,23 +248,26 @@ pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
         false => LogOutput::direct(settings.format),
     };
     telemetry::start(settings, &output);
-    let code = dispatch(cli.command, env).await.unwrap_or_else(|error| error.report(&output));
+    let result = async { dispatch(cli.command, env, signals.map_err(signal_error)?).await }.await;
+    let code = result.unwrap_or_else(|error| error.report(&output));
     output.flush();
     code
 }
 
-async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, CommandError> {
-    // `run` shuts down by itself, and `exec` forwards signals to its program.
-    if !command.is_long_running() {
-        shutdown::exit_on_signals();
+async fn dispatch(command: Command, env: &dyn Environment, signals: SignalHandlers) -> Result<ExitCode, CommandError> {
+    // `run` shuts down by itself. `exec` replaces the handlers once it knows its program.
+    if !matches!(&command, Command::Run(args) if !args.once)
+        && let Err(code) = signals.exit_immediately()
+    {
+        return Ok(ExitCode::from(code));
     }
     let unreadable = env.unreadable();
     if !unreadable.is_empty() {
         return Err(ConfigErrors::one(format!("{} must be UTF-8 text", unreadable.join(" and "))).into());
     }
     let result = match command {
-        Command::Exec(args) => return exec::run(&args, env).await,
-        Command::Run(args) => run::run(&args, env).await,
+        Command::Exec(args) => return exec::run(&args, env, signals).await,
+        Command::Run(args) => run::run(&args, env, signals).await,
         Command::Export(args) => export::run(&args, env).await,
         Command::Process(args) => process::run(&args, env).await,
         Command::Check(args) => check::run(&args, env).await,
@@ -269,13 +280,33 @@ async fn dispatch(command: Command, env: &dyn Environment) -> Result<ExitCode, C
     result.map(|()| ExitCode::SUCCESS)
 }
 
+fn signal_error(error: io::Error) -> CommandError {
+    CommandError::new(Exit::Other, format!("cannot handle signals: {error}; raise the limit on open files"))
+}
+
 /// Reads the chains to vend and logs the warnings about their configuration. One-shot commands hide warnings by default.
-fn read_identity(args: &IdentityArgs, env: &dyn Environment) -> Result<Identity, CommandError> {
-    let identity = config::identity(args, env)?;
+fn read_identity(args: &IdentityArgs, env: &dyn Environment, fifos: FifoPolicy) -> Result<Identity, CommandError> {
+    let identity = config::identity(args, env, fifos)?;
     for warning in &identity.warnings {
         tracing::warn!("{warning}");
     }
     Ok(identity)
+}
+
+/// Starts the threads that a long-running command needs, so that it does not depend later on whether it can start one.
+fn start_workers() -> Result<(), CommandError> {
+    blocking::start().and_then(|()| resolver::start()).map_err(|error| {
+        let help = "raise the pids limit of the pod, or the limit on processes";
+        CommandError::new(Exit::Other, format!("cannot start a thread: {error}; {help}"))
+    })
+}
+
+/// Reaps orphaned processes as long as the process lives, if it inherits them.
+fn start_reaper(app: &App) -> Result<(), CommandError> {
+    if let Some(reaper) = Reaper::new().map_err(signal_error)? {
+        tokio::spawn(reaper.run(Arc::clone(app.clock())));
+    }
+    Ok(())
 }
 
 /// Parses the command line. Writes the output of `--help` and `--version` to stdout, and a usage error to stderr on one line.
@@ -312,7 +343,7 @@ pub(crate) fn configure(arguments: &[OsString], env: &dyn Environment) -> Result
     let failed = |error: CommandError| (error.code as u8, error.line);
     config::logging::log_settings(&cli.log, LevelFilter::INFO, env).map_err(|errors| failed(errors.into()))?;
     let Command::Run(args) = &cli.command else { return Ok(String::new()) };
-    let identity = read_identity(&args.identity, env).map_err(failed)?;
+    let identity = read_identity(&args.identity, env, FifoPolicy::Refuse).map_err(failed)?;
     run::read_outputs(args, &identity, env).map_err(|errors| failed(errors.into()))?;
     Ok(format!("{identity:?}"))
 }

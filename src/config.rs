@@ -16,14 +16,19 @@ mod sts_settings;
 pub(crate) use identity::Identity;
 
 use crate::{
+    bounded_file::FifoPolicy,
     cli::IdentityArgs,
     settings::{environment::Environment, errors::ConfigErrors},
 };
 
-/// Reads the chains to vend and the settings for STS.
+/// Reads the chains to vend and the settings for STS. `fifos` tells whether the files can be FIFOs, as a shell makes them.
 ///
 /// # Errors
 /// Returns all errors in the flags, variables and profiles.
-pub(crate) fn identity(args: &IdentityArgs, env: &dyn Environment) -> Result<Identity, ConfigErrors> {
-    Identity::read(args, env)
+pub(crate) fn identity(
+    args: &IdentityArgs,
+    env: &dyn Environment,
+    fifos: FifoPolicy,
+) -> Result<Identity, ConfigErrors> {
+    Identity::read(args, env, fifos)
 }

@@ -1,4 +1,4 @@
-//! HTTP: the server of the listeners with its request guards and authorization, the clients, and TLS.
+//! HTTP: the server of the listeners with its request guards and authorization, the clients, name resolution, and TLS.
 
 pub(crate) mod authorization;
 pub(crate) mod client;
@@ -7,5 +7,6 @@ pub(crate) mod guards;
 pub(crate) mod listeners;
 pub(crate) mod loopback;
 pub(crate) mod rejection;
+pub(crate) mod resolver;
 pub(crate) mod server;
 pub(crate) mod tls;

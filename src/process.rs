@@ -3,4 +3,8 @@
 pub(crate) mod blocking;
 pub(crate) mod child;
 pub(crate) mod hardening;
+mod ignored_signals;
+pub(crate) mod reaper;
 pub(crate) mod shutdown;
+mod signal_pipe;
+pub(crate) mod workers;

@@ -9,7 +9,8 @@
 mod claims;
 
 use std::{
-    fmt, io,
+    fmt,
+    io::ErrorKind,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -19,7 +20,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub(crate) use claims::Claims;
 
-use crate::{bounded_file, credentials::Expiry};
+use crate::{
+    bounded_file::{self, ReadError},
+    credentials::Expiry,
+};
 
 /// Maximum length of a token. STS accepts 4 to 20,000 characters.
 const MAX_LENGTH: u64 = 20_000;
@@ -80,10 +84,10 @@ impl TokenFile {
         let text = match bounded_file::read(&self.0, MAX_LENGTH) {
             // The kubelet swaps the link `..data` and deletes the old directory: a path resolved before the swap fails
             // once.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => bounded_file::read(&self.0, MAX_LENGTH),
+            Err(error) if error.is_not_found() => bounded_file::read(&self.0, MAX_LENGTH),
             other => other,
         };
-        let text = text.map_err(|error| self.error(TokenProblem::from_io(&error)))?;
+        let text = text.map_err(|error| self.error(TokenProblem::from(error)))?;
         match text.trim() {
             "" => Err(self.error(TokenProblem::Empty)),
             token => WebIdentityToken::parse(token).map_err(|reason| self.error(TokenProblem::Malformed(reason))),
@@ -118,25 +122,34 @@ pub(crate) struct TokenError {
 #[derive(Clone, Debug)]
 enum TokenProblem {
     Missing,
-    PermissionDenied { uid: u32 },
-    NotAFile,
+    PermissionDenied {
+        uid: u32,
+    },
+    /// With the kind of the file.
+    NotRegular(&'static str),
     TooLarge,
     NotText,
-    Unreadable(io::ErrorKind),
+    Unreadable(ErrorKind),
     Empty,
     Malformed(&'static str),
-    Expired { expiry: Expiry, now: Expiry },
+    Expired {
+        expiry: Expiry,
+        now: Expiry,
+    },
 }
 
-impl TokenProblem {
-    fn from_io(error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Missing,
-            io::ErrorKind::PermissionDenied => Self::PermissionDenied { uid: rustix::process::geteuid().as_raw() },
-            io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory => Self::NotAFile,
-            io::ErrorKind::FileTooLarge => Self::TooLarge,
-            io::ErrorKind::InvalidData => Self::NotText,
-            other => Self::Unreadable(other),
+impl From<ReadError> for TokenProblem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io(error) => match error.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => Self::Missing,
+                ErrorKind::PermissionDenied => Self::PermissionDenied { uid: rustix::process::geteuid().as_raw() },
+                other => Self::Unreadable(other),
+            },
+            ReadError::NotRegular(kind) => Self::NotRegular(kind),
+            ReadError::TooLarge(_) => Self::TooLarge,
+            ReadError::NotText => Self::NotText,
+            ReadError::NoWriter | ReadError::WriterTimeout(_) => Self::NotRegular("a FIFO"),
         }
     }
 }
@@ -158,8 +171,10 @@ impl TokenError {
             TokenProblem::PermissionDenied { .. } => {
                 "set fsGroup in the pod's securityContext and do not set the volume's defaultMode"
             }
-            TokenProblem::NotAFile => "set the path to the token file, not to its directory",
-            TokenProblem::TooLarge | TokenProblem::NotText => "set the path to the token file",
+            TokenProblem::NotRegular("a directory") => "set the path to the token file, not to its directory",
+            TokenProblem::NotRegular(_) | TokenProblem::TooLarge | TokenProblem::NotText => {
+                "set the path to the token file"
+            }
             TokenProblem::Unreadable(_) => "check that the volume is mounted and readable",
             TokenProblem::Empty => {
                 "the kubelet writes the token: check the pod's events, and do not mount the volume by subPath"
@@ -183,7 +198,7 @@ impl fmt::Display for TokenProblem {
         match self {
             Self::Missing => f.write_str("no such file"),
             Self::PermissionDenied { uid } => write!(f, "permission denied to uid {uid}"),
-            Self::NotAFile => f.write_str("not a regular file"),
+            Self::NotRegular(kind) => write!(f, "{kind}, not a regular file"),
             Self::TooLarge => write!(f, "longer than {MAX_LENGTH} characters, the limit of STS"),
             Self::NotText => f.write_str("not valid UTF-8"),
             Self::Unreadable(kind) => write!(f, "{kind}"),

@@ -13,6 +13,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     advice::diagnosis,
     app::App,
+    bounded_file::FifoPolicy,
     chain::hop_provider::HopProvider,
     cli::IdentityArgs,
     clock::Moment,
@@ -70,7 +71,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
     let app = App::new();
     let started = app.clock().now();
     let mut report = Report::default();
-    for (name, identity) in read_identities(&args.identity, env) {
+    for (name, identity) in read_identities(&args.identity, env, FifoPolicy::ReadWithin(timeout)) {
         match identity {
             Ok(identity) => {
                 let profiles = check_profiles(&app, &identity, args.offline, started, timeout).await?;
@@ -84,12 +85,16 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
 }
 
 /// Reads the configuration of all selected profiles. If it has errors, reads each profile separately.
-fn read_identities(args: &IdentityArgs, env: &dyn Environment) -> Vec<(String, Result<Identity, ConfigErrors>)> {
+fn read_identities(
+    args: &IdentityArgs,
+    env: &dyn Environment,
+    fifos: FifoPolicy,
+) -> Vec<(String, Result<Identity, ConfigErrors>)> {
     let read_profile = |profile: &String| {
         let args = IdentityArgs { profile: vec![profile.clone()], ..args.clone() };
-        (profile.clone(), config::identity(&args, env))
+        (profile.clone(), config::identity(&args, env, fifos))
     };
-    match config::identity(args, env) {
+    match config::identity(args, env, fifos) {
         Err(_) if args.profile.len() > 1 => args.profile.iter().map(read_profile).collect(),
         identity => vec![(args.profile.first().cloned().unwrap_or_else(|| "default".into()), identity)],
     }

@@ -23,16 +23,16 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use self::environment::{Change, PrivateEndpoint};
 use crate::{
     app::App,
-    chain::{
-        base::credential_process::credential_process_runs, error::ProviderError, provider::ProvideCredentials as _,
-    },
+    bounded_file::FifoPolicy,
+    chain::{error::ProviderError, provider::ProvideCredentials as _},
     cli::IdentityArgs,
-    command::{CommandError, Exit, oneshot, read_identity},
+    command::{CommandError, Exit, oneshot, read_identity, signal_error, start_reaper, start_workers},
     config::Identity,
     http::{authorization::Authorization, connections::Connections, listeners::bind, server},
     process::{
         child::{Child, forwarded_signals::ForwardedSignals},
         hardening::CoreLimit,
+        shutdown::SignalHandlers,
     },
     settings::environment::Environment,
     sink::{
@@ -75,14 +75,19 @@ pub(crate) struct Args {
 }
 
 /// Runs the program until it exits.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, CommandError> {
+pub(super) async fn run(
+    args: &Args,
+    env: &dyn Environment,
+    handlers: SignalHandlers,
+) -> Result<ExitCode, CommandError> {
     let core_limit = CoreLimit::lower();
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
-    let identity = read_identity(&args.identity, env)?;
-    // Handle signals from here on, because the kernel discards signals to PID 1 that have no handler.
-    let mut signals = ForwardedSignals::new()
-        .map_err(|error| CommandError::new(Exit::Other, format!("cannot handle signals: {error}")))?;
+    let identity = read_identity(&args.identity, env, FifoPolicy::ReadWithin(timeout))?;
+    let mut signals = ForwardedSignals::new().map_err(signal_error)?;
+    handlers.remove();
+    start_workers()?;
     let app = App::new();
+    start_reaper(&app)?;
     let (listener, bound) =
         bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the private endpoint").map_err(SinkError::new)?;
 
@@ -102,7 +107,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, 
     let endpoint = PrivateEndpoint { url: &url, authorization_token: authorization_token.expose_secret(), region };
     let child = Child::start(command(args, &endpoint, env), &core_limit).map_err(|error| start_error(args, &error))?;
     tracing::info!(url, "program started");
-    Ok(child.wait(&mut signals, &**app.clock(), credential_process_runs).await.into())
+    Ok(child.wait(&mut signals).await.into())
 }
 
 /// Makes the first exchange of each profile, and starts to refresh the credentials.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     app::App,
     arn::parse_duration,
+    bounded_file::FifoPolicy,
     chain::{
         error::{Failure, ProviderError},
         provider::ProvideCredentials,
@@ -17,7 +18,7 @@ use crate::{
     sts::recovery::Recovery,
 };
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Limits on the number of attempts in a row.
 #[derive(Clone, Copy)]
@@ -49,14 +50,15 @@ pub(super) async fn provide_single_profile(
     env: &dyn Environment,
     timeout: Duration,
 ) -> Result<(Lease, ChainPlan), CommandError> {
-    let identity = read_identity(args, env)?;
+    let app = App::new();
+    let started = app.clock().now();
+    let identity = read_identity(args, env, FifoPolicy::ReadWithin(timeout))?;
     if identity.chains.len() > 1 {
         return Err(ConfigErrors::one("only one profile can be exported at a time; specify --profile once").into());
     }
-    let app = App::new();
     let providers = app.providers(&identity.chains, &identity.proxies)?;
     let lease = match providers.first() {
-        Some(provider) => provide_with_timeout(&**provider, &**app.clock(), app.clock().now(), timeout).await?,
+        Some(provider) => provide_with_timeout(&**provider, &**app.clock(), started, timeout).await?,
         None => return Err(ConfigErrors::one("no profile to export; select one with --profile").into()),
     };
     let chain = identity.chains.into_iter().next();

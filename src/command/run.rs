@@ -10,10 +10,11 @@ use std::{
 
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{CommandError, Exit, oneshot, read_identity};
+use super::{CommandError, Exit, oneshot, read_identity, signal_error, start_reaper, start_workers};
 use crate::{
     app::App,
     arn::parse_duration,
+    bounded_file::FifoPolicy,
     cli::{IdentityArgs, ListenArgs, SharedSinkArgs},
     config::Identity,
     http::{
@@ -25,7 +26,7 @@ use crate::{
     observe::admin::Admin,
     process::{
         blocking::spawn_blocking,
-        shutdown::{ShutdownSignal, ShutdownSignals},
+        shutdown::{ShutdownSignal, ShutdownSignals, SignalHandlers},
     },
     settings::{
         environment::Environment,
@@ -35,6 +36,9 @@ use crate::{
     },
     sink::{self, Output, Sink, SinkArgs, SinkContext, SinkError, SinkSettings},
 };
+
+/// Maximum time to read the configuration from a FIFO at start. A reload reads no FIFO, because it would stop serving.
+const FIFO_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:
@@ -88,26 +92,27 @@ pub(super) struct Outputs {
 }
 
 /// Runs until a signal arrives or, with `--once`, until the files are written.
-pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
+pub(super) async fn run(args: &Args, env: &dyn Environment, handlers: SignalHandlers) -> Result<(), CommandError> {
     if args.timeout.is_some() && !args.once {
         return Err(
             ConfigErrors::one("--timeout applies to --once only: without it, run continues until a signal").into()
         );
     }
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
-    // Before anything that takes time: from here on, a signal waits until the process can handle it.
-    let signals = if args.once { None } else { Some(signals()?) };
-    let identity = read_identity(&args.identity, env)?;
+    // Before anything that takes time: these signals wait until the process can handle them.
+    let signals = if args.once { None } else { Some(handlers.into_stream().map_err(signal_error)?) };
+    // Nothing else runs yet, so the thread can wait for a FIFO.
+    let fifos = FifoPolicy::ReadWithin(if args.once { timeout } else { FIFO_TIMEOUT });
+    let identity = read_identity(&args.identity, env, fifos)?;
     let outputs = read_outputs(args, &identity, env)?;
+    if !args.once {
+        start_workers()?;
+    }
     let app = App::new();
     match signals {
         None => once(&app, &identity, &outputs, timeout).await,
         Some(signals) => keep_running(&app, identity, &outputs, args, env, signals).await,
     }
-}
-
-fn signals() -> Result<ShutdownSignals, CommandError> {
-    ShutdownSignals::new().map_err(|error| CommandError::new(Exit::Other, format!("cannot handle signals: {error}")))
 }
 
 /// Parses everything that concerns sinks.
@@ -212,6 +217,7 @@ async fn keep_running(
     env: &dyn Environment,
     mut signals: ShutdownSignals,
 ) -> Result<(), CommandError> {
+    start_reaper(app)?;
     let (stop, stopping) = watch::channel(false);
     let context = context(app, outputs, stopping);
     let mut reload_wanted = false;
@@ -287,7 +293,7 @@ async fn start(
 async fn reload(app: &App, context: &SinkContext, outputs: &Outputs, args: &Args, env: &dyn Environment) {
     tracing::debug!("reading the configuration again");
     let reloaded = async {
-        let identity = read_identity(&args.identity, env)?;
+        let identity = read_identity(&args.identity, env, FifoPolicy::Refuse)?;
         read_outputs(args, &identity, env)?;
         let providers = app.providers(&identity.chains, &identity.proxies)?;
         load_authorization(context, &identity).await?;

@@ -83,9 +83,8 @@ fn tokens(args: &TokenArgs, env: &dyn Environment) -> Result<Vec<Option<Zeroizin
             CommandError::new(
                 Exit::Other,
                 format!(
-                    "cannot read authorization token file {}: {}; check that credvend run uses it",
-                    path.display(),
-                    error.kind()
+                    "cannot read authorization token file {}: {error}; check that credvend run uses it",
+                    path.display()
                 ),
             )
         })?;

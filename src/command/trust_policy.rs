@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use crate::{
     advice::iam::{self, IdentityProvider, Policy, PolicyDocument, PolicyKind, Scope},
+    bounded_file::FifoPolicy,
     chain::error::ProviderError,
     cli::IdentityArgs,
     command::{
-        CommandError, Exit,
+        CommandError, Exit, oneshot,
         output::{Lines, print_json, print_lines},
     },
     config,
@@ -56,7 +57,7 @@ pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError
         _ => return Err(ConfigErrors::one("--format must be text or json").into()),
     };
     let scope = if args.namespace_wide { Scope::Namespace } else { Scope::ServiceAccount };
-    let identity = config::identity(&args.identity, env)?;
+    let identity = config::identity(&args.identity, env, FifoPolicy::ReadWithin(oneshot::DEFAULT_TIMEOUT))?;
     let mut setup = Setup::default();
     for chain in &identity.chains {
         let claims = claims_of(chain, scope)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::{
     arn::{ExternalId, RoleArn, SessionDuration},
+    bounded_file::FifoPolicy,
     cli::IdentityArgs,
     config::{
         parameters,
@@ -39,14 +40,16 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn read(args: &IdentityArgs, env: &dyn Environment) -> Result<Self, ConfigErrors> {
+    pub(super) fn read(args: &IdentityArgs, env: &dyn Environment, fifos: FifoPolicy) -> Result<Self, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let settings = StsSettings::read(args, env, &mut errors);
         let mut warnings = Vec::new();
         let chains = match mode(args, env, &mut errors) {
-            Mode::ZeroConfiguration => zero_configuration(args, env, &settings, &mut errors).map(|chain| vec![chain]),
+            Mode::ZeroConfiguration => {
+                zero_configuration(args, env, &settings, fifos, &mut errors).map(|chain| vec![chain])
+            }
             Mode::Profiles(selection) => {
-                profile::chains(&selection, args, env, &settings, &mut errors).map(|(chains, file_warnings)| {
+                profile::chains(&selection, args, env, &settings, fifos, &mut errors).map(|(chains, file_warnings)| {
                     warnings = file_warnings;
                     chains
                 })
@@ -121,6 +124,7 @@ fn zero_configuration(
     args: &IdentityArgs,
     env: &dyn Environment,
     settings: &StsSettings,
+    fifos: FifoPolicy,
     errors: &mut ConfigErrors,
 ) -> Option<ChainPlan> {
     let role_arn = pick(args.role_arn.as_ref(), "--role-arn", env, &["AWS_ROLE_ARN"]);
@@ -134,7 +138,7 @@ fn zero_configuration(
         .map(|setting| Some((parse_role_arn(&setting, errors)?, setting.origin)))
         .collect();
     let session_name = session_name_flag(args, errors).or_else(|| session_name_variable(env, errors));
-    let last_hop = LastHopSettings::read(args, env, !chain_role_arns.is_empty(), errors);
+    let last_hop = LastHopSettings::read(args, env, !chain_role_arns.is_empty(), fifos, errors);
     let first_chained = FirstChainedHopSettings::read(args, env, !chain_role_arns.is_empty(), errors);
 
     let mut session = |(role_arn, origin): (RoleArn, String), is_last: bool, session_name| {
@@ -194,7 +198,13 @@ struct LastHopSettings {
 }
 
 impl LastHopSettings {
-    fn read(args: &IdentityArgs, env: &dyn Environment, is_chained: bool, errors: &mut ConfigErrors) -> Self {
+    fn read(
+        args: &IdentityArgs,
+        env: &dyn Environment,
+        is_chained: bool,
+        fifos: FifoPolicy,
+        errors: &mut ConfigErrors,
+    ) -> Self {
         let external_id = pick(args.external_id.as_ref(), "--external-id", env, &["CREDVEND_EXTERNAL_ID"]);
         if let (Some(setting), false) = (&external_id, is_chained) {
             errors.add(format!("{} requires a chained role; add --chain-role-arn", setting.origin));
@@ -203,7 +213,7 @@ impl LastHopSettings {
         let policy_arns = pick_list(&args.policy_arn, "--policy-arn", env, "CREDVEND_POLICY_ARNS");
         Self {
             duration: duration(args, env, is_chained, errors),
-            policy: policy.and_then(|setting| parameters::policy(&setting, errors)),
+            policy: policy.and_then(|setting| parameters::policy(&setting, fifos, errors)),
             policy_arns: parameters::policy_arns(policy_arns, errors),
             external_id: external_id
                 .and_then(|setting| errors.check(&setting.origin, ExternalId::parse(&setting.text))),

@@ -1,11 +1,17 @@
 //! Parses session policies, session tags and source identities, and checks them against the limits of STS.
 //! [Limits](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html#API_AssumeRole_RequestParameters).
 
+use std::path::Path;
+
 use crate::{
     arn::NotValid,
+    bounded_file::{self, FifoPolicy},
     settings::{errors::ConfigErrors, setting::Setting},
     sts::Tag,
 };
+
+/// Maximum size of a policy file, in bytes. The policy can have at most 2048 characters without white space.
+const MAX_POLICY_FILE: u64 = 256 * 1024;
 
 /// The session tags of a hop.
 #[derive(Clone, Default)]
@@ -33,16 +39,15 @@ fn is_pod_tag(key: &str) -> bool {
 }
 
 /// Parses a session policy: JSON, or `@FILE` for a file with the JSON.
-pub(super) fn policy(setting: &Setting, errors: &mut ConfigErrors) -> Option<String> {
+pub(super) fn policy(setting: &Setting, fifos: FifoPolicy, errors: &mut ConfigErrors) -> Option<String> {
     let Setting { text, origin } = setting;
     let json = match text.strip_prefix('@') {
         None => text.clone(),
-        Some(path) => match std::fs::read_to_string(path) {
-            Ok(json) => json,
+        Some(path) => match bounded_file::read_text(Path::new(path), MAX_POLICY_FILE, fifos) {
+            Ok(json) => json.to_string(),
             Err(error) => {
                 errors.add(format!(
-                    "{origin}: cannot read policy file {path}: {}; check the path and the permissions",
-                    error.kind()
+                    "{origin}: cannot read policy file {path}: {error}; check the path and the permissions"
                 ));
                 return None;
             }

@@ -10,10 +10,11 @@
 mod base_keys;
 mod files;
 
-pub(super) use files::{ProfileSelection, default_in_home, expand_home, home_file};
+pub(super) use files::{MAX_SHARED_FILE, ProfileSelection, default_in_home, expand_home, home_file};
 
 use crate::{
     arn::{ExternalId, SessionDuration, SessionName},
+    bounded_file::FifoPolicy,
     cli::IdentityArgs,
     config::{
         parameters,
@@ -32,10 +33,11 @@ pub(super) fn chains(
     args: &IdentityArgs,
     env: &dyn Environment,
     settings: &StsSettings,
+    fifos: FifoPolicy,
     errors: &mut ConfigErrors,
 ) -> Option<(Vec<ChainPlan>, Vec<String>)> {
     reject_zero_configuration_flags(args, errors);
-    let files = Files::read(selection, env, errors)?;
+    let files = Files::read(selection, env, fifos, errors)?;
     let names = files.selected_names(selection, errors);
     let mut resolver = Resolver {
         files: &files,
@@ -244,7 +246,9 @@ impl<'a> Resolver<'a> {
             .or_else(|| self.session_name_variable.clone());
         let duration =
             profile.setting("duration_seconds").and_then(|setting| parse_duration(&setting, is_chained, errors));
-        let policy = profile.setting("credvend_policy").and_then(|setting| parameters::policy(&setting, errors));
+        let policy = profile.setting("credvend_policy");
+        // A FIFO can be read only once, but several chains can share this profile.
+        let policy = policy.and_then(|setting| parameters::policy(&setting, FifoPolicy::Refuse, errors));
         let policy_arns = parameters::policy_arns(profile.setting_list("credvend_policy_arns"), errors);
         let vended = path.first().unwrap_or(profile);
         let settings: [&dyn StsKeys; 2] = [profile, vended];

@@ -5,8 +5,9 @@
 
 use std::path::PathBuf;
 
-use super::profile::{expand_home, home_file};
+use super::profile::{MAX_SHARED_FILE, expand_home, home_file};
 use crate::{
+    bounded_file::{self, FifoPolicy},
     settings::environment::Environment,
     shared_file::{self, FileKind},
 };
@@ -35,7 +36,8 @@ pub(crate) fn shadowing_files(env: &dyn Environment) -> Vec<(&'static str, PathB
             Some(text) => expand_home(&text, env),
             None => home_file(env, name)?,
         };
-        let file = shared_file::read(kind, &std::fs::read(&path).ok()?).ok()?;
+        let bytes = bounded_file::read_bytes(&path, MAX_SHARED_FILE, FifoPolicy::Refuse).ok()?;
+        let file = shared_file::read(kind, &bytes).ok()?;
         let default = file.profiles.named("default")?;
         let shadows = CREDENTIAL_KEYS.iter().any(|key| default.value(key).is_some());
         shadows.then_some((variable, path))

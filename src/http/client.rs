@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::{HeaderValue, header::InvalidHeaderValue};
 use zeroize::Zeroizing;
 
+use crate::http::resolver::SharedResolver;
+
 /// The limits of one call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallLimits {
@@ -30,6 +32,7 @@ impl CallLimits {
     pub(crate) fn client(&self, tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
+            .dns_resolver(SharedResolver)
             .user_agent(concat!("credvend/", env!("CARGO_PKG_VERSION")))
             // A redirect would send the token to another server.
             .redirect(reqwest::redirect::Policy::none())

@@ -13,6 +13,11 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
+use crate::bounded_file::{self, FifoPolicy};
+
+/// Maximum size of a CA bundle, in bytes. The bundles of Linux distributions have about 220 KiB.
+const MAX_BUNDLE: u64 = 4 * 1024 * 1024;
+
 /// The reason why a CA bundle cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("CA bundle {}: {reason}; set AWS_CA_BUNDLE to a file of PEM certificates", path.display())]
@@ -51,7 +56,7 @@ pub(crate) fn trusting(roots: RootCertStore) -> ClientConfig {
 }
 
 fn read_roots(path: &Path) -> Result<RootCertStore, String> {
-    let pem = std::fs::read(path).map_err(|error| error.kind().to_string())?;
+    let pem = bounded_file::read_bytes(path, MAX_BUNDLE, FifoPolicy::Refuse).map_err(|error| error.to_string())?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem).flatten().collect();
     let mut roots = RootCertStore::empty();
     match roots.add_parsable_certificates(certificates) {

@@ -3,11 +3,6 @@
 //! Input: a command, ready to start. Output: its exit status. The program and its parent should not notice that
 //! credvend runs between them: the program has credvend's process group, terminal and standard streams.
 //! [`forwarded_signals`] tells which signals are forwarded.
-//!
-//! As PID 1, credvend also inherits all orphaned processes of the container and must [reap] them, otherwise zombies
-//! accumulate.
-//!
-//! [reap]: https://man7.org/linux/man-pages/man7/pid_namespaces.7.html
 
 pub(crate) mod forwarded_signals;
 
@@ -15,24 +10,18 @@ use std::{
     fs::File,
     io,
     process::{Command, ExitCode},
-    time::Duration,
 };
 
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, wait, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, waitpid};
 use signal_hook::{consts::SIGCHLD, low_level::siginfo::Origin};
 
-use crate::{
-    clock::Clock,
-    process::{child::forwarded_signals::ForwardedSignals, hardening::CoreLimit},
-};
-
-/// Delay between a SIGCHLD and reaping orphaned processes.
-const REAP_DELAY: Duration = Duration::from_secs(1);
+use crate::process::{child::forwarded_signals::ForwardedSignals, hardening::CoreLimit, reaper::OwnProcess};
 
 /// A running program.
 pub(crate) struct Child {
     id: Pid,
-    /// True for PID 1, which cannot be stopped and inherits orphaned processes.
+    process: OwnProcess,
+    /// True for PID 1, which cannot be stopped.
     is_init: bool,
 }
 
@@ -61,43 +50,20 @@ impl Child {
     /// # Errors
     /// Returns an error if the program cannot be started.
     pub(crate) fn start(mut command: Command, core_limit: &CoreLimit) -> io::Result<Self> {
-        // `Child::wait` of the standard library is not used: the program is reaped by its PID, together with orphaned
-        // processes.
-        let child = core_limit.restore_during(|| command.spawn())?;
-        Ok(Self { id: Pid::from_child(&child), is_init: getpid() == Pid::INIT })
+        // `Child::wait` of the standard library is not used, because it does not return when the program is stopped.
+        let id = Pid::from_child(&core_limit.restore_during(|| command.spawn())?);
+        Ok(Self { id, process: OwnProcess::register(id), is_init: getpid() == Pid::INIT })
     }
 
     /// Forwards signals until the program exits, and returns its exit status.
-    ///
-    /// Orphaned processes are not reaped while `others_run` returns true, because reaping would also take the exit
-    /// statuses of those other child processes, which are waited for elsewhere.
-    pub(crate) async fn wait(
-        self,
-        signals: &mut ForwardedSignals,
-        clock: &dyn Clock,
-        others_run: fn() -> bool,
-    ) -> ChildStatus {
-        let mut reap_timer = None;
+    pub(crate) async fn wait(self, signals: &mut ForwardedSignals) -> ChildStatus {
         loop {
             if let Some(ended) = self.try_wait() {
                 return ended;
             }
-            tokio::select! {
-                origin = signals.next() => {
-                    if origin.signal != SIGCHLD {
-                        self.forward(&origin);
-                    } else if self.is_init && reap_timer.is_none() {
-                        reap_timer = Some(clock.sleep(REAP_DELAY));
-                    }
-                }
-                () = async { if let Some(due) = &mut reap_timer { due.await } else { std::future::pending().await } } => {
-                    reap_timer = None;
-                    if others_run() {
-                        reap_timer = Some(clock.sleep(REAP_DELAY));
-                    } else if let Some(ended) = self.reap_orphans() {
-                        return ended;
-                    }
-                }
+            let origin = signals.next().await;
+            if origin.signal != SIGCHLD {
+                self.forward(&origin);
             }
         }
     }
@@ -122,8 +88,11 @@ impl Child {
                     None => self.stop_too(status),
                 },
                 Ok(None) | Err(rustix::io::Errno::INTR) => return None,
-                // ECHILD: another caller reaped the process and its status is lost.
-                Err(_) => return Some(ChildStatus::Exited(1)),
+                // ECHILD: the reaper was faster.
+                Err(_) => {
+                    let status = self.process.reaped_status().and_then(exit_status);
+                    return Some(status.unwrap_or(ChildStatus::Exited(1)));
+                }
             }
         }
     }
@@ -138,19 +107,6 @@ impl Child {
             let _ = kill_process(getpid(), signal);
             let _ = kill_process(self.id, Signal::CONT);
         }
-    }
-
-    /// Reaps all exited processes. Returns the exit status of the program if it is one of them.
-    fn reap_orphans(&self) -> Option<ChildStatus> {
-        let mut program_status = None;
-        while let Ok(Some((id, status))) = wait(WaitOptions::NOHANG) {
-            if id == self.id {
-                program_status = exit_status(status);
-            } else {
-                tracing::debug!(pid = id.as_raw_nonzero().get(), "reaped orphaned process");
-            }
-        }
-        program_status
     }
 }
 

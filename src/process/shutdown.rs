@@ -1,27 +1,127 @@
-//! Signal handling of `run` and the one-shot commands.
+//! Handlers of SIGTERM, SIGINT and SIGHUP, installed before anything else.
 //!
 //! In `run`, SIGTERM and SIGINT request a graceful shutdown and SIGHUP requests a reload of the configuration; a second
-//! SIGTERM or SIGINT exits immediately. One-shot commands exit at the first signal. They need handlers too: the kernel
+//! SIGTERM or SIGINT exits immediately. The other commands exit at the first signal. They need handlers too: the kernel
 //! does not deliver signals without a handler to PID 1 of a container, so an init container would otherwise hang until
-//! it is killed.
+//! it is killed. `exec` replaces the handlers by its own.
+//!
+//! A signal that arrives before the command is known is kept for it. Signals that were ignored at start (`nohup`,
+//! background jobs of a shell) stay ignored, except in `run`.
 
 use std::{
     io,
     os::unix::net::UnixStream as StdUnixStream,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use signal_hook::{
+    SigId,
     consts::{SIGHUP, SIGINT, SIGTERM},
     flag, low_level,
 };
 use tokio::{io::AsyncReadExt as _, net::UnixStream};
 
-/// Makes SIGTERM and SIGINT exit the process immediately.
-pub(crate) fn exit_on_signals() {
-    for signal in [SIGTERM, SIGINT] {
-        // If a handler cannot be installed, the default action still terminates every process except PID 1.
-        let _ = flag::register_conditional_shutdown(signal, 128 + signal, Arc::new(AtomicBool::new(true)));
+use crate::process::{ignored_signals::IgnoredSignals, signal_pipe};
+
+/// The installed handlers.
+pub(crate) struct SignalHandlers {
+    terminate: StdUnixStream,
+    terminate_writer: StdUnixStream,
+    reload: StdUnixStream,
+    reload_writer: StdUnixStream,
+    /// The last signal that was received; 0 if there was none.
+    received: Arc<AtomicUsize>,
+    /// Whether the next SIGTERM or SIGINT exits the process. The first one sets it.
+    terminate_exits: Arc<AtomicBool>,
+    /// Whether the next SIGHUP exits the process.
+    hangup_exits: Arc<AtomicBool>,
+    /// The signals that have handlers.
+    handled: Vec<i32>,
+    ids: Vec<SigId>,
+}
+
+impl SignalHandlers {
+    /// Installs handlers for the signals that are not ignored. They record the signals.
+    ///
+    /// # Errors
+    /// Returns an error if no file descriptors are available.
+    pub(crate) fn install() -> io::Result<Self> {
+        let (terminate, terminate_writer) = signal_pipe::pair()?;
+        let (reload, reload_writer) = signal_pipe::pair()?;
+        let mut handlers = Self {
+            terminate,
+            terminate_writer,
+            reload,
+            reload_writer,
+            received: Arc::default(),
+            terminate_exits: Arc::default(),
+            hangup_exits: Arc::default(),
+            handled: Vec::new(),
+            ids: Vec::new(),
+        };
+        let ignored = IgnoredSignals::read();
+        for signal in [SIGTERM, SIGINT, SIGHUP].into_iter().filter(|signal| !ignored.contains(*signal)) {
+            handlers.handle(signal)?;
+        }
+        Ok(handlers)
+    }
+
+    /// Installs the handler of a signal that has none.
+    fn handle(&mut self, signal: i32) -> io::Result<()> {
+        if self.handled.contains(&signal) {
+            return Ok(());
+        }
+        self.handled.push(signal);
+        let is_hangup = signal == SIGHUP;
+        let exits = if is_hangup { &self.hangup_exits } else { &self.terminate_exits };
+        // The order matters: the first signal finds the flag unset and sets it, the second one finds it set and exits.
+        // This happens in the signal handler, so it works even if the runtime is blocked.
+        self.ids.push(flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(exits))?);
+        if !is_hangup {
+            self.ids.push(flag::register(signal, Arc::clone(exits))?);
+        }
+        let number = usize::try_from(signal).unwrap_or_default();
+        self.ids.push(flag::register_usize(signal, Arc::clone(&self.received), number)?);
+        let writer = if is_hangup { &self.reload_writer } else { &self.terminate_writer };
+        self.ids.push(low_level::pipe::register(signal, writer.try_clone()?)?);
+        Ok(())
+    }
+
+    /// Makes the signals exit the process immediately, with 128 + N for signal N.
+    ///
+    /// # Errors
+    /// Returns this exit code if a signal was received before.
+    pub(crate) fn exit_immediately(&self) -> Result<(), u8> {
+        self.terminate_exits.store(true, Ordering::SeqCst);
+        self.hangup_exits.store(true, Ordering::SeqCst);
+        match u8::try_from(self.received.load(Ordering::SeqCst)) {
+            Ok(0) | Err(_) => Ok(()),
+            Ok(signal) => Err(128 + signal),
+        }
+    }
+
+    /// Returns a stream of the signals, which starts with those that were received before.
+    ///
+    /// # Errors
+    /// Returns an error if no file descriptors are available.
+    pub(crate) fn into_stream(mut self) -> io::Result<ShutdownSignals> {
+        for signal in [SIGTERM, SIGINT, SIGHUP] {
+            self.handle(signal)?;
+        }
+        Ok(ShutdownSignals {
+            terminate: UnixStream::from_std(self.terminate)?,
+            reload: UnixStream::from_std(self.reload)?,
+        })
+    }
+
+    /// Removes the handlers. The signals are ignored unless there are other handlers.
+    pub(crate) fn remove(self) {
+        for id in self.ids {
+            low_level::unregister(id);
+        }
     }
 }
 
@@ -41,25 +141,6 @@ pub(crate) struct ShutdownSignals {
 }
 
 impl ShutdownSignals {
-    /// Installs the signal handlers. The default action of the signals is to terminate the process.
-    ///
-    /// # Errors
-    /// Returns an error if no file descriptors are available.
-    pub(crate) fn new() -> io::Result<Self> {
-        let received_before = Arc::new(AtomicBool::new(false));
-        let (terminate, terminate_writer) = socket_pair()?;
-        for signal in [SIGTERM, SIGINT] {
-            // The order matters: the first signal finds the flag unset and sets it, the second one finds it set and
-            // exits. This happens in the signal handler, so it works even if the runtime is blocked.
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&received_before))?;
-            flag::register(signal, Arc::clone(&received_before))?;
-            low_level::pipe::register(signal, terminate_writer.try_clone()?)?;
-        }
-        let (reload, reload_writer) = socket_pair()?;
-        low_level::pipe::register(SIGHUP, reload_writer)?;
-        Ok(Self { terminate, reload })
-    }
-
     /// Waits for the next signal. Termination takes precedence over a reload.
     pub(crate) async fn next(&mut self) -> ShutdownSignal {
         // Each signal is one byte. All requests for a reload that are pending are one request.
@@ -70,12 +151,4 @@ impl ShutdownSignals {
             _ = self.reload.read(&mut reload_bytes) => ShutdownSignal::Reload,
         }
     }
-}
-
-/// Returns the non-blocking read end and write end of a socket pair.
-fn socket_pair() -> io::Result<(UnixStream, StdUnixStream)> {
-    let (reader, writer) = StdUnixStream::pair()?;
-    reader.set_nonblocking(true)?;
-    writer.set_nonblocking(true)?;
-    Ok((UnixStream::from_std(reader)?, writer))
 }

@@ -11,6 +11,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
 use super::{Endpoint, Proxies};
+use crate::http::resolver::{self, LookupError};
 
 /// A successful connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,12 +79,12 @@ pub(crate) async fn reach(
     let host = format!("{name}:{port}");
 
     let host_name = name.trim_matches(['[', ']']);
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host_name, port))
+    let addresses = resolver::lookup(host_name)
         .await
-        .map_err(|error| not_reached(ReachStep::Name, host_name, resolver_message(&error)))?
-        .collect();
+        .map_err(|error| not_reached(ReachStep::Name, host_name, resolver_message(&error)))?;
     let mut last_error = not_reached(ReachStep::Name, host_name, "it has no addresses");
     for address in addresses {
+        let address = SocketAddr::new(address, port);
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 let tls = match is_https && !is_proxy {
@@ -121,9 +122,9 @@ fn matcher(proxies: &Proxies) -> Matcher {
 }
 
 /// Returns `Name or service not known` from `failed to lookup address information: Name or service not known`.
-fn resolver_message(error: &std::io::Error) -> String {
+fn resolver_message(error: &LookupError) -> String {
     let text = error.to_string();
-    text.rsplit(": ").next().unwrap_or_default().to_owned()
+    text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_owned()
 }
 
 fn not_reached(step: ReachStep, host: &str, reason: impl Into<String>) -> NotReached {

@@ -33,6 +33,8 @@ mod exec;
 mod export_formats;
 /// `process --from-endpoint`: credentials from a running `credvend run`.
 mod from_endpoint;
+/// Files that are FIFOs, devices or too large.
+mod files;
 /// `health`, `/readyz`, `/metrics` and `--admin-listen`.
 mod health;
 /// `install`, `completions` and `--help`.
@@ -41,6 +43,8 @@ mod install;
 mod instance_metadata;
 /// Each flag and its environment variable have the same effect.
 mod interface;
+/// A limit on threads that is used up.
+mod limits;
 /// Log lines, as text and as JSON, without secrets.
 mod logs;
 /// The one-shot commands: `export`, `process` and `run --once`.

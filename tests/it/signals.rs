@@ -6,7 +6,7 @@ use std::{
 
 use local_sts::{Fault, FaultKind};
 
-use crate::support::{DEADLINE, Signal, Stage, get};
+use crate::support::{DEADLINE, ROLE_A, Signal, Stage, get};
 
 const RUN: &[&str] = &["run", "--listen", "127.0.0.1:0"];
 
@@ -87,6 +87,45 @@ fn sigterm_ends_a_one_shot_with_143() {
     let run = stage.credvend(&["export"]).start();
     stage.sts.wait_for_requests(1, DEADLINE);
     assert_eq!(run.terminate().code, Some(143));
+}
+
+#[test]
+fn signals_before_the_command_is_known_have_their_usual_effect() {
+    // So many flags that parsing the command line takes a while.
+    let flags = "--profile=default ".repeat(40_000);
+    let stage = Stage::new();
+    let token = stage.tokens.token_file();
+    let config = format!("[default]\nrole_arn = {ROLE_A}\nweb_identity_token_file = {}\n", token.display());
+    let path = stage.write("config", &config);
+    let start = |command: &[&str]| {
+        let (program, rest) = command.split_first().expect("a command");
+        let arguments: Vec<&str> =
+            std::iter::once(*program).chain(flags.split_whitespace()).chain(rest.iter().copied()).collect();
+        let running = stage.bare(&arguments).env("AWS_CONFIG_FILE", &path).env("PATH", "/usr/bin:/bin").start();
+        // The process has started long before, and still parses.
+        running.wait_for_cpu_time(3);
+        running
+    };
+    let run = ["run", "--listen", "127.0.0.1:0"];
+    let exec = ["exec", "--", "sleep", "60"];
+    for (command, signal, code) in [
+        (&run[..], Signal::TERM, 0),
+        (&run, Signal::INT, 0),
+        (&["export"], Signal::TERM, 143),
+        (&["export"], Signal::INT, 130),
+        (&["export"], Signal::HUP, 129),
+        (&exec, Signal::TERM, 143),
+        (&exec, Signal::HUP, 129),
+    ] {
+        let running = start(command);
+        running.signal(signal);
+        let ended = running.wait();
+        assert_eq!(ended.code, Some(code), "{command:?} after {signal:?}: {}", ended.stderr);
+    }
+    let running = start(&run);
+    running.signal(Signal::HUP);
+    running.line(&["configuration reloaded"]);
+    running.terminate().succeeded();
 }
 
 #[test]

@@ -27,3 +27,10 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
+
+/// Creates a FIFO at `path`, and returns the path.
+pub(crate) fn fifo(path: std::path::PathBuf) -> std::path::PathBuf {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a FIFO");
+    path
+}

@@ -1,4 +1,5 @@
 use std::{
+    fs,
     io::Write as _,
     process::{Command, Stdio},
 };
@@ -55,10 +56,64 @@ fn terminal_interrupt_reaches_the_program_once() {
     assert!(text.contains("signal not forwarded") && !text.contains("signal forwarded"), "{text}");
 }
 
+/// The arguments of unshare(1) for a PID namespace.
+const NAMESPACE: [&str; 6] = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"];
+
+/// Returns true if unshare(1) can create a PID namespace.
+fn has_namespaces() -> bool {
+    is_available("unshare(1) of a PID namespace", Command::new("unshare").args(NAMESPACE).arg("true"))
+}
+
+/// Returns the state and the ID of each child of a process.
+fn children(parent: u32) -> Vec<(String, u32)> {
+    let processes = fs::read_dir("/proc").expect("/proc").flatten();
+    let child = |entry: fs::DirEntry| {
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        let (state, its_parent) = (fields.next()?.to_owned(), fields.next()?.parse::<u32>().ok()?);
+        (its_parent == parent).then_some((state, entry.file_name().to_str()?.parse().ok()?))
+    };
+    processes.filter_map(child).collect()
+}
+
+#[test]
+fn run_as_pid_1_reaps_what_its_credential_processes_leave() {
+    if !has_namespaces() {
+        return;
+    }
+    const PROCESSES: usize = 10;
+    let stage = Stage::new();
+    let expiry = humantime::format_rfc3339_seconds(std::time::SystemTime::now() + std::time::Duration::from_secs(3600));
+    let directory = stage.directory().display();
+    // Each process leaves one that outlives it, and that its exit makes a child of credvend.
+    let script = stage.write("script", &format!(
+        "(sleep 0.2; : > {directory}/done-$1) > {directory}/out 2>&1 &\n\
+         echo '{{\"Version\":1,\"AccessKeyId\":\"ASIA\",\"SecretAccessKey\":\"s\",\"SessionToken\":\"t\",\"Expiration\":\"{expiry}\"}}'\n"
+    ));
+    let names: Vec<String> = (0..PROCESSES).map(|number| format!("p{number}")).collect();
+    let profiles =
+        names.iter().map(|name| format!("[profile {name}]\ncredential_process = sh {} {name}\n", script.display()));
+    let config = stage.write("config", &profiles.collect::<String>());
+    let mut run = Command::new("unshare");
+    run.args(NAMESPACE)
+        .args([binary(), "run", "--listen", "127.0.0.1:0", "--log-level", "debug", "--config"])
+        .arg(config);
+    run.args(names.iter().map(|name| format!("--profile={name}"))).env("HOME", stage.directory());
+    let mut unshare = run.stderr(fs::File::create(stage.path("log")).expect("a log")).spawn().expect("start unshare");
+    wait_until("every process has run", || stage.read("log").matches("base credentials loaded").count() == PROCESSES);
+    wait_until("what they left has ended", || names.iter().all(|name| stage.path(&format!("done-{name}")).exists()));
+    let init = children(unshare.id()).first().expect("credvend").1;
+    wait_until("credvend has reaped all of them", || children(init).is_empty());
+    assert!(!stage.read("log").contains("WARN") && !stage.read("log").contains("ERROR"), "{}", stage.read("log"));
+    // PID 1 of the namespace ends its other processes.
+    let init = i32::try_from(init).ok().and_then(rustix::process::Pid::from_raw).expect("a process ID");
+    rustix::process::kill_process(init, rustix::process::Signal::TERM).expect("a running process");
+    assert_eq!(unshare.wait().expect("ended").code(), Some(0), "{}", stage.read("log"));
+}
+
 #[test]
 fn orphans_are_reaped_and_signals_forwarded_as_pid_1() {
-    let namespace = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"];
-    if !is_available("unshare(1) of a PID namespace", Command::new("unshare").args(namespace).arg("true")) {
+    if !has_namespaces() {
         return;
     }
     let stage = Stage::new();
@@ -67,7 +122,7 @@ fn orphans_are_reaped_and_signals_forwarded_as_pid_1() {
         let program = stage.write("program", script);
         let line = exec_line(&stage, "--log-level debug", &format!("sh {} 2> {log}", program.display()));
         let output = Command::new("unshare")
-            .args(namespace)
+            .args(NAMESPACE)
             .args(["sh", "-c", &line])
             .env("AWS_ENDPOINT_URL_STS", stage.sts.url())
             .output()

@@ -83,7 +83,7 @@ impl ContainerAuthorization {
             Self::Fixed(token) => Ok(Some(Zeroizing::new(token.expose_secret().to_owned()))),
             Self::File(path) => {
                 let mut text = bounded_file::read(path, MAX_TOKEN_LENGTH).map_err(|error| BaseError {
-                    what: format!("container authorization token file {}: {}", path.display(), error.kind()),
+                    what: format!("container authorization token file {}: {error}", path.display()),
                     help: "mount the token at this path, or correct AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
                     fault: BaseFault::Token,
                 })?;

@@ -15,7 +15,6 @@ use std::{
     io,
     os::unix::process::ExitStatusExt as _,
     process::{ExitStatus, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -34,6 +33,7 @@ use crate::{
     },
     clock::Clock,
     credentials::Credentials,
+    process::reaper::OwnProcess,
     scrubber::Scrubber,
 };
 
@@ -87,7 +87,6 @@ impl CredentialProcess {
     async fn run(&self) -> Result<Zeroizing<Vec<u8>>, BaseError> {
         let (program, arguments) =
             self.command.split_first().ok_or_else(|| self.not_started(&io::ErrorKind::NotFound))?;
-        let _running = Running::start();
         let mut child = Command::new(program)
             .args(arguments)
             .env(ANCESTORS, &self.ancestors)
@@ -98,12 +97,18 @@ impl CredentialProcess {
             .spawn()
             .map_err(|error| self.not_started(&error.kind()))?;
         let group = Group::of(&child);
+        let own_process = group.0.map(OwnProcess::register);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (output, error_output) =
             tokio::try_join!(async { read_all(stdout).await.map_err(|error| self.not_read(&error)) }, async {
                 Ok(read_tail(stderr).await)
             },)?;
-        let status = child.wait().await.map_err(|error| self.not_read(&error))?;
+        let status = child.wait().await.or_else(|error| {
+            // If the reaper was faster, it has the status.
+            let status = own_process.as_ref().and_then(OwnProcess::reaped_status).ok_or(error)?;
+            Ok(ExitStatus::from_raw(status.as_raw()))
+        });
+        let status = status.map_err(|error: io::Error| self.not_read(&error))?;
         group.disarm();
         if status.success() {
             return Ok(output);
@@ -174,30 +179,6 @@ fn describe_exit(status: ExitStatus) -> String {
         (Some(code), _) => format!("exited with {code}"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),
         (None, None) => "ended without an exit status".to_owned(),
-    }
-}
-
-/// Number of credential processes that are running.
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
-
-/// Returns true while any credential process is running or not yet waited for.
-pub(crate) fn credential_process_runs() -> bool {
-    RUNNING.load(Ordering::Relaxed) > 0
-}
-
-/// Counts a program as running, from before its start until it has been waited for.
-struct Running;
-
-impl Running {
-    fn start() -> Self {
-        RUNNING.fetch_add(1, Ordering::Relaxed);
-        Self
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        RUNNING.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    bounded_file::{self, FifoPolicy, ReadError},
     cli::IdentityArgs,
     config::sts_settings::StsKeys,
     settings::{
@@ -15,6 +16,9 @@ use crate::{
     },
     shared_file::{self, FileKind, Section, SharedFile},
 };
+
+/// Maximum size of a shared file, in bytes.
+pub(crate) const MAX_SHARED_FILE: u64 = 1024 * 1024;
 
 /// The profiles to vend, and the config file that defines them.
 pub(crate) struct ProfileSelection {
@@ -43,10 +47,14 @@ impl ProfileSelection {
 
 /// Selects the default profile of the config file in the home directory, if that file has one.
 pub(crate) fn default_in_home(env: &dyn Environment) -> Option<ProfileSelection> {
-    let bytes = std::fs::read(home_file(env, "config")?).ok()?;
-    // Select a malformed file too, so that reading it reports the error.
-    let has_default =
-        shared_file::read(FileKind::Config, &bytes).map_or(true, |file| file.profiles.named("default").is_some());
+    let has_default = match bounded_file::read_bytes(&home_file(env, "config")?, MAX_SHARED_FILE, FifoPolicy::Refuse) {
+        Ok(bytes) => {
+            shared_file::read(FileKind::Config, &bytes).map_or(true, |file| file.profiles.named("default").is_some())
+        }
+        Err(ReadError::Io(_)) => false,
+        // Select a file that cannot be used, so that reading it reports the error. The same applies to a malformed file.
+        Err(_) => true,
+    };
     has_default.then_some(ProfileSelection { config: None, names: Vec::new(), all: false })
 }
 
@@ -58,7 +66,12 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn read(selection: &ProfileSelection, env: &dyn Environment, errors: &mut ConfigErrors) -> Option<Self> {
+    pub(super) fn read(
+        selection: &ProfileSelection,
+        env: &dyn Environment,
+        fifos: FifoPolicy,
+        errors: &mut ConfigErrors,
+    ) -> Option<Self> {
         let config_path = match &selection.config {
             Some(setting) => Some(expand_home(&setting.text, env)),
             None => home_file(env, "config"),
@@ -71,13 +84,13 @@ impl Files {
             errors.add("no AWS config file: HOME is not set; specify a file with --config");
             return None;
         };
-        let config = read(FileKind::Config, &config_path, selection.config.as_ref(), errors);
+        let config = read(FileKind::Config, &config_path, selection.config.as_ref(), fifos, errors);
         // Without HOME there is no default credentials file. The credentials file is optional.
         let credentials_path = credentials_path.unwrap_or_default();
         let credentials = if credentials_path.as_os_str().is_empty() {
             Some(SharedFile::default())
         } else {
-            read(FileKind::Credentials, &credentials_path, None, errors)
+            read(FileKind::Credentials, &credentials_path, None, fifos, errors)
         };
         Some(Self { merged: shared_file::merge(config?, credentials?), config_path, credentials_path })
     }
@@ -135,8 +148,14 @@ impl Files {
 }
 
 /// Reads one file. `setting` is the flag or variable that sets its path; a file at the default path may be missing.
-fn read(kind: FileKind, path: &Path, setting: Option<&Setting>, errors: &mut ConfigErrors) -> Option<SharedFile> {
-    match std::fs::read(path) {
+fn read(
+    kind: FileKind,
+    path: &Path,
+    setting: Option<&Setting>,
+    fifos: FifoPolicy,
+    errors: &mut ConfigErrors,
+) -> Option<SharedFile> {
+    match bounded_file::read_bytes(path, MAX_SHARED_FILE, fifos) {
         Ok(bytes) => match shared_file::read(kind, &bytes) {
             Ok(file) => Some(file),
             Err(error) => {
@@ -144,11 +163,11 @@ fn read(kind: FileKind, path: &Path, setting: Option<&Setting>, errors: &mut Con
                 None
             }
         },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && setting.is_none() => Some(SharedFile::default()),
+        Err(error) if error.is_not_found() && setting.is_none() => Some(SharedFile::default()),
         Err(error) => {
             let origin = setting.map_or_else(|| kind.to_string(), |setting| setting.origin.clone());
-            let (path, kind) = (path.display(), error.kind());
-            errors.add(format!("{origin}: cannot read {path}: {kind}; check the path and the permissions"));
+            let path = path.display();
+            errors.add(format!("{origin}: cannot read {path}: {error}; check the path and the permissions"));
             None
         }
     }

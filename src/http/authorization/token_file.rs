@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::random_token;
 use crate::{
     atomic_file::{ReplaceError, replace},
-    bounded_file,
+    bounded_file::{self, ReadError},
     shared_file::{UpdateError, check_profile_name},
 };
 
@@ -98,7 +98,10 @@ pub(super) fn write_back(path: &Path, mode: u32, token: &SecretString) -> Result
 
 /// Reads the text of a file without white space around it. Returns `None` if there is none.
 fn text(path: &Path) -> io::Result<Option<SecretString>> {
-    let text = bounded_file::read(path, MAX_TOKEN_LENGTH)?;
+    let text = bounded_file::read(path, MAX_TOKEN_LENGTH).map_err(|error| match error {
+        ReadError::Io(error) => error,
+        other => io::Error::new(ErrorKind::InvalidData, other.to_string()),
+    })?;
     let token = text.trim();
     Ok((!token.is_empty()).then(|| token.into()))
 }

@@ -11,7 +11,7 @@
 //!
 //! [Signals](https://man7.org/linux/man-pages/man7/signal.7.html).
 
-use std::{collections::VecDeque, io, os::unix::net::UnixStream as StdUnixStream};
+use std::{collections::VecDeque, io};
 
 use rustix::process::{Pid, getpid, getsid};
 use signal_hook::{
@@ -20,6 +20,8 @@ use signal_hook::{
     low_level::siginfo::{Cause, Origin},
 };
 use tokio::{io::AsyncReadExt as _, net::UnixStream};
+
+use crate::process::{ignored_signals::IgnoredSignals, signal_pipe};
 
 const FORWARDED: [i32; 7] = [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH];
 
@@ -35,12 +37,9 @@ impl ForwardedSignals {
     /// # Errors
     /// Returns an error if no file descriptors are available.
     pub(crate) fn new() -> io::Result<Self> {
-        let ignored =
-            std::fs::read_to_string("/proc/self/status").map(|status| ignored_signals(&status)).unwrap_or_default();
-        let caught = FORWARDED.into_iter().filter(|signal| ignored & bit(*signal) == 0).chain([SIGCHLD]);
-        let (ours, handler) = StdUnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        handler.set_nonblocking(true)?;
+        let ignored = IgnoredSignals::read();
+        let caught = FORWARDED.into_iter().filter(|signal| !ignored.contains(*signal)).chain([SIGCHLD]);
+        let (ours, handler) = signal_pipe::pair()?;
         let ours = UnixStream::from_std(ours)?;
         let delivery = SignalDelivery::with_pipe(ours, handler, WithOrigin::default(), caught)?;
         Ok(Self { delivery, pending: VecDeque::new() })
@@ -76,27 +75,4 @@ pub(super) fn is_for_child(origin: &Origin, child: Pid) -> bool {
     }
     // A program that signals its process group (`kill 0`) has signalled itself, too.
     origin.process.is_none_or(|sender| Some(child) != Pid::from_raw(sender.pid))
-}
-
-/// Parses the set of ignored signals from `/proc/self/status`.
-fn ignored_signals(status: &str) -> u64 {
-    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or_default()
-}
-
-fn bit(signal: i32) -> u64 {
-    1 << (signal - 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ignored_signals_are_parsed_from_the_process_status() {
-        let set =
-            ignored_signals("Name:\tcredvend\nSigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001003\nSigCgt:\t0\n");
-        assert_eq!(set, bit(SIGHUP) | bit(SIGINT) | bit(signal_hook::consts::SIGPIPE));
-        assert_eq!(ignored_signals("Name:\tcredvend\n"), 0);
-    }
 }

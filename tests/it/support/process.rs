@@ -106,12 +106,28 @@ impl Credvend {
 
     /// Limits the number of open files of the command.
     pub(crate) fn open_files(self, limit: u32) -> Self {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", r#"ulimit -n "$0"; exec "$@""#]).arg(limit.to_string());
-        command.arg(self.0.get_program()).args(self.0.get_args()).env_clear();
-        command.envs(self.0.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(command)
+        self.limited(&format!("-n {limit}"))
+    }
+
+    /// Limits the virtual memory of the command, in KiB.
+    pub(crate) fn limit_memory(self, limit: u32) -> Self {
+        self.limited(&format!("-v {limit}"))
+    }
+
+    /// Starts the command with this limit of the shell's `ulimit`.
+    fn limited(self, limit: &str) -> Self {
+        let mut limited = Command::new("/bin/sh");
+        limited.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")]);
+        limited.arg(self.0.get_program()).args(self.0.get_args()).env_clear();
+        limited.envs(self.0.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(limited)
+    }
+
+    /// Runs the command as another user, which only root can.
+    pub(crate) fn user(mut self, id: u32) -> Self {
+        self.0.uid(id).gid(id);
+        self
     }
 
     /// Runs the command until it exits.
@@ -196,6 +212,16 @@ impl Running {
     pub(crate) fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process ID");
         rustix::process::kill_process(id, signal).expect("a running process");
+    }
+
+    /// Waits until the command has used this much CPU time, in hundredths of a second.
+    pub(crate) fn wait_for_cpu_time(&self, ticks: u64) {
+        let path = format!("/proc/{}/stat", self.id());
+        super::wait_until("the command has used CPU time", || {
+            let stat = std::fs::read_to_string(&path).expect("not reaped yet");
+            let fields = stat.rsplit_once(") ").expect("a name").1.split(' ').skip(11).take(2);
+            fields.map(|field| field.parse::<u64>().expect("a number")).sum::<u64>() >= ticks
+        });
     }
 
     pub(crate) fn id(&self) -> u32 {
