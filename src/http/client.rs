@@ -45,6 +45,10 @@ impl CallLimits {
     /// Reads the whole response body.
     pub(crate) async fn read(&self, response: &mut reqwest::Response) -> Result<Zeroizing<Vec<u8>>, BodyError> {
         let mut body = Zeroizing::new(Vec::with_capacity(16 * 1024));
+        // Do not read a body whose announced length is too large.
+        if response.content_length().is_some_and(|length| length > self.max_body as u64) {
+            return Err(BodyError::TooLarge(self.max_body));
+        }
         while let Some(chunk) = response.chunk().await.map_err(|error| BodyError::Cut(self.describe(&error)))? {
             if body.len() + chunk.len() > self.max_body {
                 return Err(BodyError::TooLarge(self.max_body));

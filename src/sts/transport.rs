@@ -24,7 +24,7 @@ pub(super) const FORM_CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// Responses of STS have about 3 KiB.
 const LIMITS: CallLimits =
-    CallLimits { connect: Duration::from_secs(2), attempt: Duration::from_secs(10), max_body: 256 * 1024 };
+    CallLimits { connect: Duration::from_secs(2), attempt: Duration::from_secs(10), max_body: 64 * 1024 };
 
 /// The proxies to use, from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
