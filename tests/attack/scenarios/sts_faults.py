@@ -21,6 +21,7 @@ FAULTS = {
     "idp_communication_error": ("idp_communication_error", (5,)),
     "invalid_identity_token_verification_key": ("invalid_identity_token_verification_key", (4, 5)),
     "reset": ("reset", (5,)),
+    "close_kept_connection": ({"close_kept_connection": {"reset": True}}, (0,)),
     "hang": ("hang", (5,)),
     "delay": ({"delay": {"milliseconds": 1500}}, (0,)),
     "drip": ({"drip": {"milliseconds": 20}}, (5,)),
@@ -31,9 +32,11 @@ FAULTS = {
     "wrong_root": ("wrong_root", (4, 5)),
     "missing_expiry": ("missing_expiry", (4, 5)),
     "past_expiry": ("past_expiry", (4, 5)),
+    "far_expiry": ("far_expiry", (4, 5)),
+    "control_character": ("control_character", (4, 5)),
     "stale_date": ({"stale_date": {"seconds": 86400}}, (0, 4, 5)),
 }
-HARMLESS = ("delay", "stale_date")
+HARMLESS = ("close_kept_connection", "delay", "stale_date")
 # The first retries come within 2 and 4 s. A response that drips ends with the attempt, after 10 s.
 RECOVERY = (5.0, 12.0)
 

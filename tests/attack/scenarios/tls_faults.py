@@ -49,6 +49,7 @@ def every_kind(stage, report):
         sidecar = stage.start(level="trace", **variables)
         before, calls = sidecar.key(), sts.exchange_count()
         front.certificate, front.handshake = certificates.get(name, good), name if name in HANDSHAKES else "normal"
+        front.close_connections()
         ended = run_measured(stage, ["export", "--timeout", f"{TIMEOUT:.0f}s"], TIMEOUT + 4, **variables)
         sidecar.reload()
         leaked = sts.exchange_count() - calls

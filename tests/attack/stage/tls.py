@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+from contextlib import suppress
 
 
 class TlsFront:
@@ -20,8 +21,15 @@ class TlsFront:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
         self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
         self._held = []
+        self._open = set()
         threading.Thread(target=self._accept, daemon=True).start()
         stage.at_end(self._listener.close)
+
+    def close_connections(self):
+        """Closes the connections that are open, whose handshake may have been normal."""
+        for connection in list(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _accept(self):
         while True:
@@ -48,10 +56,12 @@ class TlsFront:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(self.certificate)
             with context.wrap_socket(connection, server_side=True) as stream, socket.create_connection(self._upstream) as upstream:
+                self._open.add(stream)
                 back = threading.Thread(target=_copy, args=(upstream, stream), daemon=True)
                 back.start()
                 _copy(stream, upstream)
                 back.join()
+                self._open.discard(stream)
         except OSError:
             connection.close()
 
