@@ -35,7 +35,7 @@ pub(crate) struct WorkerPool {
 struct State {
     queue: VecDeque<Job>,
     workers: usize,
-    /// Number of workers that wait for a job.
+    /// Number of workers that have no job, including those that are just starting.
     idle: usize,
 }
 
@@ -85,6 +85,7 @@ impl WorkerPool {
     fn add_worker(&'static self, state: &mut State) -> io::Result<()> {
         (self.spawn)(self)?;
         state.workers += 1;
+        state.idle += 1;
         Ok(())
     }
 
@@ -93,17 +94,18 @@ impl WorkerPool {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.queue.pop_front() {
+                state.idle -= 1;
                 drop(state);
                 job();
                 state = self.lock();
+                state.idle += 1;
                 continue;
             }
             let is_last = state.workers == 1;
-            state.idle += 1;
             let timed_out;
             (state, timed_out) = self.wait(state, is_last);
-            state.idle -= 1;
             if timed_out && state.queue.is_empty() && state.workers > 1 {
+                state.idle -= 1;
                 state.workers -= 1;
                 return;
             }
@@ -161,6 +163,7 @@ mod tests {
         }
         let pool = pool(4, spawn_one);
         pool.start().expect("the first worker");
+        assert_eq!(pool.lock().idle, 1, "a worker that is just starting takes the next job");
         let (release, released) = mpsc::channel::<()>();
         let (sender, results) = mpsc::channel();
         submit(pool, move || released.recv().expect("released"));
@@ -212,7 +215,10 @@ mod tests {
             state = pool.lock();
         }
         drop(state);
-        submit(pool, move || sender.send(()).expect("received"));
-        results.recv_timeout(DEADLINE).expect("the last worker still works");
+        for _ in 0..20 {
+            let sender = sender.clone();
+            submit(pool, move || sender.send(()).expect("received"));
+            results.recv_timeout(DEADLINE).expect("the last worker still works");
+        }
     }
 }

@@ -2,8 +2,21 @@
 
 use std::net::SocketAddr;
 
-/// Headers that no AWS SDK sends to a credentials endpoint.
-pub const FORWARDED: [&str; 6] = ["x-forwarded-for", "forwarded", "via", "x-real-ip", "origin", "sec-fetch-site"];
+/// Returns true if proxies or browsers send a header of this name. No AWS SDK sends one to a credentials endpoint.
+pub fn is_foreign(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let names = [
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "true-client-ip",
+        "x-original-forwarded-for",
+        "origin",
+        "referer",
+    ];
+    names.contains(&&*name) || name.starts_with("x-forwarded") || name.starts_with("sec-fetch-")
+}
 
 /// Returns true if `host` names a listener on `address`.
 pub fn names(address: SocketAddr, host: &[u8]) -> bool {

@@ -7,6 +7,7 @@ use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::Path,
+    process::Command,
     sync::{LazyLock, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -39,7 +40,8 @@ impl Servers {
         let directory = tempfile::tempdir().expect("a scratch directory").keep();
         let document = format!(
             "{{\"Version\":1,\"AccessKeyId\":\"ASIAFUZZ\",\"SecretAccessKey\":\"{SECRET_KEY}\",\"SessionToken\":\"token\",\
-             \"Expiration\":\"2999-01-01T00:00:00Z\"}}"
+             \"Expiration\":\"{}\"}}",
+            tomorrow()
         );
         fs::write(directory.join("document"), document).expect("written");
         let process = format!("credential_process = cat {}", directory.join("document").display());
@@ -111,6 +113,12 @@ impl Servers {
         session.1 -= 1;
         session.0.clone()
     }
+}
+
+/// Returns the time in 24 hours: credentials with a far expiry are refused.
+fn tomorrow() -> String {
+    let date = Command::new("date").args(["-u", "-d", "+1 day", "+%FT%TZ"]).output().expect("date(1)");
+    String::from_utf8(date.stdout).expect("text").trim().to_owned()
 }
 
 fn run(config: &Path, arguments: &[&str]) {

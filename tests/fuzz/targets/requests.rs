@@ -110,6 +110,6 @@ fn may_have_credentials(listener: usize, request: &Request<'_, '_>) -> bool {
         && hosts.len() == 1
         && hosts::names(address, hosts[0])
         && request.path.and_then(hosts::authority).is_none_or(|authority| hosts::names(address, authority.as_bytes()))
-        && hosts::FORWARDED.iter().all(|name| values(name).is_empty())
+        && !request.headers.iter().any(|header| hosts::is_foreign(header.name))
         && is_authorized
 }
