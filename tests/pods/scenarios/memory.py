@@ -4,11 +4,14 @@ import json
 import sys
 from pathlib import Path
 
+from pod.pod import TOKEN_DIRECTORY
 from support.checks import CheckFailed
-from support.roles import ROLE_B
+from support.roles import ROLE_A, ROLE_B
 
 LIMIT = 16 * 1024 * 1024
-REFRESHES = 1000
+# A reload refreshes a hop at most once in 2 s, so that many profiles make the refreshes.
+PROFILES = 25
+RELOADS = 40
 
 # Runs in the pod's network namespace. Sends SIGHUP and queries the endpoint until it has new credentials, repeatedly, and
 # prints the last credentials.
@@ -36,12 +39,10 @@ json.dump(current, sys.stdout)
 def run(cluster, check):
     with cluster.pod("memory") as pod:
         volume = pod.empty_dir("aws")
+        (volume / "config").write_text("".join(profile(number) for number in range(PROFILES)))
         sidecar = pod.credvend(
-            "run",
-            variables={
-                "CREDVEND_CHAIN_ROLE_ARNS": ROLE_B, "CREDVEND_CREDENTIALS_FILE": "/aws/credentials",
-                "CREDVEND_ADMIN_LISTEN": "0.0.0.0:9913",
-            },
+            "run", "--config", "/aws/config", "--all-profiles",
+            variables={"CREDVEND_CREDENTIALS_FILE": "/aws/credentials", "CREDVEND_ADMIN_LISTEN": "0.0.0.0:9913"},
             mounts={"/aws": volume},
             options=("--memory", LIMIT, "--memory-swap", LIMIT),
         )
@@ -49,14 +50,14 @@ def run(cluster, check):
         pid = sidecar.pid
         cgroup = Cgroup(pid)
         check.equal("memory limit in bytes", cgroup.limit(), LIMIT)
-        rounds = 20
+        rounds = 4
         for _ in range(rounds):
-            last = sidecar_refreshes(sidecar, pid, REFRESHES // rounds)
+            last = sidecar_refreshes(sidecar, pid, RELOADS // rounds)
             # A probe is a process in the container, so its memory counts.
             if sidecar.exec_status("/credvend", "health") != 0:
                 raise CheckFailed("a probe failed under the memory limit")
         cluster.secrets.add_credentials(last)
-        check.that(f"{REFRESHES} refreshes of a role chain", True)
+        check.that(f"{PROFILES * RELOADS} refreshes of role chains", True)
         text = (volume / "credentials").read_text()
         check.that("the credentials file contains the last credentials", last["AccessKeyId"] in text)
         check.that("the process has not restarted", sidecar.is_running() and sidecar.pid == pid)
@@ -66,6 +67,14 @@ def run(cluster, check):
             f"peak memory: cgroup {peak / 1048576:.1f} MiB (with page cache and probes), "
             f"resident set of the process {resident / 1024:.1f} MiB", 0 < peak <= LIMIT, peak,
         )
+
+
+def profile(number):
+    """Returns the sections of a role chain with exchanges of its own."""
+    return (
+        f"[profile b{number}]\nsource_profile = a{number}\nrole_arn = {ROLE_B}\nrole_session_name = b{number}\n"
+        f"[profile a{number}]\nweb_identity_token_file = {TOKEN_DIRECTORY}/token\nrole_arn = {ROLE_A}\nrole_session_name = a{number}\n"
+    )
 
 
 def sidecar_refreshes(sidecar, pid, times):
