@@ -212,16 +212,14 @@ impl Profile {
         self.awaits_file.store(true, Ordering::Relaxed);
     }
 
-    /// Returns the lease and its generation, or `None` if there are no servable credentials.
-    pub(crate) fn servable(&self, now: Moment) -> Option<(Arc<Lease>, u64)> {
-        let state = self.state.borrow();
-        let lease = state.lease.as_ref().filter(|lease| lease.window.is_servable(now))?;
-        Some((Arc::clone(lease), state.generation))
+    /// Returns the lease, or `None` if there are no servable credentials.
+    pub(crate) fn servable(&self, now: Moment) -> Option<Arc<Lease>> {
+        self.state.borrow().lease.clone().filter(|lease| lease.window.is_servable(now))
     }
 
     /// Returns the same as [`Self::servable`], but waits for the first credentials for up to 0.8 s: a client that
     /// starts together with credvend might not retry.
-    pub(crate) async fn servable_soon(&self, clock: &dyn Clock) -> Option<(Arc<Lease>, u64)> {
+    pub(crate) async fn servable_soon(&self, clock: &dyn Clock) -> Option<Arc<Lease>> {
         let has_lease = self.state.borrow().lease.is_some();
         if !has_lease {
             let mut state = self.state.subscribe();

@@ -29,7 +29,9 @@ impl Lines {
 
     /// Adds the lines of a JSON document.
     pub(super) fn json(&mut self, document: &impl Serialize) {
-        self.0.push_str(&json_text(document));
+        // Serializing strings, numbers and maps of strings cannot fail.
+        let document = serde_json::to_string_pretty(document).unwrap_or_default();
+        self.0.push_str(&printable::json(&document));
         self.0.push('\n');
     }
 }
@@ -63,10 +65,4 @@ pub(super) fn print(text: &str) -> Result<(), CommandError> {
         )),
         _ => Ok(()),
     }
-}
-
-fn json_text(document: &impl Serialize) -> String {
-    // Serializing strings, numbers and maps of strings cannot fail.
-    let document = serde_json::to_string_pretty(document).unwrap_or_default();
-    printable::json(&document).into_owned()
 }

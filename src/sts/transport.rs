@@ -67,23 +67,16 @@ pub(super) struct Received {
 
 pub(super) struct Transport {
     client: reqwest::Client,
-    /// Opens a new connection for each request.
-    fresh_client: reqwest::Client,
+    tls: rustls::ClientConfig,
+    proxies: Proxies,
     kept_connections: KeptConnections,
     clock: Arc<dyn Clock>,
 }
 
 impl Transport {
     pub(super) fn new(tls: rustls::ClientConfig, proxies: &Proxies, clock: Arc<dyn Clock>) -> Result<Self, NotValid> {
-        let client = |max_idle| {
-            // Long enough for the hops of one chain; too short for the next refresh, which is typically half an hour
-            // away.
-            let builder = LIMITS.client(tls.clone()).pool_idle_timeout(Duration::from_secs(5));
-            let client = with_proxies(builder.pool_max_idle_per_host(max_idle), proxies)?.build();
-            client.map_err(|error| NotValid::new(format!("TLS cannot be set up: {error}")))
-        };
-        let (client, fresh_client) = (client(1)?, client(0)?);
-        Ok(Self { client, fresh_client, kept_connections: KeptConnections::default(), clock })
+        let client = client(tls.clone(), proxies)?;
+        Ok(Self { client, tls, proxies: proxies.clone(), kept_connections: KeptConnections::default(), clock })
     }
 
     pub(super) async fn post(&self, endpoint: &Endpoint, form: Form, headers: HeaderMap) -> Result<Received, StsError> {
@@ -111,10 +104,12 @@ impl Transport {
         let mut result = request.send().await;
         if let (Err(error), Some(again)) = (&result, again)
             && self.kept_connections.has_failed_on_one(error)
+            // A client of its own has no other kept connection. This is rare, so no request pays for it in advance.
+            && let Ok(fresh_client) = client(self.tls.clone(), &self.proxies)
         {
             let time_left = LIMITS.attempt.saturating_sub(self.clock.now().since(started));
             result = match again.timeout(time_left).build() {
-                Ok(again) => self.fresh_client.execute(again).await,
+                Ok(again) => fresh_client.execute(again).await,
                 Err(error) => Err(error),
             };
         }
@@ -125,7 +120,13 @@ impl Transport {
     }
 }
 
-fn with_proxies(mut builder: reqwest::ClientBuilder, proxies: &Proxies) -> Result<reqwest::ClientBuilder, NotValid> {
+/// Returns a client that keeps one connection for each endpoint.
+fn client(tls: rustls::ClientConfig, proxies: &Proxies) -> Result<reqwest::Client, NotValid> {
+    let mut builder = LIMITS
+        .client(tls)
+        // Long enough for the hops of one chain; too short for the next refresh, which is typically half an hour away.
+        .pool_idle_timeout(Duration::from_secs(5))
+        .pool_max_idle_per_host(1);
     let direct = proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
     for (url, proxy, variable) in [
         (&proxies.https, Proxy::https as fn(String) -> reqwest::Result<Proxy>, "HTTPS_PROXY"),
@@ -136,7 +137,7 @@ fn with_proxies(mut builder: reqwest::ClientBuilder, proxies: &Proxies) -> Resul
             builder = builder.proxy(proxy.no_proxy(direct.clone()));
         }
     }
-    Ok(builder)
+    builder.build().map_err(|error| NotValid::new(format!("TLS cannot be set up: {error}")))
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ Prints one line for each scenario and a Markdown table of the figures at the end
 and, with --required, if a scenario was skipped.
 """
 
-import argparse
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from scenarios import (
     clock, crowds, file_kinds, files, limits, locks, outage, planted, rewrites, secrets, signals, sts_faults, tls_faults,
     token_faults,
 )
+from stage.arguments import existing, new_file, suite_parser
 from stage.report import table
 from stage.scenario import full_name, run, scenarios_of
 from stage.stage import Attack
@@ -57,15 +57,11 @@ def main(arguments):
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    existing = lambda text: Path(text).resolve(strict=True)
-    parser.add_argument("credvend", type=existing)
-    parser.add_argument("local_sts", type=existing)
+    parser = suite_parser(__doc__)
     parser.add_argument("--dynamic", type=existing, help="a dynamically linked credvend, for libfaketime")
     parser.add_argument("--short", action="store_true", help="the short part of the suite")
-    parser.add_argument("--required", action="store_true", help="a skipped scenario is a failure")
     parser.add_argument("--only", metavar="NAME", help="the scenarios whose names contain NAME")
-    parser.add_argument("--figures", type=lambda text: Path(text).absolute(), metavar="FILE", help="writes the table of figures to FILE")
+    parser.add_argument("--figures", type=new_file, metavar="FILE", help="writes the table of figures to FILE")
     return parser.parse_args()
 
 

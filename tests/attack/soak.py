@@ -4,7 +4,6 @@ A client that fails outside of an injected long outage is a failure, and so is m
 more than 5 % from the first to the last sixth of the run. Writes a plot of both as SVG.
 """
 
-import argparse
 import random
 import statistics
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[1:1] = [str(HERE.parent / "real-clients")]
 
+from stage.arguments import new_file, suite_parser
 from stage.report import Report
 from stage.soak_clients import Clients
 from stage.soak_plot import plot
@@ -147,13 +147,9 @@ def evaluate(report, samples, clients, events, peak):
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    existing = lambda text: Path(text).resolve(strict=True)
-    parser.add_argument("credvend", type=existing)
-    parser.add_argument("local_sts", type=existing)
+    parser = suite_parser(__doc__)
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--required", action="store_true", help="has no effect")
-    parser.add_argument("--plot", type=lambda text: Path(text).absolute(), metavar="FILE.svg", help="writes the plot to FILE.svg")
+    parser.add_argument("--plot", type=new_file, metavar="FILE.svg", help="writes the plot to FILE.svg")
     return parser.parse_args()
 
 

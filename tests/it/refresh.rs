@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use local_sts::{Fault, FaultKind};
 
-use crate::support::{ROLE_B, Signal, Stage, get, wait_until};
+use crate::support::{ROLE_B, Signal, Stage, get, time_until_not_ready, wait_until};
 
 #[test]
 fn credentials_are_refreshed_at_half_their_lifetime() {
@@ -43,9 +43,8 @@ fn credentials_about_to_expire_are_not_served() {
     run.line(&["credentials obtained"]);
     stage.fault(Fault::new(FaultKind::Reset).forever());
     // Credentials are served for 2 s, until 15 s before their expiry.
-    let start = Instant::now();
-    wait_until("the profile is not ready", || get(address, "/readyz", &[]).status != 200);
-    assert!(start.elapsed() < Duration::from_secs(12), "the credentials were served until they expired");
+    let served = time_until_not_ready(address);
+    assert!(served < Duration::from_secs(12), "the credentials were served until they expired");
     let response = get(address, "/v1/credentials", &[]);
     assert_eq!((response.status, response.header("retry-after")), (503, Some("1")));
     run.line(&["exchange failed"]);

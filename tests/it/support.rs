@@ -28,6 +28,14 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until `/readyz` reports that a profile is not ready, and returns the time that this took.
+#[track_caller]
+pub(crate) fn time_until_not_ready(address: std::net::SocketAddr) -> std::time::Duration {
+    let start = std::time::Instant::now();
+    wait_until("the profile is not ready", || get(address, "/readyz", &[]).status != 200);
+    start.elapsed()
+}
+
 /// Creates a FIFO at `path`, and returns the path.
 pub(crate) fn fifo(path: std::path::PathBuf) -> std::path::PathBuf {
     use rustix::fs::{CWD, FileType, Mode, mknodat};

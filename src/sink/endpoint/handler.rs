@@ -90,7 +90,7 @@ impl CredentialsEndpoint {
     }
 
     async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
-        let Some((lease, _)) = profile.servable_soon(&*self.clock).await else {
+        let Some(lease) = profile.servable_soon(&*self.clock).await else {
             profile.request_refresh();
             return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, profile.unavailable_message()));
         };
