@@ -3,51 +3,61 @@
 //! Input: a path, the file mode and a function that edits the bytes. Output: the edited file, or an unchanged file and
 //! a [`ReplaceError`] that tells how to fix the problem.
 //!
-//! The steps: follow symbolic links (a link stays a link), lock, read, edit, write a temporary file next to the target,
-//! set its owner and mode, fsync it, [`rename`] it over the target, fsync the directory. The order matters.
+//! The steps: find the file (see [`trusted_path`](crate::trusted_path); a symbolic link stays a link), lock, read, edit,
+//! write a temporary file in the directory of the target, copy its extended attributes, set its mode and owner, fsync it,
+//! compare the target with what was read, [`rename`] the temporary file over it, fsync the directory. The order matters.
+//! If the target changed meanwhile, it is read and edited again: not every writer takes the lock.
 //!
 //! The lock is an advisory [`flock`] on the *directory*. It leaves no lock file behind, and unlike a lock on the file
 //! it stays valid after the rename, which replaces the file. Waiting for it takes up to ten seconds, so callers must
-//! run this module on a thread that may block. `edit` runs under the lock and receives the output of the last writer;
-//! it should obtain the data to write only then. If `edit` returns an error, nothing changes.
+//! run this module on a thread that may block; then the write goes on without the lock. `edit` runs under the lock and
+//! receives the output of the last writer; it should obtain the data to write only then. If `edit` returns an error,
+//! nothing changes.
 //!
 //! [`rename`]: https://man7.org/linux/man-pages/man2/rename.2.html
 //! [`flock`]: https://man7.org/linux/man-pages/man2/flock.2.html
 
-use std::fs::{self, File, Metadata, Permissions, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    fs::File,
+    io::{self, ErrorKind, Write},
+    os::unix::fs::MetadataExt,
+    path::Path,
+    time::Duration,
+};
 
-use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
-use tempfile::NamedTempFile;
+use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
 use zeroize::Zeroizing;
 
+use crate::{
+    bounded_file::ReadError,
+    trusted_path::{LastLink, Location, Owners},
+};
+
+mod attributes;
+pub(crate) mod critical_section;
 mod error;
+mod existing;
+mod lock;
+mod temporary_file;
 #[cfg(test)]
 mod tests;
 
+use attributes::MODE_BITS;
 pub(crate) use error::ReplaceError;
 use error::explain;
+use existing::Existing;
+pub(crate) use lock::LOCK_TIMEOUT;
+use lock::{Lock, lock};
+use temporary_file::{TemporaryFile, remove_leftovers};
 
-/// Maximum time to wait for the lock of another writer.
-pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
-/// Interval between attempts to take the lock. A blocking `flock` could block its thread forever.
-const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum time that [`probe`] waits for the lock: a start must not wait for a process that holds the lock forever.
+const PROBE_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Maximum size of a file, in bytes. A larger file is not a credentials file.
-const MAX_FILE_SIZE: u64 = 1 << 20;
+/// Number of times to edit a file that another process changes meanwhile.
+const MAX_ROUNDS: usize = 100;
 
-/// The maximum number of symbolic links that Linux follows.
-const MAX_LINKS: usize = 40;
-
-/// The dot hides temporary files from listings and from programs that read all files of a directory.
-const TEMPORARY_PREFIX: &str = ".credvend-";
-const TEMPORARY_SUFFIX: &str = ".tmp";
-const TEMPORARY_RANDOM_LENGTH: usize = 12;
-
-const MODE_BITS: u32 = 0o7777;
+/// Time in which a writer that has truncated a file writes its content.
+const SETTLE_TIME: Duration = Duration::from_millis(50);
 
 /// The result of [`replace`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,115 +69,231 @@ pub(crate) enum Replaced {
 }
 
 /// Replaces the content of the file at `path` with the result of `edit`. A missing file counts as empty and is created.
+/// `edit` runs again if another process changes the file meanwhile.
 ///
 /// # Errors
 /// Returns the error of `edit`, or an error if the file cannot be replaced.
 pub(crate) fn replace<C: AsRef<[u8]>, E: From<ReplaceError>>(
     path: &Path,
     mode: u32,
-    edit: impl FnOnce(&[u8]) -> Result<C, E>,
+    edit: impl FnMut(&[u8]) -> Result<C, E>,
 ) -> Result<Replaced, E> {
-    let target = Target::lock(path)?;
-    let existing = target.read()?;
-    let (content, metadata) = match &existing {
-        Some(existing) => (existing.content.as_slice(), Some(&existing.metadata)),
-        None => (&[][..], None),
-    };
-    let edited = edit(content)?;
-    let edited = edited.as_ref();
-    if metadata.is_some_and(|metadata| metadata.mode() & MODE_BITS == mode) && edited == content {
-        return Ok(Replaced::Unchanged);
+    replace_within(path, mode, LOCK_TIMEOUT, edit)
+}
+
+/// Like [`replace`], but waits for the lock for at most `lock_timeout`.
+///
+/// # Errors
+/// As [`replace`].
+pub(crate) fn replace_within<C: AsRef<[u8]>, E: From<ReplaceError>>(
+    path: &Path,
+    mode: u32,
+    lock_timeout: Duration,
+    edit: impl FnMut(&[u8]) -> Result<C, E>,
+) -> Result<Replaced, E> {
+    replace_unless_late(path, mode, lock_timeout, edit, |_| None)
+}
+
+/// Like [`replace_within`], for a file that other programs edit too, perhaps in place and without the lock. What such a
+/// program writes to the replaced file, because it had opened that before, is edited again.
+///
+/// # Errors
+/// As [`replace`].
+pub(crate) fn edit_shared<C: AsRef<[u8]>, E: From<ReplaceError>>(
+    path: &Path,
+    mode: u32,
+    lock_timeout: Duration,
+    edit: impl FnMut(&[u8]) -> Result<C, E>,
+) -> Result<Replaced, E> {
+    replace_unless_late(path, mode, lock_timeout, edit, |replaced| {
+        // The file system may delay a writer that has the file open.
+        wait(SETTLE_TIME);
+        replaced.content_written_since()
+    })
+}
+
+fn replace_unless_late<C: AsRef<[u8]>, E: From<ReplaceError>>(
+    path: &Path,
+    mode: u32,
+    lock_timeout: Duration,
+    mut edit: impl FnMut(&[u8]) -> Result<C, E>,
+    written_since: impl Fn(Existing) -> Option<Zeroizing<Vec<u8>>>,
+) -> Result<Replaced, E> {
+    let target = Target::lock(path, lock_timeout)?;
+    target.warn_if_not_locked(lock_timeout);
+    target.remove_leftovers();
+    // The content that another process wrote to a file that was replaced meanwhile.
+    let mut late: Option<Zeroizing<Vec<u8>>> = None;
+    for _ in 0..MAX_ROUNDS {
+        let existing = target.read_settled()?;
+        let current = existing.as_ref().map_or(&[][..], |existing| &existing.content);
+        let edited = edit(late.as_deref().map_or(current, Vec::as_slice))?;
+        let edited = edited.as_ref();
+        let has_mode = |existing: &Existing| existing.metadata.mode() & MODE_BITS == mode;
+        if existing.as_ref().is_some_and(has_mode) && edited == current {
+            return Ok(Replaced::Unchanged);
+        }
+        late = None;
+        if target.write(edited, mode, existing.as_ref())? {
+            late = existing.and_then(&written_since);
+            if late.is_none() {
+                return Ok(Replaced::Written);
+            }
+        }
     }
-    target.write(edited, mode, metadata)?;
-    Ok(Replaced::Written)
+    Err(ReplaceError::KeepsChanging { path: target.path().to_owned() }.into())
 }
 
 /// Checks that [`replace`] will work, without changing the content. An existing file is replaced with a copy of itself,
-/// because only a rename shows that the file is not a mount point. For a missing file, a temporary file is created and
-/// removed.
+/// because only a rename shows that the file is not a mount point. For a missing file, and if another process holds the
+/// lock, a temporary file is created and removed.
 ///
-/// Also removes temporary files that a killed process left behind, because they may contain credentials.
+/// Before that, `check` examines the content of an existing file. Also removes temporary files that a killed process left
+/// behind, because they may contain credentials.
 ///
 /// # Errors
-/// Returns an error if the file cannot be replaced.
-pub(crate) fn probe(path: &Path, mode: u32) -> Result<(), ReplaceError> {
-    let target = Target::lock(path)?;
+/// Returns the error of `check`, or an error if the file cannot be replaced.
+pub(crate) fn probe<E: From<ReplaceError>>(
+    path: &Path,
+    mode: u32,
+    check: impl FnOnce(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let target = Target::lock(path, PROBE_LOCK_TIMEOUT)?;
     target.remove_leftovers();
-    match target.read()? {
-        Some(existing) => target.write(&existing.content, mode, Some(&existing.metadata)),
-        None => target.create_temporary_file(b"", mode, None).map(drop),
+    let existing = target.read()?;
+    if let Some(existing) = &existing {
+        check(&existing.content)?;
     }
+    match existing {
+        Some(existing) if target.lock == Lock::TimedOut => {
+            target.create_temporary_file(&existing.content, mode, None)?;
+            if target.is_mount_point() {
+                return Err(ReplaceError::MountPoint { path: target.path().to_owned() }.into());
+            }
+        }
+        // A file that another process changes meanwhile was not renamed, but shows that it can be written.
+        Some(existing) => drop(target.write(&existing.content, mode, Some(&existing))?),
+        None => drop(target.create_temporary_file(b"", mode, None)?),
+    }
+    Ok(())
+}
+
+/// Writes the content of `source` to the file at `path`, which may be running, and replaces a symbolic link itself.
+///
+/// # Errors
+/// Returns an error that carries [`Planted`](crate::trusted_path::Planted), and the errors of the system calls.
+pub(crate) fn install(path: &Path, mode: u32, source: &mut File) -> io::Result<()> {
+    let target = Target::lock_at(Location::find(path, LastLink::Keep)?, LOCK_TIMEOUT)?;
+    target.warn_if_not_locked(LOCK_TIMEOUT);
+    target.remove_leftovers();
+    if target.location.metadata()?.is_some_and(|metadata| metadata.is_dir()) {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    let fill = |temporary: &mut TemporaryFile<'_>| {
+        io::Seek::rewind(source)?;
+        io::copy(source, temporary.file_mut())?;
+        attributes::set_mode(temporary.file(), mode)?;
+        temporary.file().sync_all()
+    };
+    target.linked(fill)?.rename(target.location.name())?;
+    target.directory.sync_all()
+}
+
+#[expect(clippy::disallowed_methods, reason = "callers run this module on a thread that may block")]
+fn wait(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// A file to replace. Its directory is locked until the value is dropped.
 struct Target {
-    path: PathBuf,
-    directory_path: PathBuf,
+    location: Location,
     directory: File,
-    is_locked: bool,
-}
-
-struct Existing {
-    content: Zeroizing<Vec<u8>>,
-    metadata: Metadata,
+    lock: Lock,
 }
 
 impl Target {
-    fn lock(path: &Path) -> Result<Self, ReplaceError> {
-        let path = follow_links(path)?;
-        let directory_path = directory_of(&path);
-        let directory =
-            File::open(&directory_path).map_err(|source| explain(&path, "open the directory of", source))?;
-        if !directory.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-            return Err(ReplaceError::MissingParent { path });
+    fn lock(path: &Path, timeout: Duration) -> Result<Self, ReplaceError> {
+        let location = Location::find(path, LastLink::Follow).map_err(|source| explain(path, "examine", source))?;
+        let path = location.path().to_owned();
+        Self::lock_at(location, timeout).map_err(|source| explain(&path, "open the directory of", source))
+    }
+
+    fn lock_at(location: Location, timeout: Duration) -> io::Result<Self> {
+        let directory = location.open_directory()?;
+        let lock = lock(&directory, timeout);
+        Ok(Self { location, directory, lock })
+    }
+
+    fn path(&self) -> &Path {
+        self.location.path()
+    }
+
+    fn warn_if_not_locked(&self, waited: Duration) {
+        if self.lock == Lock::TimedOut {
+            let (path, waited) = (self.path().display(), waited.as_secs());
+            tracing::warn!(%path, "another process has locked the directory for {waited} s; writing without the lock");
         }
-        let is_locked = match lock(&directory, LOCK_TIMEOUT) {
-            Err(error) if error.kind() == ErrorKind::TimedOut => return Err(ReplaceError::Locked { path }),
-            other => other.map_err(|source| explain(&path, "lock the directory of", source))?,
-        };
-        Ok(Self { path, directory_path, directory, is_locked })
+    }
+
+    fn explain(&self, action: &'static str) -> impl Fn(io::Error) -> ReplaceError {
+        let path = self.path().to_owned();
+        move |source| explain(&path, action, source)
     }
 
     fn read(&self) -> Result<Option<Existing>, ReplaceError> {
-        // Check the type before opening: opening a FIFO would wait for its writer.
-        match fs::symlink_metadata(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(explain(&self.path, "examine", source)),
-            Ok(metadata) if metadata.is_dir() => {
-                let path = self.path.clone();
-                return Err(if is_mount_point(&path) {
-                    ReplaceError::MountedDirectory { path }
-                } else {
-                    ReplaceError::IsADirectory { path }
+        let path = || self.path().to_owned();
+        match self.location.metadata().map_err(self.explain("examine"))? {
+            None => return Ok(None),
+            Some(metadata) if metadata.is_dir() => {
+                let (is_mounted, path) = (self.is_mount_point(), path());
+                return Err(match is_mounted {
+                    true => ReplaceError::MountedDirectory { path },
+                    false => ReplaceError::IsADirectory { path },
                 });
             }
-            Ok(metadata) if !metadata.is_file() => {
-                return Err(ReplaceError::NotARegularFile { path: self.path.clone() });
-            }
-            Ok(_) => {}
+            Some(metadata) if !metadata.is_file() => return Err(ReplaceError::NotARegularFile { path: path() }),
+            Some(_) => {}
         }
-        let file = File::open(&self.path).map_err(|source| explain(&self.path, "read", source))?;
-        let metadata = file.metadata().map_err(|source| explain(&self.path, "examine", source))?;
-        // The file can contain credentials. Allocate enough for the whole file and for the read that detects its end: a
-        // buffer that grows leaves unwiped copies behind.
-        let capacity = usize::try_from(metadata.len().min(MAX_FILE_SIZE)).unwrap_or(0) + 64;
-        let mut content = Zeroizing::new(Vec::with_capacity(capacity));
-        file.take(MAX_FILE_SIZE + 1).read_to_end(&mut content).map_err(|source| explain(&self.path, "read", source))?;
-        if content.len() as u64 > MAX_FILE_SIZE {
-            return Err(ReplaceError::TooLarge { path: self.path.clone(), limit: MAX_FILE_SIZE });
-        }
-        Ok(Some(Existing { content, metadata }))
+        let opened = self.location.open(Owners::Trusted);
+        let existing = opened.and_then(|opened| opened.map(|(file, _)| Existing::read(file)).transpose());
+        existing.map_err(|error| match error {
+            ReadError::Io(source) => self.explain("read")(source),
+            ReadError::TooLarge(limit) => ReplaceError::TooLarge { path: path(), limit },
+            _ => ReplaceError::NotARegularFile { path: path() },
+        })
     }
 
-    fn write(&self, content: &[u8], mode: u32, replaces: Option<&Metadata>) -> Result<(), ReplaceError> {
-        let temporary = self.create_temporary_file(content, mode, replaces)?;
-        temporary.persist(&self.path).map_err(|refused| explain(&self.path, "replace", refused.error))?;
+    /// Reads the file. If it is empty, another process may just have truncated it to write it.
+    fn read_settled(&self) -> Result<Option<Existing>, ReplaceError> {
+        let existing = self.read()?;
+        if !existing.as_ref().is_some_and(|existing| existing.content.is_empty()) {
+            return Ok(existing);
+        }
+        wait(SETTLE_TIME);
+        self.read()
+    }
+
+    /// Returns false, and leaves the file as it is, if it is not `existing` any more.
+    fn write(&self, content: &[u8], mode: u32, existing: Option<&Existing>) -> Result<bool, ReplaceError> {
+        let temporary = self.create_temporary_file(content, mode, existing)?;
+        let is_unchanged = match (existing, &self.read()?) {
+            (None, None) => true,
+            (Some(then), Some(now)) => then.equals(now),
+            _ => false,
+        };
+        if !is_unchanged {
+            return Ok(false);
+        }
+        temporary.rename(self.location.name()).map_err(self.explain("replace"))?;
+        if existing.is_some_and(|existing| existing.metadata.nlink() > 1) {
+            tracing::warn!(path = %self.path().display(), "file replaced; its other hard links keep the old content");
+        }
         match self.directory.sync_all() {
             // Some file systems do not support fsync on directories.
             Err(error) if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
-                Err(explain(&self.path, "sync the directory of", error))
+                Err(self.explain("sync the directory of")(error))
             }
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 
@@ -176,141 +302,64 @@ impl Target {
         &self,
         content: &[u8],
         mode: u32,
-        replaces: Option<&Metadata>,
-    ) -> Result<NamedTempFile, ReplaceError> {
-        let mut temporary = temporary_file()
-            .permissions(Permissions::from_mode(0o600))
-            .tempfile_in(&self.directory_path)
-            .map_err(|source| self.explain_in_directory("create a temporary file next to", source))?;
-        temporary.write_all(content).map_err(|source| explain(&self.path, "write a temporary file next to", source))?;
-        let file = temporary.as_file();
-        let apply_mode = || set_mode(file, mode).map_err(|source| explain(&self.path, "set the mode of", source));
-        apply_mode()?;
-        if let Some(replaces) = replaces {
-            keep_owner(file, replaces);
-            // A change of the owner may have cleared some bits of the mode.
-            apply_mode()?;
+        replaces: Option<&Existing>,
+    ) -> Result<TemporaryFile<'_>, ReplaceError> {
+        let fill = |temporary: &mut TemporaryFile<'_>| {
+            temporary.file_mut().write_all(content)?;
+            let file = temporary.file();
+            if let Some(replaces) = replaces {
+                self.copy_attributes(file, replaces, mode);
+            }
+            attributes::set_mode(file, mode)?;
+            if let Some(replaces) = replaces {
+                attributes::keep_owner(file, &replaces.metadata);
+                // A change of the owner may have cleared some bits of the mode.
+                attributes::set_mode(file, mode)?;
+            }
+            file.sync_all()
+        };
+        self.linked(fill).map_err(|source| match source.kind() {
+            // The directory around a mounted file belongs to the image. Making it writable would not help.
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied if self.is_mount_point() => {
+                ReplaceError::MountPoint { path: self.path().to_owned() }
+            }
+            _ => explain(self.path(), "create a temporary file next to", source),
+        })
+    }
+
+    fn copy_attributes(&self, file: &File, replaces: &Existing, mode: u32) {
+        let path = self.path().display();
+        let lost = attributes::copy_extended(file, &replaces.file);
+        if !lost.is_empty() {
+            tracing::warn!(%path, "extended attributes that cannot be kept: {}", lost.join(", "));
         }
-        file.sync_all().map_err(|source| explain(&self.path, "sync a temporary file next to", source))?;
+        if attributes::changes_access_control_list(&replaces.file, &replaces.metadata, mode) {
+            tracing::warn!(%path, "mode {mode:04o} limits the access control list of the file, as chmod does; set --file-mode");
+        }
+    }
+
+    /// Creates a file, fills it and gives it a temporary name.
+    fn linked(&self, mut fill: impl FnMut(&mut TemporaryFile<'_>) -> io::Result<()>) -> io::Result<TemporaryFile<'_>> {
+        let mut temporary = TemporaryFile::create(&self.directory)?;
+        fill(&mut temporary)?;
+        if temporary.link().is_err() {
+            // Without /proc, or if a security module forbids links.
+            temporary = TemporaryFile::create_named(&self.directory)?;
+            fill(&mut temporary)?;
+        }
         Ok(temporary)
     }
 
-    /// Like [`explain`], for actions in the directory.
-    fn explain_in_directory(&self, action: &'static str, source: io::Error) -> ReplaceError {
-        match source.kind() {
-            // The directory around a mounted file belongs to the image. Making it writable would not help.
-            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied if is_mount_point(&self.path) => {
-                ReplaceError::MountPoint { path: self.path.clone() }
-            }
-            _ => explain(&self.path, action, source),
-        }
+    /// Returns true if the file is a mount point; false also if the kernel does not report it.
+    fn is_mount_point(&self) -> bool {
+        let (directory, name) = (self.location.directory(), self.location.name());
+        statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
+            .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
     }
 
     fn remove_leftovers(&self) {
-        // Without the lock, another process may still be writing a temporary file.
-        if !self.is_locked {
-            return;
-        }
-        let Ok(entries) = fs::read_dir(&self.directory_path) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            let is_file = entry.file_type().is_ok_and(|file_type| file_type.is_file());
-            if is_file && is_temporary(entry.file_name().as_encoded_bytes()) {
-                // A file that cannot be removed does not prevent replacing the target.
-                let _ = fs::remove_file(entry.path());
-            }
+        if self.lock == Lock::Held {
+            remove_leftovers(&self.directory);
         }
     }
-}
-
-/// Returns a builder for temporary files with names that [`is_temporary`] recognizes.
-pub(crate) fn temporary_file() -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX).rand_bytes(TEMPORARY_RANDOM_LENGTH);
-    builder
-}
-
-/// Returns true if `path` is a mount point; false also if the kernel does not report it.
-fn is_mount_point(path: &Path) -> bool {
-    statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
-        .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
-}
-
-/// Returns true if the whole name matches the pattern of [`temporary_file`].
-fn is_temporary(name: &[u8]) -> bool {
-    name.strip_prefix(TEMPORARY_PREFIX.as_bytes())
-        .and_then(|rest| rest.strip_suffix(TEMPORARY_SUFFIX.as_bytes()))
-        .is_some_and(|random| random.len() == TEMPORARY_RANDOM_LENGTH && random.iter().all(u8::is_ascii_alphanumeric))
-}
-
-/// Returns the final target of `path`. For a dangling link, this is the path that the link names.
-fn follow_links(path: &Path) -> Result<PathBuf, ReplaceError> {
-    let mut target = path.to_owned();
-    for _ in 0..=MAX_LINKS {
-        match fs::symlink_metadata(&target) {
-            Ok(metadata) if metadata.is_symlink() => {
-                let link_target =
-                    fs::read_link(&target).map_err(|source| explain(path, "read the symbolic link", source))?;
-                // If the link is absolute, `join` returns it unchanged.
-                target = directory_of(&target).join(link_target);
-            }
-            Ok(_) => return Ok(target),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(target),
-            Err(source) => return Err(explain(path, "examine", source)),
-        }
-    }
-    Err(ReplaceError::SymlinkLoop { path: path.to_owned() })
-}
-
-fn directory_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        // `/` has no parent. It is refused later because it is a directory.
-        _ if path.has_root() => path.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// Takes the lock. Returns false if the file system does not support locks: the rename is atomic without a lock, too.
-///
-/// # Errors
-/// Returns `TimedOut` if another process holds the lock for longer than `timeout`, and other errors of `flock`.
-pub(crate) fn lock(directory: &File, timeout: Duration) -> io::Result<bool> {
-    for _ in 0..timeout.as_millis() / LOCK_POLL_INTERVAL.as_millis() {
-        match directory.try_lock() {
-            Ok(()) => return Ok(true),
-            #[expect(clippy::disallowed_methods, reason = "callers run this on a thread that may block")]
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_POLL_INTERVAL),
-            Err(TryLockError::Error(error)) => match error.kind() {
-                ErrorKind::Interrupted => {}
-                ErrorKind::Unsupported => return Ok(false),
-                _ => return Err(error),
-            },
-        }
-    }
-    Err(ErrorKind::TimedOut.into())
-}
-
-/// Sets the owner and group of a new file to those of the file that it replaces, if permitted. Otherwise root would
-/// take ownership of the files of other users.
-fn keep_owner(file: &File, replaces: &Metadata) {
-    let Ok(own) = file.metadata() else { return };
-    let (owner, group) = (replaces.uid(), replaces.gid());
-    if own.uid() != owner && fchown(file, Some(owner), Some(group)).is_ok() {
-        return;
-    }
-    if own.gid() != group {
-        // If this fails, the file keeps the group of this process.
-        let _ = fchown(file, None, Some(group));
-    }
-}
-
-/// Sets the mode regardless of the umask. If the file already has the mode, it is not set again, because the owner may
-/// have changed and the call could fail.
-fn set_mode(file: &File, mode: u32) -> io::Result<()> {
-    if file.metadata()?.mode() & MODE_BITS == mode {
-        return Ok(());
-    }
-    file.set_permissions(Permissions::from_mode(mode))
 }

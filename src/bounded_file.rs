@@ -68,20 +68,19 @@ impl ReadError {
     }
 }
 
-/// Reads a regular file of UTF-8 text.
-///
-/// # Errors
-/// Returns an error if the file is not regular, has more than `max_size` bytes, is not UTF-8 or cannot be read.
-pub(crate) fn read(path: &Path, max_size: u64) -> Result<Zeroizing<String>, ReadError> {
-    read_text(path, max_size, FifoPolicy::Refuse)
-}
-
 /// Reads a file of UTF-8 text.
 ///
 /// # Errors
 /// Returns the errors of [`read_bytes`], and an error if the content is not UTF-8.
 pub(crate) fn read_text(path: &Path, max_size: u64, fifos: FifoPolicy) -> Result<Zeroizing<String>, ReadError> {
-    let mut bytes = read_bytes(path, max_size, fifos)?;
+    into_text(read_bytes(path, max_size, fifos)?)
+}
+
+/// Returns the content of a file as text.
+///
+/// # Errors
+/// Returns an error if it is not UTF-8.
+pub(crate) fn into_text(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, ReadError> {
     // Check first: an error of `from_utf8` owns the bytes and does not wipe them.
     str::from_utf8(&bytes).map_err(|_| ReadError::NotText)?;
     String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|_| ReadError::NotText)
@@ -133,6 +132,15 @@ pub(crate) fn read_opened(
         FifoPolicy::ReadWithin(timeout) if file_type.is_fifo() => read_fifo(file, max_size, timeout),
         _ => Err(ReadError::NotRegular(kind(metadata))),
     }
+}
+
+/// Checks that a file is regular or the null device. Opening another device may have an effect of its own.
+///
+/// # Errors
+/// Returns an error with the kind of the file.
+pub(crate) fn require_regular(metadata: &Metadata) -> Result<(), ReadError> {
+    let is_accepted = metadata.is_file() || is_null_device(metadata);
+    if is_accepted { Ok(()) } else { Err(ReadError::NotRegular(kind(metadata))) }
 }
 
 fn is_null_device(metadata: &Metadata) -> bool {
@@ -239,6 +247,10 @@ mod tests {
     use super::*;
 
     const FIFO: FifoPolicy = FifoPolicy::ReadWithin(Duration::from_secs(30));
+
+    fn read(path: &Path, max_size: u64) -> Result<Zeroizing<String>, ReadError> {
+        read_text(path, max_size, FifoPolicy::Refuse)
+    }
 
     fn fifo(directory: &Path) -> PathBuf {
         use rustix::fs::{CWD, FileType, mknodat};

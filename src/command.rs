@@ -20,6 +20,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
     app::{App, SetupError},
+    atomic_file::critical_section,
     bounded_file::FifoPolicy,
     chain::error::{BaseFault, ProviderError},
     cli::{IdentityArgs, LogArgs},
@@ -189,6 +190,7 @@ impl From<ProviderError> for CommandError {
 impl Exit {
     fn of(error: &ProviderError) -> Self {
         match error {
+            ProviderError::Token(error) if error.is_planted() => Self::Sink,
             ProviderError::Token(_) => Self::Token,
             ProviderError::Refused { recovery: Recovery::ReloadToken, .. } => Self::Token,
             ProviderError::Refused { .. } | ProviderError::ShortLived { .. } => Self::Refused,
@@ -196,6 +198,7 @@ impl Exit {
             ProviderError::Base { error, .. } => match error.fault {
                 BaseFault::Configuration => Self::Usage,
                 BaseFault::Token => Self::Token,
+                BaseFault::Planted => Self::Sink,
                 BaseFault::Refused => Self::Refused,
                 BaseFault::Unavailable => Self::Unavailable,
             },
@@ -226,7 +229,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let code = runtime.block_on(execute_with(cli, &ProcessEnvironment, signals));
-    // Do not wait for a thread that is blocked in file I/O.
+    // Do not wait for a thread that is blocked in file I/O, except for the moment in which a temporary file has a name.
+    critical_section::close();
     runtime.shutdown_background();
     code
 }
@@ -254,12 +258,16 @@ async fn execute_with(cli: Cli, env: &dyn Environment, signals: io::Result<Signa
     code
 }
 
-async fn dispatch(command: Command, env: &dyn Environment, signals: SignalHandlers) -> Result<ExitCode, CommandError> {
+async fn dispatch(
+    command: Command,
+    env: &dyn Environment,
+    mut signals: SignalHandlers,
+) -> Result<ExitCode, CommandError> {
     // `run` shuts down by itself. `exec` replaces the handlers once it knows its program.
     if !matches!(&command, Command::Run(args) if !args.once)
-        && let Err(code) = signals.exit_immediately()
+        && let Some(signal) = signals.exit_immediately().map_err(signal_error)?
     {
-        return Ok(ExitCode::from(code));
+        return Ok(ExitCode::from(128 + signal));
     }
     let unreadable = env.unreadable();
     if !unreadable.is_empty() {

@@ -56,6 +56,7 @@ mod settings;
 mod cli;
 mod shared_file;
 mod atomic_file;
+mod trusted_path;
 mod bounded_file;
 mod scrubber;
 mod printable;

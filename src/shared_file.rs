@@ -4,7 +4,7 @@
 //!   numbers, and a warning for each part that an SDK would skip. [`merge`] combines the credentials file with the
 //!   config file.
 //! * [`splice()`]: the bytes of a credentials file and one [`SectionUpdate`] per profile → the new bytes. The sections
-//!   of these profiles contain the new credentials; all other bytes are unchanged.
+//!   of these profiles contain the new credentials; all other bytes are unchanged. [`clear()`] removes credentials.
 //!
 //! Both use the same line parser (`line.rs`), so that SDKs read back exactly the credentials that credvend writes.
 //!
@@ -42,11 +42,11 @@ mod tests;
 mod syntax_error;
 mod update;
 
-pub(crate) use compatibility::{Incompatible, update_sections};
+pub(crate) use compatibility::{Incompatible, check as check_compatibility, update_sections};
 #[cfg(fuzzing)]
 pub(crate) use configparser::ConfigParser;
 pub(crate) use read::read;
-pub(crate) use splice::splice;
+pub(crate) use splice::{ClearedSection, clear, has_section, splice};
 pub(crate) use update::{SectionUpdate, UpdateError, check_profile_name, check_section_name};
 
 /// The prefix of comments that credvend writes. Directly above a header, the comment marks the section as written by

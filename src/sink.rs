@@ -137,6 +137,8 @@ pub(crate) struct SinkContext {
     pub(crate) connections: Arc<Connections>,
     /// Turns true when the process stops serving.
     pub(crate) stopping: watch::Receiver<bool>,
+    /// Maximum time to wait for the lock on a file's directory.
+    pub(crate) lock_timeout: Duration,
     /// The first bound address of the container credentials endpoint, once it is open.
     pub(crate) endpoint: Arc<OnceLock<SocketAddr>>,
 }

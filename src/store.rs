@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -18,7 +18,7 @@ use crate::{
     credentials::Expiry,
     lease::Lease,
     plan::ChainPlan,
-    schedule::window::EXPIRY_MARGIN,
+    schedule::window::{EXPIRY_MARGIN, Window},
 };
 
 pub(crate) struct Store {
@@ -37,6 +37,8 @@ pub(crate) struct Profile {
     state: Arc<watch::Sender<ProfileState>>,
     /// Whether the credentials file lacks the profile or its last credentials.
     awaits_file: Arc<AtomicBool>,
+    /// The window of the credentials in the credentials file.
+    in_file: Arc<Mutex<Option<Window>>>,
     /// When the profile was added.
     created: Moment,
     /// Wakes the refresh loop.
@@ -67,7 +69,7 @@ pub(crate) struct ProfileState {
 pub(crate) struct Readiness {
     /// Names of the profiles without servable credentials.
     pub(crate) without_credentials: Vec<String>,
-    /// Names of the profiles that are not yet written to the credentials file.
+    /// Names of the profiles whose current credentials are not in the credentials file.
     pub(crate) unwritten: Vec<String>,
 }
 
@@ -106,6 +108,7 @@ impl Store {
                         || Arc::new(self.has_file.load(Ordering::Relaxed).into()),
                         |old| Arc::clone(&old.awaits_file),
                     ),
+                    in_file: old.map(|old| Arc::clone(&old.in_file)).unwrap_or_default(),
                     created: old.map_or_else(|| self.now(), |old| old.created),
                     refresh_requests: old.map(|old| Arc::clone(&old.refresh_requests)).unwrap_or_default(),
                 }),
@@ -144,7 +147,10 @@ impl Store {
         };
         Some(Readiness {
             without_credentials: names(&|profile| profile.servable(now).is_none()),
-            unwritten: names(&|profile| profile.awaits_file.load(Ordering::Relaxed)),
+            unwritten: names(&|profile| {
+                let is_outdated = profile.in_file().is_some_and(|window| !window.is_servable(now));
+                is_outdated || profile.awaits_file.load(Ordering::Relaxed)
+            }),
         })
     }
 
@@ -181,9 +187,14 @@ impl Profile {
         self.state.borrow().clone()
     }
 
-    /// Records that the profile has been written to the credentials file.
-    pub(crate) fn mark_written(&self) {
+    /// Records that credentials with this window have been written to the credentials file.
+    pub(crate) fn mark_written(&self, window: Window) {
+        *self.in_file.lock().unwrap_or_else(PoisonError::into_inner) = Some(window);
         self.awaits_file.store(false, Ordering::Relaxed);
+    }
+
+    fn in_file(&self) -> Option<Window> {
+        *self.in_file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks the refresh loop for an attempt, because a request found no credentials. It makes one within 2 s, even during a back-off.

@@ -21,8 +21,9 @@ use secrecy::{ExposeSecret, SecretString};
 pub(crate) use claims::Claims;
 
 use crate::{
-    bounded_file::{self, ReadError},
+    bounded_file::ReadError,
     credentials::Expiry,
+    trusted_path::{self, Owners, Planted},
 };
 
 /// Maximum length of a token. STS accepts 4 to 20,000 characters.
@@ -81,10 +82,11 @@ impl TokenFile {
     /// # Errors
     /// Returns an error if the file cannot be read or does not contain a JWT.
     pub(crate) fn read(&self) -> Result<WebIdentityToken, TokenError> {
-        let text = match bounded_file::read(&self.0, MAX_LENGTH) {
+        let read = || trusted_path::read(&self.0, MAX_LENGTH, Owners::Trusted);
+        let text = match read() {
             // The kubelet swaps the link `..data` and deletes the old directory: a path resolved before the swap fails
             // once.
-            Err(error) if error.is_not_found() => bounded_file::read(&self.0, MAX_LENGTH),
+            Err(error) if error.is_not_found() => read(),
             other => other,
         };
         let text = text.map_err(|error| self.error(TokenProblem::from(error)))?;
@@ -92,6 +94,14 @@ impl TokenFile {
             "" => Err(self.error(TokenProblem::Empty)),
             token => WebIdentityToken::parse(token).map_err(|reason| self.error(TokenProblem::Malformed(reason))),
         }
+    }
+
+    /// Checks that another user has not planted the file. A file that is missing is not planted.
+    ///
+    /// # Errors
+    /// Returns an error if the file may be planted.
+    pub(crate) fn refuse_planted(&self) -> Result<(), TokenError> {
+        trusted_path::refuse_planted(&self.0).map_err(|planted| self.error(TokenProblem::Planted(planted)))
     }
 
     /// Checks that a token has not expired at `now`, the time by STS's clock.
@@ -125,6 +135,7 @@ enum TokenProblem {
     PermissionDenied {
         uid: u32,
     },
+    Planted(Planted),
     /// With the kind of the file.
     NotRegular(&'static str),
     TooLarge,
@@ -140,6 +151,9 @@ enum TokenProblem {
 
 impl From<ReadError> for TokenProblem {
     fn from(error: ReadError) -> Self {
+        if let Some(planted) = Planted::in_read_error(&error) {
+            return Self::Planted(planted.clone());
+        }
         match error {
             ReadError::Io(error) => match error.kind() {
                 ErrorKind::NotFound | ErrorKind::NotADirectory => Self::Missing,
@@ -157,6 +171,11 @@ impl From<ReadError> for TokenProblem {
 impl std::error::Error for TokenError {}
 
 impl TokenError {
+    /// Returns true if another user may have planted the file.
+    pub(crate) fn is_planted(&self) -> bool {
+        matches!(self.problem, TokenProblem::Planted(_))
+    }
+
     /// Returns the description of the problem, with the path of the file.
     pub(crate) fn what(&self) -> String {
         format!("web identity token file {}: {}", self.path.display(), self.problem)
@@ -171,6 +190,7 @@ impl TokenError {
             TokenProblem::PermissionDenied { .. } => {
                 "set fsGroup in the pod's securityContext and do not set the volume's defaultMode"
             }
+            TokenProblem::Planted(_) => Planted::HELP,
             TokenProblem::NotRegular("a directory") => "set the path to the token file, not to its directory",
             TokenProblem::NotRegular(_) | TokenProblem::TooLarge | TokenProblem::NotText => {
                 "set the path to the token file"
@@ -198,6 +218,7 @@ impl fmt::Display for TokenProblem {
         match self {
             Self::Missing => f.write_str("no such file"),
             Self::PermissionDenied { uid } => write!(f, "permission denied to uid {uid}"),
+            Self::Planted(planted) => write!(f, "{planted}"),
             Self::NotRegular(kind) => write!(f, "{kind}, not a regular file"),
             Self::TooLarge => write!(f, "longer than {MAX_LENGTH} characters, the limit of STS"),
             Self::NotText => f.write_str("not valid UTF-8"),

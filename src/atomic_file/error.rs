@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::trusted_path::Planted;
+
 /// Why a file could not be replaced. The file is unchanged.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -31,12 +33,11 @@ pub(crate) enum ReplaceError {
         "{path:?} is a mount point of its own (a Kubernetes subPath or a bind-mounted file), which cannot be replaced atomically; mount the directory that contains it instead"
     )]
     MountPoint { path: PathBuf },
-    /// Another writer holds the lock.
-    #[error(
-        "the directory of {path:?} has been locked by another process for {} s; end that process",
-        super::LOCK_TIMEOUT.as_secs()
-    )]
-    Locked { path: PathBuf },
+    /// Another user may have placed the file, or a link to it, in its directory.
+    #[error("{0}; {help}", help = Planted::HELP)]
+    Planted(#[from] Planted),
+    #[error("another process changes {path:?} all the time; end that process")]
+    KeepsChanging { path: PathBuf },
     #[error("{path:?} is a directory; set the path to a file in it")]
     IsADirectory { path: PathBuf },
     /// A mounted directory: the kubelet creates a directory for a subPath that does not exist.
@@ -70,6 +71,9 @@ pub(crate) enum ReplaceError {
 
 /// Converts the error of an `action` on the file at `path`.
 pub(super) fn explain(path: &Path, action: &'static str, source: io::Error) -> ReplaceError {
+    if let Some(planted) = Planted::in_error(&source) {
+        return planted.clone().into();
+    }
     let path = path.to_owned();
     match source.kind() {
         // The missing part is a directory, because the file need not exist.

@@ -1,11 +1,16 @@
-use std::os::unix::fs::{chown, symlink};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
-use super::*;
+use super::{existing::MAX_FILE_SIZE, lock::LOCK_POLL_INTERVAL, temporary_file::is_temporary, *};
+
+mod attributes;
+mod other_writers;
 
 fn directory() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
@@ -32,8 +37,13 @@ fn refusal(path: &Path) -> ReplaceError {
     error
 }
 
+/// Calls `super::probe` with a check that accepts everything.
+fn probe(path: &Path, mode: u32) -> Result<(), ReplaceError> {
+    super::probe(path, mode, |_| Ok(()))
+}
+
 /// Calls `super::replace` with an edit that returns no error.
-fn replace(path: &Path, mode: u32, edit: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<Replaced, ReplaceError> {
+fn replace(path: &Path, mode: u32, mut edit: impl FnMut(&[u8]) -> Vec<u8>) -> Result<Replaced, ReplaceError> {
     super::replace(path, mode, |old| Ok(edit(old)))
 }
 
@@ -57,10 +67,9 @@ fn waiting_for_the_lock_times_out() {
     let open = || File::open(directory.path()).expect("the directory");
     let held = open();
     held.lock().expect("a lock");
-    let waited = lock(&open(), LOCK_POLL_INTERVAL * 2).expect_err("locked");
-    assert_eq!(waited.kind(), ErrorKind::TimedOut);
+    assert_eq!(lock(&open(), LOCK_POLL_INTERVAL * 2), Lock::TimedOut);
     drop(held);
-    assert!(lock(&open(), LOCK_POLL_INTERVAL).expect("free"));
+    assert_eq!(lock(&open(), LOCK_POLL_INTERVAL), Lock::Held);
 }
 
 #[test]
@@ -172,21 +181,42 @@ fn system_errors_are_explained() {
 fn a_failed_rename_leaves_no_temporary_file() {
     let directory = directory();
     let path = directory.path().join("credentials");
-    let target = Target::lock(&path).expect("a target");
+    let target = Target::lock(&path, LOCK_TIMEOUT).expect("a target");
     fs::create_dir(&path).expect("a directory in the way");
     assert!(matches!(target.write(b"new", 0o600, None), Err(ReplaceError::IsADirectory { .. })));
     assert_eq!(names_in(&directory), ["credentials"]);
 }
 
 #[test]
-fn a_temporary_file_is_private_until_it_is_complete() {
+fn a_temporary_file_is_private_and_has_a_name_only_when_it_is_complete() {
+    let scratch = directory();
+    let directory = File::open(&scratch).expect("the directory");
+    for create in [TemporaryFile::create, TemporaryFile::create_named] {
+        let mut temporary = create(&directory).expect("a temporary file");
+        temporary.file_mut().write_all(b"new").expect("written");
+        assert_eq!(temporary.file().metadata().expect("metadata").mode() & MODE_BITS, 0o600);
+        temporary.link().expect("linked");
+        assert!(names_in(&scratch).iter().any(|name| is_temporary(name.as_bytes())));
+        assert_eq!(fs::metadata(scratch.path().join(&names_in(&scratch)[0])).expect("the file").len(), 3);
+    }
+    assert!(names_in(&scratch).is_empty(), "a dropped file is removed");
+    let mut temporary = TemporaryFile::create(&directory).expect("a temporary file");
+    temporary.link().expect("linked");
+    temporary.rename("credentials".as_ref()).expect("renamed");
+    assert_eq!(names_in(&scratch), ["credentials"]);
+}
+
+#[test]
+fn install_replaces_a_link_itself() {
     let directory = directory();
-    let target = Target::lock(&directory.path().join("credentials")).expect("a target");
-    let temporary = target.create_temporary_file(b"new", 0o600, None).expect("a temporary file");
-    assert!(is_temporary(names_in(&directory)[0].as_bytes()));
-    assert_eq!(temporary.as_file().metadata().expect("metadata").mode() & MODE_BITS, 0o600);
-    drop(temporary);
-    assert!(names_in(&directory).is_empty());
+    let [path, target] = ["credvend", "target"].map(|name| directory.path().join(name));
+    fs::write(&target, "old").expect("a file");
+    symlink(&target, &path).expect("a link");
+    install(&path, 0o755, &mut File::open(&target).expect("a source")).expect("installed");
+    assert_eq!(
+        (mode_of(&path), path.is_symlink(), fs::read(&path).expect("the copy")),
+        (0o755, false, b"old".to_vec())
+    );
 }
 
 #[test]

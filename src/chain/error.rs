@@ -58,6 +58,8 @@ pub(crate) enum BaseFault {
     Configuration,
     /// The authorization token for the base is missing or malformed.
     Token,
+    /// Another user may have planted the file of the authorization token.
+    Planted,
     /// The base refused the request or returned no usable credentials, and a retry does not help.
     Refused,
     /// The base was not reached or reported a temporary failure. Retry later.
@@ -68,7 +70,7 @@ impl BaseFault {
     fn as_str(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
-            Self::Token => "token",
+            Self::Token | Self::Planted => "token",
             Self::Refused => "refused",
             Self::Unavailable => "unavailable",
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    atomic_file::{ReplaceError, replace},
+    atomic_file::{LOCK_TIMEOUT, ReplaceError, replace_within},
     cli::IdentityArgs,
     clock::{Clock as _, SystemClock},
     command::{CommandError, Exit, oneshot, output::print},
@@ -66,7 +66,10 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
     let text = format.render(exported).map_err(|error| CommandError::new(Exit::Sink, error))?;
     let Some(path) = &args.output else { return print(&text) };
     let path = path.clone();
-    let write = spawn_blocking(move || replace(&path, mode, |_| Ok::<_, ReplaceError>(text)));
+    // Leave time to write without the lock.
+    let lock_timeout = LOCK_TIMEOUT.min(timeout.saturating_sub(clock.now().since(started)) / 2);
+    let write =
+        spawn_blocking(move || replace_within(&path, mode, lock_timeout, |_| Ok::<_, ReplaceError>(text.as_bytes())));
     oneshot::write_with_timeout(&clock, started, timeout, write)
         .await?
         .map(drop)

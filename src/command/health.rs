@@ -7,12 +7,12 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use crate::{
-    bounded_file,
     cli::{ListenArgs, TokenArgs},
     clock::{Clock as _, SystemClock},
     command::{CommandError, Exit},
     http::{authorization::MAX_TOKEN_LENGTH, listeners::Listeners, loopback},
     settings::{environment::Environment, errors::ConfigErrors, setting::pick},
+    trusted_path::{self, Owners},
 };
 
 /// The default timeout of a Kubernetes probe is one second.
@@ -75,7 +75,7 @@ fn token(args: &Args, env: &dyn Environment) -> Option<Zeroizing<String>> {
         (Some(file), _) => PathBuf::from(file.text),
         (None, directory) => PathBuf::from(directory?.text).join(args.profile.as_ref()?),
     };
-    let text = bounded_file::read(&path, MAX_TOKEN_LENGTH).ok()?;
+    let text = trusted_path::read(&path, MAX_TOKEN_LENGTH, Owners::Any).ok()?;
     Some(Zeroizing::new(text.trim().to_owned()))
 }
 

@@ -1,20 +1,20 @@
 //! `credvend install`: copies this binary to a directory, for containers that share it through a volume.
 //!
 //! The copy is atomic. credvend writes a temporary file in the directory, flushes it, and renames it. The rename replaces an
-//! older copy, even a running one.
+//! older copy, even a running one, and a symbolic link itself.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, File},
     io,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use clap::ValueHint;
 
 use crate::{
-    atomic_file::{LOCK_TIMEOUT, lock, temporary_file},
+    atomic_file,
     command::{CommandError, Exit},
+    trusted_path::Planted,
 };
 
 /// This binary. The path works even if the file was replaced or removed after the process started.
@@ -42,6 +42,10 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), CommandError> {
     let path = args.directory.join(NAME);
     copy(&args.directory, &path).map_err(|error| {
+        if let Some(planted) = Planted::in_error(&error) {
+            let line = format!("cannot install {}: {planted}; {}", path.display(), Planted::HELP);
+            return CommandError::new(Exit::Sink, line);
+        }
         let help = match error.kind() {
             io::ErrorKind::NotFound => "mount a volume at this directory, or create it",
             io::ErrorKind::NotADirectory => "specify a directory",
@@ -60,37 +64,22 @@ pub(super) fn run(args: &Args) -> Result<(), CommandError> {
 }
 
 fn copy(directory: &Path, path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
     if fs::metadata(directory)?.is_file() {
         return Err(io::ErrorKind::NotADirectory.into());
     }
-    let mut binary = File::open(OWN_BINARY)?;
-    let directory_file = File::open(directory)?;
-    // Hold the lock until the copy has its name, because a concurrent clean-up of temporary files takes the same lock. If the lock
-    // cannot be taken, continue: a concurrent clean-up is improbable. If install is killed, its temporary file is removed by the
-    // next `run` that writes a credentials file in the directory.
-    let _ = lock(&directory_file, LOCK_TIMEOUT);
-    let mut copy = temporary_file().tempfile_in(directory)?;
-    io::copy(&mut binary, copy.as_file_mut())?;
-    // The umask does not apply to this call.
-    copy.as_file().set_permissions(Permissions::from_mode(MODE))?;
-    copy.as_file().sync_all()?;
-    copy.persist(path)?;
-    directory_file.sync_all()
+    atomic_file::install(path, MODE, &mut File::open(OWN_BINARY)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::atomic_file::probe;
 
     #[test]
     fn temporary_file_of_a_killed_install_is_removed() {
         let directory = tempfile::tempdir().expect("a directory");
-        let (_, leftover) = temporary_file().tempfile_in(directory.path()).expect("made").keep().expect("kept");
-        probe(&directory.path().join("credentials"), 0o600).expect("can be written");
+        let leftover = directory.path().join(".credvend-killed123456.tmp");
+        fs::write(&leftover, "half a binary").expect("written");
+        copy(directory.path(), &directory.path().join(NAME)).expect("installed");
         assert!(!leftover.exists());
     }
 }

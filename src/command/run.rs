@@ -14,7 +14,9 @@ use super::{CommandError, Exit, oneshot, read_identity, signal_error, start_reap
 use crate::{
     app::App,
     arn::parse_duration,
+    atomic_file::LOCK_TIMEOUT,
     bounded_file::FifoPolicy,
+    chain::error::ProviderError,
     cli::{IdentityArgs, ListenArgs, SharedSinkArgs},
     config::Identity,
     http::{
@@ -35,6 +37,7 @@ use crate::{
         setting::{pick, switch},
     },
     sink::{self, Output, Sink, SinkArgs, SinkContext, SinkError, SinkSettings},
+    token::TokenFile,
 };
 
 /// Maximum time to read the configuration from a FIFO at start. A reload reads no FIFO, because it would stop serving.
@@ -164,9 +167,10 @@ pub(super) fn read_outputs(args: &Args, identity: &Identity, env: &dyn Environme
     errors.into_result(Some(Outputs { sinks, tokens, are_tokens_optional, file_mode, admin, drain }))
 }
 
-fn context(app: &App, outputs: &Outputs, stopping: watch::Receiver<bool>) -> SinkContext {
+fn context(app: &App, outputs: &Outputs, stopping: watch::Receiver<bool>, lock_timeout: Duration) -> SinkContext {
     let authorization = Authorization::new(outputs.tokens.clone(), outputs.are_tokens_optional, outputs.file_mode);
     SinkContext {
+        lock_timeout,
         store: Arc::clone(app.store()),
         clock: Arc::clone(app.clock()),
         metrics: Arc::clone(app.metrics()),
@@ -184,7 +188,8 @@ async fn once(app: &App, identity: &Identity, outputs: &Outputs, timeout: Durati
     let providers = app.providers(&identity.chains, &identity.proxies)?;
     let publishers = app.store().set_profiles(&identity.chains);
     let (_stop, stopping) = watch::channel(false);
-    let context = context(app, outputs, stopping);
+    // Leave time to write without the lock.
+    let context = context(app, outputs, stopping, LOCK_TIMEOUT.min(timeout / 4));
     let open = async {
         for sink in &outputs.sinks {
             drop(sink.open(&context).await?);
@@ -219,7 +224,7 @@ async fn keep_running(
 ) -> Result<(), CommandError> {
     start_reaper(app)?;
     let (stop, stopping) = watch::channel(false);
-    let context = context(app, outputs, stopping);
+    let context = context(app, outputs, stopping, LOCK_TIMEOUT);
     let mut reload_wanted = false;
     let started = until_terminated(start(app, &context, &identity, outputs), &mut signals, &mut reload_wanted).await;
     let Some(started) = started else {
@@ -273,6 +278,7 @@ async fn start(
     let providers = app.providers(&identity.chains, &identity.proxies)?;
     // Before the first connection, so that a profile which is not ready yet is never reported as unknown.
     let publishers = app.store().set_profiles(&identity.chains);
+    refuse_planted_tokens(identity).await?;
     load_authorization(context, identity).await?;
     let mut running = JoinSet::new();
     for sink in &outputs.sinks {
@@ -287,6 +293,14 @@ async fn start(
     }
     app.keep_fresh(providers, publishers);
     Ok(running)
+}
+
+/// Refuses a web identity token that another user may have planted. Later, that is a failed exchange.
+async fn refuse_planted_tokens(identity: &Identity) -> Result<(), CommandError> {
+    let bases = identity.chains.iter().filter_map(|chain| chain.base.web_identity());
+    let files: Vec<TokenFile> = bases.map(|base| base.token_file.clone()).collect();
+    let checked = spawn_blocking(move || files.iter().try_for_each(TokenFile::refuse_planted)).await;
+    checked.map_err(|error| ProviderError::from(error).into())
 }
 
 /// Applies a changed configuration and refreshes all credentials. An invalid configuration changes nothing.

@@ -6,7 +6,6 @@ use hyper::StatusCode;
 use zeroize::Zeroizing;
 
 use crate::{
-    bounded_file,
     cli::{ListenArgs, TokenArgs},
     clock::{Clock as _, SystemClock},
     command::{
@@ -17,6 +16,7 @@ use crate::{
     http::{authorization::MAX_TOKEN_LENGTH, listeners::Listeners, loopback},
     observe::status::{ProfileStatus, Status},
     settings::{environment::Environment, errors::ConfigErrors, setting::pick},
+    trusted_path::{self, Owners, Planted},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -79,14 +79,13 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
 /// Returns the authorization tokens, or a single `None` if no file or directory is set.
 fn tokens(args: &TokenArgs, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<String>>>, CommandError> {
     let read = |path: &Path| {
-        let text = bounded_file::read(path, MAX_TOKEN_LENGTH).map_err(|error| {
-            CommandError::new(
-                Exit::Other,
-                format!(
-                    "cannot read authorization token file {}: {error}; check that credvend run uses it",
-                    path.display()
-                ),
-            )
+        // `credvend run` may have created the file as another user, and refuses every other token.
+        let text = trusted_path::read(path, MAX_TOKEN_LENGTH, Owners::Any).map_err(|error| {
+            let file = format!("cannot read authorization token file {}", path.display());
+            match Planted::in_read_error(&error) {
+                Some(planted) => CommandError::new(Exit::Sink, format!("{file}: {planted}; {}", Planted::HELP)),
+                None => CommandError::new(Exit::Other, format!("{file}: {error}; check that credvend run uses it")),
+            }
         })?;
         Ok::<_, CommandError>(Some(Zeroizing::new(text.trim().to_owned())))
     };

@@ -1,9 +1,10 @@
 //! Handlers of SIGTERM, SIGINT and SIGHUP, installed before anything else.
 //!
 //! In `run`, SIGTERM and SIGINT request a graceful shutdown and SIGHUP requests a reload of the configuration; a second
-//! SIGTERM or SIGINT exits immediately. The other commands exit at the first signal. They need handlers too: the kernel
-//! does not deliver signals without a handler to PID 1 of a container, so an init container would otherwise hang until
-//! it is killed. `exec` replaces the handlers by its own.
+//! SIGTERM or SIGINT exits immediately. The other commands exit at the first signal, except for the moment in which a
+//! temporary file has a name; a second signal does not wait for that. They need handlers too: the kernel does not deliver
+//! signals without a handler to PID 1 of a container, so an init container would otherwise hang until it is killed. `exec`
+//! replaces the handlers by its own.
 //!
 //! A signal that arrives before the command is known is kept for it. Signals that were ignored at start (`nohup`,
 //! background jobs of a shell) stay ignored, except in `run`.
@@ -24,7 +25,10 @@ use signal_hook::{
 };
 use tokio::{io::AsyncReadExt as _, net::UnixStream};
 
-use crate::process::{ignored_signals::IgnoredSignals, signal_pipe};
+use crate::{
+    atomic_file::critical_section,
+    process::{ignored_signals::IgnoredSignals, signal_pipe},
+};
 
 /// The installed handlers.
 pub(crate) struct SignalHandlers {
@@ -36,8 +40,6 @@ pub(crate) struct SignalHandlers {
     received: Arc<AtomicUsize>,
     /// Whether the next SIGTERM or SIGINT exits the process. The first one sets it.
     terminate_exits: Arc<AtomicBool>,
-    /// Whether the next SIGHUP exits the process.
-    hangup_exits: Arc<AtomicBool>,
     /// The signals that have handlers.
     handled: Vec<i32>,
     ids: Vec<SigId>,
@@ -58,7 +60,6 @@ impl SignalHandlers {
             reload_writer,
             received: Arc::default(),
             terminate_exits: Arc::default(),
-            hangup_exits: Arc::default(),
             handled: Vec::new(),
             ids: Vec::new(),
         };
@@ -76,31 +77,41 @@ impl SignalHandlers {
         }
         self.handled.push(signal);
         let is_hangup = signal == SIGHUP;
-        let exits = if is_hangup { &self.hangup_exits } else { &self.terminate_exits };
-        // The order matters: the first signal finds the flag unset and sets it, the second one finds it set and exits.
-        // This happens in the signal handler, so it works even if the runtime is blocked.
-        self.ids.push(flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(exits))?);
         if !is_hangup {
-            self.ids.push(flag::register(signal, Arc::clone(exits))?);
+            // The order matters: the first signal finds the flag unset and sets it, the second one finds it set and exits.
+            // This happens in the signal handler, so it works even if the runtime is blocked.
+            self.exit_if(signal, &self.terminate_exits.clone())?;
+            self.ids.push(flag::register(signal, Arc::clone(&self.terminate_exits))?);
         }
-        let number = usize::try_from(signal).unwrap_or_default();
-        self.ids.push(flag::register_usize(signal, Arc::clone(&self.received), number)?);
+        self.ids.push(flag::register_usize(signal, Arc::clone(&self.received), number(signal))?);
         let writer = if is_hangup { &self.reload_writer } else { &self.terminate_writer };
         self.ids.push(low_level::pipe::register(signal, writer.try_clone()?)?);
         Ok(())
     }
 
-    /// Makes the signals exit the process immediately, with 128 + N for signal N.
+    /// Makes the signals exit the process with 128 + N for signal N: immediately, or at the end of a
+    /// [critical section](critical_section) that is open.
     ///
     /// # Errors
-    /// Returns this exit code if a signal was received before.
-    pub(crate) fn exit_immediately(&self) -> Result<(), u8> {
-        self.terminate_exits.store(true, Ordering::SeqCst);
-        self.hangup_exits.store(true, Ordering::SeqCst);
-        match u8::try_from(self.received.load(Ordering::SeqCst)) {
-            Ok(0) | Err(_) => Ok(()),
-            Ok(signal) => Err(128 + signal),
+    /// Returns the number of a signal that was received before, or an error if a handler cannot be installed.
+    pub(crate) fn exit_immediately(&mut self) -> io::Result<Option<u8>> {
+        let (permission, waiting) = (critical_section::exit_permission(), critical_section::waiting_signal());
+        let is_second: Arc<AtomicBool> = Arc::default();
+        for signal in self.handled.clone() {
+            // The order matters. The handler records the signal before it looks for the permission, and a section gives the
+            // permission before it looks for a signal, so no signal is overlooked.
+            self.exit_if(signal, &is_second)?;
+            self.ids.push(flag::register(signal, Arc::clone(&is_second))?);
+            self.ids.push(flag::register_usize(signal, Arc::clone(&waiting), number(signal))?);
+            self.exit_if(signal, &permission)?;
         }
+        Ok(u8::try_from(self.received.load(Ordering::SeqCst)).ok().filter(|signal| *signal > 0))
+    }
+
+    /// Makes the handler of a signal exit the process if `condition` is set.
+    fn exit_if(&mut self, signal: i32, condition: &Arc<AtomicBool>) -> io::Result<()> {
+        self.ids.push(flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(condition))?);
+        Ok(())
     }
 
     /// Returns a stream of the signals, which starts with those that were received before.
@@ -138,6 +149,10 @@ pub(crate) enum ShutdownSignal {
 pub(crate) struct ShutdownSignals {
     terminate: UnixStream,
     reload: UnixStream,
+}
+
+fn number(signal: i32) -> usize {
+    usize::try_from(signal).unwrap_or_default()
 }
 
 impl ShutdownSignals {

@@ -65,6 +65,37 @@ fn is_exact(header: &Line<'_>, name: &str) -> bool {
     rest.and_then(|rest| rest.strip_prefix(b"]")).is_some_and(|rest| !rest.contains(&b']'))
 }
 
+/// A section whose credentials are to be removed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClearedSection<'a> {
+    pub(crate) name: &'a str,
+    /// True if credvend created the section. It is removed if it has no other lines.
+    pub(crate) is_created: bool,
+}
+
+/// Returns true if a file has a section of this name, so that [`splice`] does not create it.
+pub(crate) fn has_section(existing: &[u8], name: &str) -> bool {
+    let is_header = |line: &Line<'_>| matches!(line.shape(), Shape::Header(Some(_))) && is_exact(line, name);
+    Document::new(existing).lines.iter().any(is_header)
+}
+
+/// Removes the lines that credvend owns from the given sections of a file.
+pub(crate) fn clear(existing: &[u8], cleared: &[ClearedSection<'_>]) -> Zeroizing<Vec<u8>> {
+    let document = Document::new(existing);
+    let mut output = Output::new(&document, existing.len());
+    for block in document.lines.chunk_by(|_, next| !matches!(next.shape(), Shape::Header(_))) {
+        let section = match block[0].shape() {
+            Shape::Header(Some(name)) => cleared.iter().find(|section| section.name.as_bytes() == name),
+            _ => None,
+        };
+        match section {
+            Some(section) => output.clear_section(block, section.is_created && is_exact(&block[0], section.name)),
+            None => block.iter().for_each(|line| output.copy_line(line)),
+        }
+    }
+    output.bytes
+}
+
 struct PendingUpdate<'a> {
     update: &'a SectionUpdate<'a>,
     is_applied: bool,
@@ -94,6 +125,20 @@ impl<'a> Output<'a> {
         self.write_expiry_comment(update);
         self.write_line(&["[", update.profile, "]"], self.line_ending);
         self.write_body(&[], Some(update));
+    }
+
+    /// Writes a section without credentials; without its header too if `is_created` and only comments are left, which may
+    /// belong to the next section.
+    fn clear_section(&mut self, block: &[Line<'_>], is_created: bool) {
+        self.remove_comments();
+        let before = self.bytes.len();
+        self.copy_line(&block[0]);
+        let body = self.bytes.len();
+        self.write_body(&block[1..], None);
+        let is_empty = |line: &Line<'_>| matches!(line.shape(), Shape::Blank | Shape::Comment);
+        if is_created && Document::new(&self.bytes[body..]).lines.iter().all(is_empty) {
+            self.bytes.drain(before..body);
+        }
     }
 
     /// Writes the lines below a header, with the credentials of `update` or, for `None`, without credentials.

@@ -9,6 +9,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use ini::{Ini, LineSeparator, WriteOption};
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     arn::Region,
-    atomic_file::{ReplaceError, replace},
+    atomic_file::{ReplaceError, replace_within},
     http::{authorization::TokenLocation, loopback},
     process::blocking::spawn_blocking,
     settings::{environment::Environment, errors::ConfigErrors, setting::pick},
@@ -29,6 +30,9 @@ const MARK: &str = "# Written by credvend run, which replaces it as a whole.";
 
 /// Timeout of the written command: shorter than that of any SDK (a minute in Go), so that its error message is reported.
 const TIMEOUT: &str = "20s";
+
+/// Maximum time to wait for the lock, which can be short because the file belongs to credvend.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The profiles in the file, each with its region.
 type Profiles = Vec<(String, Option<Region>)>;
@@ -172,9 +176,10 @@ impl ConfigFile {
 
         let Self { path, mode, .. } = self.clone();
         spawn_blocking(move || {
-            replace(&path, mode, |existing| {
+            // Nobody else writes the file, so the lock only keeps two processes from writing it in turns.
+            replace_within(&path, mode, LOCK_TIMEOUT, |existing| {
                 let is_own = existing.is_empty() || existing.starts_with(MARK.as_bytes());
-                is_own.then_some(text).ok_or_else(|| ConfigFileError::Foreign(path.display().to_string()))
+                is_own.then_some(&text).ok_or_else(|| ConfigFileError::Foreign(path.display().to_string()))
             })
         })
         .await?;

@@ -4,14 +4,23 @@
 //! to SDKs that read the file again. Most SDKs read it once per process, so long-lived applications should use the endpoint.
 //! [Shared files](https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html).
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use super::{Output, RETRY_AFTER, Sink, SinkContext, SinkError, SinkFuture, SinkSettings, SinkTask};
 use crate::{
     atomic_file::{self, ReplaceError, Replaced},
     process::blocking::spawn_blocking,
+    schedule::window::Window,
     settings::{environment::Environment, errors::ConfigErrors, setting::pick},
-    shared_file::{Incompatible, SectionUpdate, UpdateError, check_section_name, update_sections},
+    shared_file::{
+        ClearedSection, Incompatible, SectionUpdate, UpdateError, check_compatibility, check_section_name, clear,
+        has_section, splice, update_sections,
+    },
     store::{Profile, Store},
 };
 
@@ -35,6 +44,18 @@ struct CredentialsFile {
     mode: u32,
     /// Section name; if `None`, the name of each profile.
     section: Option<String>,
+    /// The sections that this process wrote, each with whether it created the section.
+    sections: Arc<Mutex<BTreeMap<String, bool>>>,
+}
+
+/// What one write did.
+#[derive(Default)]
+struct Outcome {
+    written: Vec<(Arc<Profile>, Window)>,
+    /// The written sections, each with whether it was created.
+    sections: Vec<(String, bool)>,
+    removed: Vec<(String, bool)>,
+    refused: Option<UpdateError>,
 }
 
 /// The file could not be written.
@@ -79,6 +100,7 @@ pub(super) fn configure(
         path: path.text.into(),
         mode: settings.file_mode,
         section: section.map(|section| section.text),
+        sections: Arc::default(),
     })
 }
 
@@ -90,11 +112,7 @@ impl Sink for CredentialsFile {
     fn open<'a>(&'a self, context: &'a SinkContext) -> SinkFuture<'a, Result<SinkTask, SinkError>> {
         Box::pin(async move {
             let (file, profiles) = (self.clone(), context.store.profiles());
-            let probed = spawn_blocking(move || {
-                atomic_file::probe(&file.path, file.mode)?;
-                file.check_content(&profiles)
-            });
-            probed.await.map_err(SinkError::new)?;
+            spawn_blocking(move || file.probe(&profiles)).await.map_err(SinkError::new)?;
             context.store.require_first_write();
             let task: SinkTask = Box::pin(self.clone().keep_written(context.clone()));
             Ok(task)
@@ -103,7 +121,7 @@ impl Sink for CredentialsFile {
 
     fn write<'a>(&'a self, context: &'a SinkContext) -> SinkFuture<'a, Result<(), SinkError>> {
         Box::pin(async move {
-            let replaced = self.write_file(&context.store).await.map_err(SinkError::new)?;
+            let replaced = self.write_file(context).await.map_err(SinkError::new)?;
             self.log(replaced);
             Ok(())
         })
@@ -124,12 +142,10 @@ impl CredentialsFile {
             let profiles = context.store.profiles();
             let current: Vec<u64> = profiles.iter().map(|profile| profile.state().generation).collect();
             let mut failed = false;
-            if current != written && current.iter().any(|generation| *generation > 0) {
-                match self.write_file(&context.store).await {
+            let has_credentials = current.iter().any(|generation| *generation > 0);
+            if current != written && (has_credentials || !self.removed(&profiles).is_empty()) {
+                match self.write_file(context).await {
                     Ok(replaced) => {
-                        for (profile, _) in profiles.iter().zip(&current).filter(|(_, generation)| **generation > 0) {
-                            profile.mark_written();
-                        }
                         written = current;
                         // Last, so that the profiles are ready when this line appears.
                         self.log(replaced);
@@ -156,16 +172,17 @@ impl CredentialsFile {
         }
     }
 
-    /// Writes the store's credentials that have not expired.
-    async fn write_file(&self, store: &Arc<Store>) -> Result<Replaced, FileSinkError> {
-        let (file, store) = (self.clone(), Arc::clone(store));
-        spawn_blocking(move || file.write_blocking(&store)).await
+    /// Writes the store's credentials that have not expired, and removes those of profiles that are gone.
+    async fn write_file(&self, context: &SinkContext) -> Result<Replaced, FileSinkError> {
+        let (file, store, lock_timeout) = (self.clone(), Arc::clone(&context.store), context.lock_timeout);
+        spawn_blocking(move || file.write_blocking(&store, lock_timeout)).await
     }
 
-    fn write_blocking(&self, store: &Store) -> Result<Replaced, FileSinkError> {
-        let mut refused = None;
+    fn write_blocking(&self, store: &Store, lock_timeout: Duration) -> Result<Replaced, FileSinkError> {
+        let mut outcome = Outcome::default();
         // Read the store under the lock: a writer that waited for the lock must not write credentials that are outdated by now.
-        let replaced = atomic_file::replace(&self.path, self.mode, |existing| {
+        let replaced = atomic_file::edit_shared(&self.path, self.mode, lock_timeout, |existing| {
+            outcome = Outcome::default();
             let now = store.now();
             let profiles = store.profiles();
             let leases: Vec<_> = profiles
@@ -174,12 +191,12 @@ impl CredentialsFile {
                     // Unlike the endpoint, write credentials up to their expiry: a program that starts now can still use them.
                     let lease = profile.state().lease.filter(|lease| !lease.window.remaining(now).is_zero())?;
                     let expiry = lease.credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default();
-                    Some((self.section_of(profile).to_owned(), lease, expiry))
+                    Some((profile, lease, expiry))
                 })
                 .collect();
             let mut updates = Vec::with_capacity(leases.len());
-            for (section, lease, expiry) in &leases {
-                let credentials = &lease.credentials;
+            for (profile, lease, expiry) in &leases {
+                let (section, credentials) = (self.section_of(profile), &lease.credentials);
                 match SectionUpdate::new(
                     section,
                     credentials.access_key_id(),
@@ -187,30 +204,58 @@ impl CredentialsFile {
                     credentials.expose_session_token(),
                     expiry,
                 ) {
-                    Ok(update) => updates.push(update),
-                    Err(error) => refused = Some(error),
+                    Ok(update) => {
+                        updates.push(update);
+                        outcome.sections.push((section.to_owned(), !has_section(existing, section)));
+                        outcome.written.push((Arc::clone(profile), lease.window));
+                    }
+                    Err(error) => outcome.refused = Some(error),
                 }
             }
-            update_sections(existing, &updates).map_err(|error| self.incompatible(error))
+            outcome.removed = self.removed(&profiles);
+            let removed = outcome.removed.iter();
+            let cleared: Vec<_> =
+                removed.map(|(name, is_created)| ClearedSection { name, is_created: *is_created }).collect();
+            let names: Vec<_> = cleared.iter().map(|section| section.name).collect();
+            let spliced = splice(&clear(existing, &cleared), &updates);
+            check_compatibility(existing, &spliced, &updates, &names).map_err(|error| self.incompatible(error))?;
+            Ok::<_, FileSinkError>(spliced)
         })?;
-        if let Some(error) = refused {
-            return Err(self.not_representable(error));
+        self.record(&outcome);
+        match outcome.refused {
+            Some(error) => Err(self.not_representable(error)),
+            None => Ok(replaced),
         }
-        Ok(replaced)
     }
 
-    /// Checks that the content of an existing file allows the sections of `profiles`, and changes nothing.
-    fn check_content(&self, profiles: &[Arc<Profile>]) -> Result<(), FileSinkError> {
-        if !self.path.exists() {
-            return Ok(());
+    /// Returns the sections that this process wrote for profiles that are gone, each with whether it created the section.
+    fn removed(&self, profiles: &[Arc<Profile>]) -> Vec<(String, bool)> {
+        let is_current = |section: &str| profiles.iter().any(|profile| self.section_of(profile) == section);
+        let sections = self.sections.lock().unwrap_or_else(PoisonError::into_inner);
+        sections.iter().filter(|(name, _)| !is_current(name)).map(|(name, created)| (name.clone(), *created)).collect()
+    }
+
+    fn record(&self, outcome: &Outcome) {
+        let mut sections = self.sections.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, _) in &outcome.removed {
+            sections.remove(name);
         }
+        for (name, is_created) in &outcome.sections {
+            sections.entry(name.clone()).or_insert(*is_created);
+        }
+        for (profile, window) in &outcome.written {
+            profile.mark_written(*window);
+        }
+    }
+
+    /// Checks that the file can be written, and that the content of an existing file allows the sections of `profiles`. Changes
+    /// no content.
+    fn probe(&self, profiles: &[Arc<Profile>]) -> Result<(), FileSinkError> {
         let updates = profiles.iter().map(|profile| SectionUpdate::placeholder(self.section_of(profile)));
         let updates = updates.collect::<Result<Vec<_>, _>>().map_err(|error| self.not_representable(error))?;
-        atomic_file::replace(&self.path, self.mode, |existing| {
-            update_sections(existing, &updates).map_err(|error| self.incompatible(error))?;
-            Ok::<_, FileSinkError>(existing.to_vec())
-        })?;
-        Ok(())
+        atomic_file::probe(&self.path, self.mode, |existing| {
+            update_sections(existing, &updates).map(drop).map_err(|error| self.incompatible(error))
+        })
     }
 
     fn not_representable(&self, error: UpdateError) -> FileSinkError {

@@ -33,6 +33,7 @@ const ROWS: &[&str] = &[
     "cli",
     "shared_file",
     "atomic_file",
+    "trusted_path",
     "bounded_file",
     "scrubber",
     "printable",

@@ -71,3 +71,5 @@ mod tls;
 mod token;
 /// `trust-policy`: the local STS enforces the printed policies.
 mod trust_policy;
+/// Written files and token files among other users and other writers.
+mod written_files;

@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 
 use crate::plan::base::{Container, ContainerAuthorization};
 use crate::{
-    bounded_file,
     chain::{
         base::{
             credentials_document::{self, Dialect},
@@ -24,6 +23,7 @@ use crate::{
     credentials::Credentials,
     http::client::{CallLimits, secret_header},
     scrubber::Scrubber,
+    trusted_path::{self, Owners, Planted},
 };
 
 const LIMITS: CallLimits =
@@ -82,10 +82,22 @@ impl ContainerAuthorization {
             Self::None => Ok(None),
             Self::Fixed(token) => Ok(Some(Zeroizing::new(token.expose_secret().to_owned()))),
             Self::File(path) => {
-                let mut text = bounded_file::read(path, MAX_TOKEN_LENGTH).map_err(|error| BaseError {
-                    what: format!("container authorization token file {}: {error}", path.display()),
-                    help: "mount the token at this path, or correct AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-                    fault: BaseFault::Token,
+                // The endpoint may run as another user: a token that is not the endpoint's is refused there.
+                let text = trusted_path::read(path, MAX_TOKEN_LENGTH, Owners::Any);
+                let mut text = text.map_err(|error| {
+                    let file = format!("container authorization token file {}", path.display());
+                    match Planted::in_read_error(&error) {
+                        Some(planted) => BaseError {
+                            what: format!("{file}: {planted}"),
+                            help: Planted::HELP,
+                            fault: BaseFault::Planted,
+                        },
+                        None => BaseError {
+                            what: format!("{file}: {error}"),
+                            help: "mount the token at this path, or correct AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+                            fault: BaseFault::Token,
+                        },
+                    }
                 })?;
                 let end = text.trim_end_matches(['\r', '\n']).len();
                 text.truncate(end);

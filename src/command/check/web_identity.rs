@@ -43,7 +43,8 @@ pub(super) fn read(file: &TokenFile) -> TokenReport {
         }
         Err(error) => {
             let message = format!("{} ({access})", error.what());
-            let check = Check::fail(Exit::Token, "token file", message).help(error.help());
+            let code = if error.is_planted() { Exit::Sink } else { Exit::Token };
+            let check = Check::fail(code, "token file", message).help(error.help());
             TokenReport { checks: vec![check], claims: None }
         }
     }

@@ -10,8 +10,12 @@ use serde::Deserialize;
 
 use crate::command::{CommandError, Exit};
 use crate::{
-    chain::base::container, clock::Clock, config::endpoint_client::ContainerEndpoint, credentials::Credentials,
-    http::loopback, scrubber::Scrubber,
+    chain::{base::container, error::BaseFault},
+    clock::Clock,
+    config::endpoint_client::ContainerEndpoint,
+    credentials::Credentials,
+    http::loopback,
+    scrubber::Scrubber,
 };
 
 /// Time between two attempts.
@@ -66,6 +70,9 @@ pub(super) async fn fetch(
 async fn attempt(endpoint: &ContainerEndpoint, clock: &dyn Clock) -> Attempt {
     let token = match endpoint.authorization.token() {
         Ok(token) => token,
+        Err(error) if error.fault == BaseFault::Planted => {
+            return Attempt::Failed(CommandError::new(Exit::Sink, error));
+        }
         // The token file may not be written yet.
         Err(error) => return Attempt::Retry(error.what),
     };

@@ -11,12 +11,17 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::random_token;
 use crate::{
     atomic_file::{ReplaceError, replace},
-    bounded_file::{self, ReadError},
+    bounded_file::ReadError,
     shared_file::{UpdateError, check_profile_name},
+    trusted_path::{self, Owners},
 };
 
 /// Maximum size of a token file, in bytes.
 pub(crate) const MAX_TOKEN_LENGTH: u64 = 8 * 1024;
+
+/// File modes that let other users replace or read a token.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+const READABLE_BY_ALL: u32 = 0o004;
 
 /// What a token file contains.
 pub(super) enum Content {
@@ -46,7 +51,23 @@ pub(crate) enum AuthorizationError {
 }
 
 /// Returns the token in a file. If the file has no token, generates one and writes it.
+///
+/// # Errors
+/// Returns an error if the file cannot be written, contains no valid token, or may be planted by another user.
 pub(super) fn load_or_generate(path: &Path, mode: u32) -> Result<SecretString, AuthorizationError> {
+    let warn_if = |mask, text| {
+        if std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & mask != 0) {
+            tracing::warn!(path = %path.display(), "{text}");
+        }
+    };
+    warn_if(WRITABLE_BY_OTHERS, "other users can write to the authorization token file: they may know the token");
+    let token = load_and_tidy(path, mode)?;
+    warn_if(READABLE_BY_ALL, "every user can read the authorization token file");
+    Ok(token)
+}
+
+/// Makes a file contain a token and nothing else, with the right mode, and returns the token.
+fn load_and_tidy(path: &Path, mode: u32) -> Result<SecretString, AuthorizationError> {
     let metadata = std::fs::metadata(path).ok();
     let fills_file =
         |token: &SecretString| metadata.as_ref().is_some_and(|file| file.len() == token.expose_secret().len() as u64);
@@ -73,7 +94,7 @@ pub(super) fn load_or_generate(path: &Path, mode: u32) -> Result<SecretString, A
 /// Reads a token file.
 ///
 /// # Errors
-/// Returns an error if the file cannot be read or contains no valid token.
+/// Returns an error if the file cannot be read, contains no valid token, or may be planted by another user.
 pub(super) fn read(path: &Path) -> io::Result<Content> {
     match text(path) {
         Ok(Some(token)) if is_token(&token) => Ok(Content::Token(token)),
@@ -98,7 +119,7 @@ pub(super) fn write_back(path: &Path, mode: u32, token: &SecretString) -> Result
 
 /// Reads the text of a file without white space around it. Returns `None` if there is none.
 fn text(path: &Path) -> io::Result<Option<SecretString>> {
-    let text = bounded_file::read(path, MAX_TOKEN_LENGTH).map_err(|error| match error {
+    let text = trusted_path::read(path, MAX_TOKEN_LENGTH, Owners::Trusted).map_err(|error| match error {
         ReadError::Io(error) => error,
         other => io::Error::new(ErrorKind::InvalidData, other.to_string()),
     })?;

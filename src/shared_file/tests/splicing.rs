@@ -194,3 +194,26 @@ fn the_output_never_grows() {
         assert_eq!(splice(existing.as_bytes(), &updates).capacity(), room);
     }
 }
+
+#[test]
+fn a_cleared_section_loses_our_lines_and_is_removed_only_if_we_created_it() {
+    let cleared = |before: &str, is_created: bool| {
+        let before = expand(&before.replace("SECTION", SECTION));
+        text(&clear(before.as_bytes(), &[ClearedSection { name: "x", is_created }]))
+    };
+    for (before, kept, removed) in [
+        ("SECTION", "[x]\n", ""),
+        ("[y]\na = b\n\nSECTION", "[y]\na = b\n\n[x]\n", "[y]\na = b\n\n"),
+        ("SECTION\n[y]\na = b\n", "[x]\n\n[y]\na = b\n", "\n[y]\na = b\n"),
+        ("SECTIONregion = r\n", "[x]\nregion = r\n", "[x]\nregion = r\n"),
+        ("SECTION# of y\n[y]\n", "[x]\n# of y\n[y]\n", "# of y\n[y]\n"),
+        ("SECTION# credvend: of y\n[y]\n", "[x]\n# credvend: of y\n[y]\n", "# credvend: of y\n[y]\n"),
+        ("[y]\n", "[y]\n", "[y]\n"),
+        ("", "", ""),
+    ] {
+        assert_eq!((cleared(before, false), cleared(before, true)), (kept.into(), removed.into()), "from {before:?}");
+    }
+    // To botocore, this is a section of another name, which credvend did not create.
+    assert_eq!(cleared("[ x ]\nTOKEN\nSECTION", true), "[ x ]\n");
+    assert!(has_section(b"[y]\n[x] # comment\n", "x") && !has_section(b"x = [x]\n#[x]\n[ x ]\n", "x"));
+}

@@ -13,10 +13,10 @@ HOLD = 'exec 8<"$0"; flock 8; echo locked; exec sleep 600'
 
 @scenario
 def directory(stage, report):
-    """Whoever can read the directory can delay the writing of the credentials file with a lock, by 10 s at most."""
+    """Whoever can read the directory can delay each write of the credentials file by 10 s with a lock, but not prevent it."""
     folder = stage.temporary_directory()
     hold(stage, folder)
-    keep(stage, report, folder, 12.0)
+    keep(stage, report, folder, 14.0)
 
 
 @scenario
@@ -36,7 +36,7 @@ def own_lock(stage, report):
     report.that("run --once works", stage.run_command("run", "--once", "--credentials-file", folder / "credentials").returncode == 0)
     for path in [folder, *(path for path in folder.iterdir())]:
         hold(stage, path)
-    keep(stage, report, folder, 12.0)
+    keep(stage, report, folder, 14.0)
 
 
 def hold(stage, path):
@@ -50,6 +50,7 @@ def hold(stage, path):
 
 
 def keep(stage, report, folder, limit):
+    """`run` waits for the lock for 1 s at start and for 10 s before a write."""
     path = folder / "credentials"
     started = time.monotonic()
     sidecar = stage.start("--credentials-file", path, ready=False)

@@ -239,6 +239,14 @@ impl Running {
         self.wait()
     }
 
+    /// Sends SIGTERM, unless the command has exited, and waits until it exits.
+    pub(crate) fn terminate_if_running(mut self) -> Ended {
+        if self.is_running() {
+            self.signal(Signal::TERM);
+        }
+        self.wait()
+    }
+
     /// Waits until the command exits.
     pub(crate) fn wait(mut self) -> Ended {
         let status = self.status();

@@ -1,0 +1,399 @@
+//! Written files and token files among other users and other writers: planted files, locks, and targets that change.
+
+use std::{
+    fs::{self, File, Permissions},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, lchown, symlink},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use crate::support::{Credvend, DEADLINE, ROLE_A, Signal, Stage, get, wait_until};
+
+const OTHER_USER: u32 = 4242;
+
+/// Gives a file or a link to another user. Returns false if this process is not root: only root can do that.
+fn give_away(path: &Path) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        lchown(path, Some(OTHER_USER), Some(OTHER_USER)).expect("another owner");
+    } else {
+        eprintln!("skipped: only root can create files of another user");
+    }
+    is_root
+}
+
+/// Waits until the command refuses to start.
+#[track_caller]
+fn refused(command: Credvend, texts: &[&str]) {
+    let mut running = command.start();
+    wait_until("the command ends", || !running.is_running());
+    running.wait().failed(6, texts);
+}
+
+/// Creates a directory that everybody can write to, as an `emptyDir` is.
+fn shared_directory(stage: &Stage, mode: u32) -> std::path::PathBuf {
+    let path = stage.path("shared");
+    fs::create_dir_all(&path).expect("create directory");
+    fs::set_permissions(&path, Permissions::from_mode(mode)).expect("set mode");
+    path
+}
+
+/// Returns the commands that write the file `planted` in the shared directory.
+fn writers(stage: &Stage, file: &Path) -> Vec<Credvend> {
+    let run = |arguments: &[&str]| stage.credvend(&[&["run", "--listen", "127.0.0.1:0"], arguments].concat());
+    vec![
+        stage.credvend(&["export", "--output"]).arg(file),
+        run(&["--once", "--credentials-file"]).arg(file),
+        run(&["--credentials-file"]).arg(file),
+        run(&["--config-file"]).arg(file),
+        run(&["--auth-token-file"]).arg(file),
+        run(&["--auth-token-dir"]).arg(file.parent().expect("a parent")),
+    ]
+}
+
+#[test]
+fn planted_link_is_refused_for_every_written_file() {
+    for mode in [0o777, 0o1777, 0o2770] {
+        let stage = Stage::new();
+        let file = shared_directory(&stage, mode).join("default");
+        let target = stage.write("target", "root's own\n");
+        symlink(&target, &file).expect("create symlink");
+        if !give_away(&file) {
+            return;
+        }
+        let before = fs::metadata(&target).expect("read metadata");
+        for writer in writers(&stage, &file) {
+            refused(writer, &["shared/default", "symbolic link of uid 4242", "runAsUser"]);
+        }
+        let after = fs::metadata(&target).expect("read metadata");
+        assert_eq!(stage.read("target"), "root's own\n");
+        assert_eq!((after.ino(), after.mode(), after.mtime_nsec()), (before.ino(), before.mode(), before.mtime_nsec()));
+        // A dangling link would create a file.
+        fs::remove_file(&target).expect("remove");
+        for writer in writers(&stage, &file) {
+            refused(writer, &["symbolic link of uid 4242"]);
+        }
+        assert!(!target.exists());
+    }
+}
+
+#[test]
+fn planted_file_is_refused_for_every_written_file() {
+    let stage = Stage::new();
+    let file = shared_directory(&stage, 0o1777).join("default");
+    fs::write(&file, "").expect("write");
+    fs::set_permissions(&file, Permissions::from_mode(0o666)).expect("set mode");
+    if !give_away(&file) {
+        return;
+    }
+    for writer in writers(&stage, &file) {
+        refused(writer, &["shared/default", "belongs to uid 4242", "mode 1777, uid 0", "runAsUser"]);
+    }
+    assert_eq!(fs::metadata(&file).expect("read metadata").len(), 0);
+    assert_eq!(fs::read_dir(stage.path("shared")).expect("list directory").count(), 1, "no temporary file remains");
+
+    // The same for a binary.
+    let binary = stage.path("shared/credvend");
+    fs::write(&binary, "").expect("write");
+    give_away(&binary);
+    Credvend::new(&["install"]).arg(stage.path("shared")).end().failed(6, &["belongs to uid 4242"]);
+}
+
+#[test]
+fn own_file_in_a_shared_directory_and_foreign_file_in_an_own_directory_are_written() {
+    let stage = Stage::new();
+    let file = shared_directory(&stage, 0o1777).join("credentials");
+    fs::write(&file, "# kept\n").expect("write");
+    let run = |file: &Path| stage.credvend(&["run", "--once", "--credentials-file"]).arg(file).end().succeeded();
+    run(&file);
+    assert!(fs::read_to_string(&file).expect("read").starts_with("# kept\n"));
+
+    let file = stage.write("own/credentials", "# kept\n");
+    if !give_away(&file) {
+        return;
+    }
+    run(&file);
+    assert_eq!(fs::metadata(&file).expect("read metadata").uid(), OTHER_USER, "root does not take the file over");
+    // A user's own directory, in which only this user can write.
+    chown(stage.path("own"), Some(OTHER_USER), Some(OTHER_USER)).expect("another owner");
+    run(&file);
+}
+
+#[test]
+fn planted_authorization_token_is_refused() {
+    let stage = Stage::new();
+    let file = shared_directory(&stage, 0o777).join("default");
+    fs::write(&file, "chosen-by-somebody-else").expect("write");
+    fs::set_permissions(&file, Permissions::from_mode(0o666)).expect("set mode");
+    if !give_away(&file) {
+        return;
+    }
+    for (flag, path) in [("--auth-token-file", file), ("--auth-token-dir", stage.path("shared"))] {
+        let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", flag]).arg(path);
+        refused(run, &["belongs to uid 4242"]);
+    }
+    assert_eq!(stage.actions(), [""; 0]);
+}
+
+#[test]
+fn authorization_token_that_is_planted_while_running_is_not_accepted() {
+    let stage = Stage::new();
+    let token = shared_directory(&stage, 0o1777).join("token");
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--auth-token-file"]).arg(&token).start();
+    let address = run.address();
+    run.line(&["credentials obtained"]);
+    let own = fs::read_to_string(&token).expect("read the token");
+    fs::remove_file(&token).expect("remove");
+    fs::write(&token, "chosen-by-somebody-else").expect("write");
+    if !give_away(&token) {
+        return;
+    }
+    let status = |token: &str| get(address, "/v1/credentials", &[&format!("Authorization: {token}")]).status;
+    let reported = ["WARN", "belongs to uid 4242", "the previous token stays valid"];
+    wait_until("the planted token is noticed", || {
+        assert_eq!(status("chosen-by-somebody-else"), 401);
+        run.stderr().contains(reported[1])
+    });
+    run.line(&reported);
+    // The file is read again after a second.
+    std::thread::sleep(Duration::from_millis(1200));
+    assert_eq!((status("chosen-by-somebody-else"), status(&own)), (401, 200));
+    assert_eq!(run.stderr().matches(reported[1]).count(), 1, "{}", run.stderr());
+    run.terminate().succeeded();
+}
+
+#[test]
+fn planted_web_identity_token_is_refused() {
+    let stage = Stage::new();
+    let token = shared_directory(&stage, 0o1777).join("token");
+    fs::copy(stage.tokens.token_file(), &token).expect("copy the token");
+    let command = |arguments: &[&str]| stage.credvend(arguments).env("AWS_WEB_IDENTITY_TOKEN_FILE", &token);
+    let run = command(&["run", "--listen", "127.0.0.1:0"]).start();
+    run.line(&["credentials obtained"]);
+    if !give_away(&token) {
+        return;
+    }
+    for arguments in [&["export"][..], &["process"], &["run"], &["exec", "true"], &["trust-policy"]] {
+        refused(command(arguments), &["shared/token", "belongs to uid 4242", "runAsUser"]);
+    }
+    let check = command(&["check", "--offline"]).end();
+    assert_eq!(check.code, Some(6), "{check:?}");
+    assert!(check.stdout.contains("belongs to uid 4242"), "{check:?}");
+
+    // A token that is planted while `run` runs is a failed exchange.
+    run.signal(Signal::HUP);
+    run.line(&["exchange failed", "belongs to uid 4242", "retry"]);
+    fs::remove_file(&token).expect("remove");
+    fs::copy(stage.tokens.token_file(), &token).expect("copy the token");
+    run.lines(&["credentials obtained"], 2);
+    run.terminate().succeeded();
+}
+
+#[test]
+fn projected_volume_of_the_kubelet_is_trusted() {
+    let stage = Stage::new();
+    // The kubelet's volume is a tmpfs that everybody could write to, if it were not mounted read-only.
+    let volume = stage.tokens.token_file().parent().expect("a volume").to_owned();
+    fs::set_permissions(&volume, Permissions::from_mode(0o1777)).expect("set mode");
+    stage.credvend(&["export"]).end().succeeded();
+    // With one runAsUser for all containers, the token belongs to that user, and its directory to root.
+    let token = stage.tokens.token_file().canonicalize().expect("the token");
+    if give_away(&token) {
+        stage.credvend(&["export"]).end().succeeded();
+    }
+}
+
+#[test]
+fn client_sends_the_token_of_another_user_but_follows_no_planted_link() {
+    let stage = Stage::new();
+    let shared = shared_directory(&stage, 0o1777);
+    let run =
+        stage.credvend(&["run", "--listen", "127.0.0.1:0", "--auth-token-file"]).arg(shared.join("token")).start();
+    let url = format!("http://{}/v1/credentials", run.address());
+    run.line(&["credentials obtained"]);
+    let process =
+        |file: &Path| Credvend::new(&["process", "--from-endpoint", &url, "--auth-token-file"]).arg(file).end();
+    // The application runs as another user than credvend.
+    if !give_away(&shared.join("token")) {
+        return;
+    }
+    process(&shared.join("token")).succeeded();
+    symlink(shared.join("token"), shared.join("link")).expect("create symlink");
+    give_away(&shared.join("link"));
+    process(&shared.join("link")).failed(6, &["symbolic link of uid 4242"]);
+}
+
+#[test]
+fn token_that_others_can_read_or_write_is_reported() {
+    let stage = Stage::new();
+    let token = stage.write("token", "given-by-hand");
+    fs::set_permissions(&token, Permissions::from_mode(0o666)).expect("set mode");
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--file-mode", "0644", "--auth-token-file"]);
+    let run = run.arg(&token).start();
+    run.line(&["WARN", "other users can write to the authorization token file"]);
+    run.line(&["WARN", "every user can read the authorization token file"]);
+    assert_eq!(fs::metadata(&token).expect("read metadata").mode() & 0o777, 0o644);
+    stage.refuse_leaks(&run.stderr());
+}
+
+#[test]
+fn held_lock_delays_a_write_but_never_a_listener_or_a_signal() {
+    let stage = Stage::new();
+    fs::create_dir(stage.path("aws")).expect("create directory");
+    let lock = File::open(stage.path("aws")).expect("open directory");
+    lock.lock().expect("lock directory");
+    let start = || {
+        let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--credentials-file"]);
+        run.arg(stage.path("aws/credentials")).start()
+    };
+    let run = start();
+    let address = run.address();
+    run.line(&["credentials obtained"]);
+    assert_eq!(get(address, "/v1/credentials", &[]).status, 200);
+    assert_eq!(get(address, "/readyz", &[]).status, 503, "the file is not written yet");
+    // The write is waiting for the lock.
+    let begin = Instant::now();
+    run.terminate().succeeded();
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+
+    let run = start();
+    run.line(&["WARN", "another process has locked the directory for 10 s", "aws/credentials"]);
+    run.line(&["credentials file written"]);
+    assert!(stage.read("aws/credentials").contains("[default]\n"));
+    run.terminate().succeeded();
+}
+
+#[test]
+fn profile_is_not_ready_while_its_file_holds_expired_credentials() {
+    let stage = Stage::new();
+    // Credentials are servable for 2 s.
+    stage.sts.set_lifetime(Some(Duration::from_secs(17)));
+    fs::create_dir(stage.path("aws")).expect("create directory");
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--credentials-file"]);
+    let run = run.arg(stage.path("aws/credentials")).start();
+    let address = run.address();
+    run.line(&["credentials file written"]);
+    stage.fault(local_sts::Fault::server_error(503).forever());
+    wait_until("the profile is not ready", || get(address, "/readyz", &[]).status != 200);
+
+    // The new credentials are served, but cannot be written yet.
+    let lock = File::open(stage.path("aws")).expect("open directory");
+    lock.lock().expect("lock directory");
+    stage.sts.set_lifetime(None);
+    stage.sts.clear_faults();
+    wait_until("the new credentials are served", || get(address, "/v1/credentials", &[]).status == 200);
+    assert_eq!(get(address, "/readyz", &[]).status, 503);
+    drop(lock);
+    run.lines(&["credentials file written"], 2);
+    assert_eq!(get(address, "/readyz", &[]).status, 200);
+    run.terminate().succeeded();
+}
+
+#[test]
+fn one_shots_write_before_their_timeout_despite_a_held_lock() {
+    let stage = Stage::new();
+    fs::create_dir(stage.path("locked")).expect("create directory");
+    let lock = File::open(stage.path("locked")).expect("open directory");
+    lock.lock().expect("lock directory");
+    let run = |arguments: &[&str], name: &str| {
+        stage.credvend(arguments).arg(stage.path(name)).end().succeeded();
+        assert!(stage.read(name).contains("ASIA"), "{name}");
+    };
+    run(&["export", "--timeout", "2s", "--output"], "locked/env");
+    run(&["run", "--once", "--timeout", "6s", "--credentials-file"], "locked/credentials");
+}
+
+#[test]
+fn target_that_is_replaced_while_running_is_retried() {
+    let stage = Stage::new();
+    fs::create_dir(stage.path("aws")).expect("create directory");
+    let path = stage.path("aws/credentials");
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--credentials-file"]).arg(&path).start();
+    let address = run.address();
+    run.line(&["credentials file written"]);
+    let obstacles: [(&str, &dyn Fn()); 4] = [
+        ("is a directory", &|| fs::create_dir(&path).expect("create directory")),
+        ("not a regular file", &|| {
+            let mode = rustix::fs::Mode::RWXU;
+            rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).expect("create FIFO");
+        }),
+        ("symbolic links", &|| symlink("credentials", &path).expect("create symlink")),
+        ("does not exist", &|| symlink(stage.path("absent/credentials"), &path).expect("create symlink")),
+    ];
+    for (round, (error, obstruct)) in (2..).zip(obstacles) {
+        fs::remove_file(&path).expect("remove");
+        obstruct();
+        run.signal(Signal::HUP);
+        run.line(&["credentials file not written", error]);
+        assert_eq!(get(address, "/readyz", &[]).status, 503, "{error}");
+        assert_eq!(get(address, "/v1/credentials", &[]).status, 200, "{error}");
+        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
+        run.lines(&["credentials file written"], round);
+        assert_eq!(get(address, "/readyz", &[]).status, 200, "{error}");
+    }
+
+    // The directory is deleted and created again.
+    fs::remove_dir_all(stage.path("aws")).expect("remove");
+    run.signal(Signal::HUP);
+    run.line(&["credentials file not written", "does not exist"]);
+    fs::create_dir(stage.path("aws")).expect("create directory");
+    wait_until("the file is written again", || path.exists());
+    run.terminate().succeeded();
+}
+
+#[test]
+fn removed_profile_loses_its_credentials_in_the_file() {
+    let stage = Stage::new();
+    let token = stage.tokens.token_file();
+    let config = |profiles: &[&str]| {
+        let section = |name: &&str| {
+            format!("[profile {name}]\nrole_arn = {ROLE_A}\nweb_identity_token_file = {}\n", token.display())
+        };
+        profiles.iter().map(section).collect::<String>()
+    };
+    let file = stage.write("credentials", "[b]\nregion = eu-west-1\n\n[theirs]\naws_access_key_id = KEEP\n");
+    let run = stage.with_config(&["run", "--listen", "127.0.0.1:0", "--all-profiles"], &config(&["a", "b", "c"]));
+    let run = run.env("CREDVEND_CREDENTIALS_FILE", &file).start();
+    run.line(&["credentials file written"]);
+    wait_until("all profiles are in the file", || stage.read("credentials").matches("ASIA").count() == 3);
+
+    // `a` stays, `b` is removed and had a section before, `c` is renamed to `d`.
+    stage.write("config", &config(&["a", "d"]));
+    run.signal(Signal::HUP);
+    wait_until("the file holds the new profiles alone", || {
+        let text = stage.read("credentials");
+        text.contains("[d]\n") && text.matches("ASIA").count() == 2
+    });
+    let text = stage.read("credentials");
+    assert!(text.starts_with("[b]\nregion = eu-west-1\n\n[theirs]\naws_access_key_id = KEEP\n"), "{text}");
+    assert!(!text.contains("[c]") && text.matches("# credvend: ").count() == 2, "{text}");
+
+    // Even if the remaining profile never gets credentials. It shares no exchange with the others.
+    stage.fault(local_sts::Fault::server_error(503).forever());
+    stage.write("config", &(config(&["e"]) + "duration_seconds = 900\n"));
+    run.signal(Signal::HUP);
+    wait_until("the file holds no credentials", || !stage.read("credentials").contains("ASIA"));
+    assert_eq!(stage.read("credentials").trim_end(), "[b]\nregion = eu-west-1\n\n[theirs]\naws_access_key_id = KEEP");
+    run.terminate().succeeded();
+}
+
+#[test]
+fn signal_during_a_write_leaves_no_temporary_file() {
+    let stage = Stage::new();
+    fs::create_dir(stage.path("aws")).expect("create directory");
+    let path = stage.path("aws/env");
+    let leftovers = || {
+        let entries = fs::read_dir(stage.path("aws")).expect("list directory").flatten();
+        entries.filter(|entry| entry.file_name() != "env").map(|entry| entry.file_name()).collect::<Vec<_>>()
+    };
+    for round in 0..40_u64 {
+        let requests = stage.sts.requests().len();
+        let run = stage.credvend(&["export", "--output"]).arg(&path).start();
+        stage.sts.wait_for_requests(requests + 1, DEADLINE);
+        // The write follows within milliseconds.
+        std::thread::sleep(Duration::from_micros(round * 400));
+        let ended = run.terminate_if_running();
+        assert!([Some(0), Some(143)].contains(&ended.code), "{ended:?}");
+        assert_eq!(leftovers(), [""; 0], "round {round}");
+    }
+}
