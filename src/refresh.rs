@@ -120,7 +120,7 @@ impl Refresh {
             error,
             attempts: self.short_lived,
             at: self.context.clock.now(),
-            retry_after: backoff::delay(self.short_lived, &*self.context.random),
+            retry_after: backoff::delay(self.short_lived, Duration::ZERO, &*self.context.random),
             is_lease_void: false,
         }
     }

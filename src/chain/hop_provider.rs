@@ -115,7 +115,7 @@ impl ProvideCredentials for HopProvider {
                 return Err(state.assessed(failure));
             }
             state.last_attempt = Some(now);
-            match self.fetch(&mut state.failures).await {
+            match self.fetch(&mut state).await {
                 Ok(lease) => {
                     *state = ProviderState {
                         lease: Some(lease.clone()),
@@ -211,9 +211,9 @@ impl HopProvider {
         Arc::clone(provider)
     }
 
-    async fn fetch(&self, failures: &mut u32) -> Result<Lease, Failure> {
+    async fn fetch(&self, state: &mut ProviderState) -> Result<Lease, Failure> {
         let started = self.context.clock.now();
-        let attempt = *failures + 1;
+        let attempt = state.failures + 1;
         let fetched = match &self.kind {
             HopKind::Base(base) => {
                 let sts_time = self.context.sts_clock.time(started);
@@ -223,7 +223,7 @@ impl HopProvider {
                     .map_err(|error| ProviderError::Base { hop: self.hop.clone(), error })
             }
             HopKind::WebIdentity { plan, client } => plan
-                .exchange(client, &*self.context.clock, &self.hop, *failures)
+                .exchange(client, &*self.context.clock, &self.hop, state.failures)
                 .await
                 .map(|(issued, session_name, claims)| Exchanged { issued, session_name, claims: Some(claims) })
                 .map(|exchanged| self.lease(exchanged, attempt)),
@@ -245,9 +245,9 @@ impl HopProvider {
                 Ok(lease)
             }
             Err(error) => {
-                *failures = attempt;
+                state.failures = attempt;
                 self.record(error.code(), started);
-                Err(self.failure(error, attempt))
+                Err(self.failure(error, state))
             }
         }
     }
@@ -291,8 +291,10 @@ impl HopProvider {
         Arc::clone(&self.profiles.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn failure(&self, error: ProviderError, attempts: u32) -> Failure {
-        let retry_after = backoff::delay(attempts, &*self.context.random);
+    fn failure(&self, error: ProviderError, state: &ProviderState) -> Failure {
+        let (attempts, at) = (state.failures, self.context.clock.now());
+        let servable = state.lease.as_ref().map_or(Duration::ZERO, |lease| lease.window.servable(at));
+        let retry_after = backoff::delay(attempts, servable, &*self.context.random);
         tracing::warn!(
             profile = %self.profiles(),
             hop = self.hop.number,
@@ -302,7 +304,7 @@ impl HopProvider {
             retry_after = format_args!("{:.1}s", retry_after.as_secs_f64()),
             "exchange failed"
         );
-        Failure { error, attempts, at: self.context.clock.now(), retry_after, is_lease_void: false }
+        Failure { error, attempts, at, retry_after, is_lease_void: false }
     }
 }
 

@@ -30,8 +30,15 @@ impl Random for SystemRandom {
 
 /// Returns the delay after the given number of consecutive failures, which starts at 1. The delay is uniformly
 /// distributed between 1 s and an upper bound of 2 s, 4 s, 8 s … 60 s.
-pub(crate) fn delay(failures: u32, random: &dyn Random) -> Duration {
-    let upper_bound = MAX_DELAY.min(MIN_DELAY.saturating_mul(2_u32.saturating_pow(failures)));
+///
+/// `servable` is the time during which the credentials of the last success are still served; zero if there are none. The upper bound
+/// is half of it, so that attempts become more frequent before the credentials are lost. Once they are lost, requests for credentials
+/// cause attempts, and the bound does not apply.
+pub(crate) fn delay(failures: u32, servable: Duration, random: &dyn Random) -> Duration {
+    let mut upper_bound = MAX_DELAY.min(MIN_DELAY.saturating_mul(2_u32.saturating_pow(failures)));
+    if !servable.is_zero() {
+        upper_bound = upper_bound.min(servable / 2).max(MIN_DELAY);
+    }
     MIN_DELAY + (upper_bound - MIN_DELAY).mul_f64(random.unit())
 }
 
@@ -50,8 +57,14 @@ mod tests {
     #[test]
     fn delays_double_up_to_one_minute_and_are_at_least_one_second() {
         let upper_bounds: Vec<u64> =
-            (1..9).map(|n| delay(n, &Constant(0.999_999)).as_secs_f64().round() as u64).collect();
+            (1..9).map(|n| delay(n, Duration::ZERO, &Constant(0.999_999)).as_secs_f64().round() as u64).collect();
         assert_eq!(upper_bounds, [2, 4, 8, 16, 32, 60, 60, 60]);
-        assert!((1..9).chain([u32::MAX]).all(|n| delay(n, &Constant(0.0)) == MIN_DELAY));
+        assert!((1..9).chain([u32::MAX]).all(|n| delay(n, Duration::ZERO, &Constant(0.0)) == MIN_DELAY));
+    }
+
+    #[test]
+    fn delays_are_at_most_half_of_the_time_during_which_credentials_are_served() {
+        let upper_bound = |servable| delay(9, Duration::from_secs(servable), &Constant(1.0)).as_secs();
+        assert_eq!([3600, 120, 60, 20, 2, 1, 0].map(upper_bound), [60, 60, 30, 10, 1, 1, 60]);
     }
 }

@@ -60,7 +60,12 @@ impl Window {
 
     /// Returns true until 15 s before the expiry.
     pub(crate) fn is_servable(&self, now: Moment) -> bool {
-        now.since(self.obtained) < self.serve_for
+        !self.servable(now).is_zero()
+    }
+
+    /// Returns the time during which the credentials are still served.
+    pub(crate) fn servable(&self, now: Moment) -> Duration {
+        self.serve_for.saturating_sub(now.since(self.obtained))
     }
 
     /// Returns the time until the expiry; zero if it has passed.
