@@ -10,9 +10,8 @@ use crate::{
     cli::{ListenArgs, TokenArgs},
     clock::{Clock as _, SystemClock},
     command::{CommandError, Exit},
-    http::{authorization::MAX_TOKEN_LENGTH, listeners::Listeners, loopback},
+    http::{authorization, listeners::Listeners, loopback},
     settings::{environment::Environment, errors::ConfigErrors, setting::pick},
-    trusted_path::{self, Owners},
 };
 
 /// The default timeout of a Kubernetes probe is one second.
@@ -75,8 +74,7 @@ fn token(args: &Args, env: &dyn Environment) -> Option<Zeroizing<String>> {
         (Some(file), _) => PathBuf::from(file.text),
         (None, directory) => PathBuf::from(directory?.text).join(args.profile.as_ref()?),
     };
-    let text = trusted_path::read(&path, MAX_TOKEN_LENGTH, Owners::Any).ok()?;
-    Some(Zeroizing::new(text.trim().to_owned()))
+    authorization::read_for_client(&path).ok()
 }
 
 /// Returns the address to which clients of a running `credvend run` connect.

@@ -13,10 +13,10 @@ use crate::{
         health::server_address,
         output::{Lines, print_json_line, print_lines},
     },
-    http::{authorization::MAX_TOKEN_LENGTH, listeners::Listeners, loopback},
+    http::{authorization, listeners::Listeners, loopback},
     observe::status::{ProfileStatus, Status},
     settings::{environment::Environment, errors::ConfigErrors, setting::pick},
-    trusted_path::{self, Owners, Planted},
+    trusted_path::Planted,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -79,15 +79,14 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
 /// Returns the authorization tokens, or a single `None` if no file or directory is set.
 fn tokens(args: &TokenArgs, env: &dyn Environment) -> Result<Vec<Option<Zeroizing<String>>>, CommandError> {
     let read = |path: &Path| {
-        // `credvend run` may have created the file as another user, and refuses every other token.
-        let text = trusted_path::read(path, MAX_TOKEN_LENGTH, Owners::Any).map_err(|error| {
+        let token = authorization::read_for_client(path).map_err(|error| {
             let file = format!("cannot read authorization token file {}", path.display());
             match Planted::in_read_error(&error) {
                 Some(planted) => CommandError::new(Exit::Sink, format!("{file}: {planted}; {}", Planted::HELP)),
                 None => CommandError::new(Exit::Other, format!("{file}: {error}; check that credvend run uses it")),
             }
         })?;
-        Ok::<_, CommandError>(Some(Zeroizing::new(text.trim().to_owned())))
+        Ok::<_, CommandError>(Some(token))
     };
     let file = pick(args.auth_token_file.as_ref(), "--auth-token-file", env, &["CREDVEND_AUTH_TOKEN_FILE"]);
     let directory = pick(args.auth_token_dir.as_ref(), "--auth-token-dir", env, &["CREDVEND_AUTH_TOKEN_DIR"]);

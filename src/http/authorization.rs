@@ -23,7 +23,7 @@ use hyper::header::{self, HeaderMap};
 use secrecy::SecretString;
 
 use self::account::Account;
-pub(crate) use self::token_file::{AuthorizationError, MAX_TOKEN_LENGTH};
+pub(crate) use self::token_file::{AuthorizationError, read_for_client};
 use crate::{atomic_file::ReplaceError, clock::Moment, process::blocking::spawn_blocking};
 
 /// The authorization tokens and the profiles that they give access to.

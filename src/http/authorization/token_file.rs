@@ -7,6 +7,7 @@ use std::{
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
 
 use super::random_token;
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// Maximum size of a token file, in bytes.
-pub(crate) const MAX_TOKEN_LENGTH: u64 = 8 * 1024;
+const MAX_TOKEN_LENGTH: u64 = 8 * 1024;
 
 /// File modes that let other users replace or read a token.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -103,6 +104,15 @@ pub(super) fn read(path: &Path) -> io::Result<Content> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Content::Missing),
         Err(error) => Err(error),
     }
+}
+
+/// Reads the token that a client sends. The file may belong to another user, because the server refuses a token that is not its own.
+///
+/// # Errors
+/// Returns the errors of [`trusted_path::read`].
+pub(crate) fn read_for_client(path: &Path) -> Result<Zeroizing<String>, ReadError> {
+    let text = trusted_path::read(path, MAX_TOKEN_LENGTH, Owners::Any)?;
+    Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
 /// Writes `token` to its deleted file. A file that another process has written meanwhile keeps its content.
