@@ -29,7 +29,8 @@ use crate::{
 };
 
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_HEADER_SIZE: usize = 16 * 1024;
+/// Maximum size of a request header, in bytes, and of the buffers of a connection. An authorization token has up to 8 KiB.
+const MAX_HEADER_SIZE: usize = 12 * 1024;
 /// Maximum time for which sent data can stay unacknowledged by the client.
 #[cfg(target_os = "linux")]
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
