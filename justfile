@@ -74,6 +74,11 @@ fuzz *ARGS:
 clients *ARGS: build-static _local-sts
     tests/real-clients/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
 
+# Compares `credvend explain` with the AWS SDKs; needs root, Python, Node.js, Go and Java; `--sdk SDK` compares one
+[group('verify')]
+explain-clients *ARGS: build-static
+    .ci/as-root tests/clients/explain/run {{ ARGS }} {{ static }}/credvend
+
 # Checks the manifests in k8s/; `--update` rewrites the golden files
 [group('verify')]
 manifests *ARGS: build-static _local-sts

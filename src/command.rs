@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod exec;
+mod explain;
 mod export;
 mod health;
 mod install;
@@ -102,6 +103,12 @@ pub(crate) enum Command {
     Health(health::Args),
     /// Show the roles, expiry times and last errors of a running `credvend run`; never shows secrets
     Status(status::Args),
+    /// Say which credentials each AWS SDK would use in the surroundings of an application, and why
+    ///
+    /// Run it where the application runs. credvend reads the environment, the shared files and the token files as each SDK
+    /// does, without network requests: it says which source an SDK asks first, not whether that source answers. Variables
+    /// that a program sets itself are not seen, nor is code that selects a source. Secrets are never shown.
+    Explain(explain::Args),
     /// Copy this binary to a directory that other containers share
     ///
     /// The copy is statically linked and needs no other files. It atomically replaces an older copy, even a running one.
@@ -282,6 +289,7 @@ async fn dispatch(
         Command::TrustPolicy(args) => trust_policy::run(&args, env),
         Command::Health(args) => health::run(&args, env).await,
         Command::Status(args) => status::run(&args, env).await,
+        Command::Explain(args) => return explain::run(&args, env),
         Command::Install(args) => install::run(&args),
         Command::Completions(args) => completions::run(&args),
     };

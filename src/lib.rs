@@ -41,6 +41,7 @@ mod config;
 mod app;
 mod sink;
 mod advice;
+mod explain;
 mod observe;
 mod refresh;
 mod store;

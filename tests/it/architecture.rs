@@ -18,6 +18,7 @@ const ROWS: &[&str] = &[
     "app",
     "sink",
     "advice",
+    "explain",
     "observe",
     "refresh",
     "store",

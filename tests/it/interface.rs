@@ -349,8 +349,19 @@ fn imds_listen() {
 fn help_lists_each_command_and_version_prints_the_version() {
     let version = Credvend::new(&["--version"]).end().succeeded();
     assert_eq!(version.stdout.trim(), concat!("credvend ", env!("CARGO_PKG_VERSION")));
-    let commands =
-        ["run", "export", "process", "exec", "check", "trust-policy", "health", "status", "install", "completions"];
+    let commands = [
+        "run",
+        "export",
+        "process",
+        "exec",
+        "check",
+        "trust-policy",
+        "health",
+        "status",
+        "explain",
+        "install",
+        "completions",
+    ];
     let help = Credvend::new(&["--help"]).end().succeeded().stdout;
     for command in commands {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is missing in {help}");

@@ -29,6 +29,8 @@ mod crowds;
 mod endpoint;
 /// `exec`: the program's environment, signals and exit code.
 mod exec;
+/// `explain`: the source of each SDK in environments that are set up in typical ways.
+mod explain;
 /// `export`: each format, read by a consumer of that format.
 mod export_formats;
 /// `process --from-endpoint`: credentials from a running `credvend run`.

@@ -20,9 +20,10 @@ use super::blocks::{Fenced, fenced};
 use crate::support::{DEADLINE, ROLE_A, Signal, Stage};
 
 /// Blocks that start with these words are not run, with the reason.
-const NOT_RUN: [(&str, &str); 3] = [
+const NOT_RUN: [(&str, &str); 4] = [
     ("cargo ", "the gate runs the quick start and `cargo test`"),
     ("RUSTFLAGS=", "the gate builds the static release binary"),
+    ("kubectl ", "it requires a cluster; `explain` tests `--pid`"),
     ("images/build ", "it requires a container engine; the gate builds the image for its pods"),
 ];
 
