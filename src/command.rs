@@ -10,9 +10,11 @@ mod install;
 mod oneshot;
 mod output;
 mod process;
+mod reload;
 mod run;
 mod status;
 mod trust_policy;
+mod usage_error;
 
 use std::{ffi::OsString, fmt, io, process::ExitCode, sync::Arc};
 
@@ -109,6 +111,10 @@ pub(crate) enum Command {
     /// does, without network requests: it says which source an SDK asks first, not whether that source answers. Variables
     /// that a program sets itself are not seen, nor is code that selects a source. Secrets are never shown.
     Explain(explain::Args),
+    /// Make a running `credvend run` reload its configuration and refresh all credentials, by SIGHUP
+    ///
+    /// The image has no shell and no `kill`. The process must be `credvend run`: other programs may end on SIGHUP.
+    Reload(reload::Args),
     /// Copy this binary to a directory that other containers share
     ///
     /// The copy is statically linked and needs no other files. It atomically replaces an older copy, even a running one.
@@ -290,6 +296,7 @@ async fn dispatch(
         Command::Health(args) => health::run(&args, env).await,
         Command::Status(args) => status::run(&args, env).await,
         Command::Explain(args) => return explain::run(&args, env),
+        Command::Reload(args) => reload::run(&args),
         Command::Install(args) => install::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
@@ -343,7 +350,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitC
                 text.lines().for_each(|line| output.line(line));
                 "no command given; use one of the commands above".to_owned()
             }
-            _ => usage_error_line(&text),
+            _ => usage_error::line(&text),
         };
         CommandError::new(Exit::Usage, line).report(&output)
     })
@@ -354,7 +361,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitC
 pub(crate) fn configure(arguments: &[OsString], env: &dyn Environment) -> Result<String, (u8, String)> {
     let cli = Cli::try_parse_from(arguments).map_err(|error| {
         let text = error.render().to_string();
-        if error.use_stderr() { (2, usage_error_line(&text)) } else { (0, text) }
+        if error.use_stderr() { (2, usage_error::line(&text)) } else { (0, text) }
     })?;
     let failed = |error: CommandError| (error.code as u8, error.line);
     config::logging::log_settings(&cli.log, LevelFilter::INFO, env).map_err(|errors| failed(errors.into()))?;
@@ -362,24 +369,6 @@ pub(crate) fn configure(arguments: &[OsString], env: &dyn Environment) -> Result
     let identity = read_identity(&args.identity, env, FifoPolicy::Refuse).map_err(failed)?;
     run::read_outputs(args, &identity, env).map_err(|errors| failed(errors.into()))?;
     Ok(format!("{identity:?}"))
-}
-
-/// Joins clap's error and its tips into one line, and refers to the help of the command in clap's usage line.
-fn usage_error_line(text: &str) -> String {
-    let mut line = String::new();
-    let mut command = "credvend";
-    for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
-        if let Some(usage) = part.strip_prefix("Usage: ") {
-            let end = usage.find(|c: char| !c.is_ascii_lowercase() && c != ' ').unwrap_or(usage.len());
-            command = usage[..end].trim_end();
-            break;
-        }
-        if !part.starts_with("For more information") {
-            let separator = if line.is_empty() || line.ends_with(':') { " " } else { "; " };
-            line.extend([separator, part]);
-        }
-    }
-    format!("{}; see {command} --help", line.trim_start().trim_start_matches("error: "))
 }
 
 #[cfg(test)]
@@ -391,18 +380,5 @@ mod tests {
     #[test]
     fn command_definitions_are_valid() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn usage_error_is_one_line_that_refers_to_the_help_of_the_command() {
-        for (arguments, line) in [
-            (&["exec"][..], "the following required arguments were not provided: <CMD>...; see credvend exec --help"),
-            (&["completions", "tcsh"], "invalid value 'tcsh' for '<SHELL>'"),
-            (&["--nothing"], "unexpected argument '--nothing' found; see credvend --help"),
-        ] {
-            let error = Cli::try_parse_from([&["credvend"], arguments].concat()).expect_err("a usage error");
-            let actual = usage_error_line(&error.render().to_string());
-            assert!(actual.starts_with(line) && actual.ends_with("--help") && !actual.contains("For more"), "{actual}");
-        }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod guards;
 pub(crate) mod listeners;
 pub(crate) mod loopback;
 pub(crate) mod rejection;
+pub(crate) mod request_path;
 pub(crate) mod resolver;
 pub(crate) mod server;
 pub(crate) mod tls;

@@ -3,6 +3,7 @@
 //! A sink reads the [store](crate::store) and never calls STS. Each sink owns its flags, their meaning and its wire format, so a
 //! new one is a new file, with its name in the two lists below.
 
+pub(crate) mod after_write;
 pub(crate) mod config_file;
 pub(crate) mod credential_process;
 mod credentials_json;
@@ -58,7 +59,7 @@ macro_rules! sinks {
     };
 }
 
-sinks!(file, endpoint, instance_metadata, config_file);
+sinks!(file, endpoint, instance_metadata, config_file, after_write);
 
 /// Delay before the next attempt after a failed write of a file.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -111,6 +112,8 @@ pub(crate) enum Output {
     Listener,
     /// From another sink, to which this one refers.
     Reference,
+    /// None: the sink reacts to the credentials of other sinks, and limits its own time.
+    Reaction,
 }
 
 /// Settings that sinks share.

@@ -37,17 +37,20 @@ pub(crate) struct Profile {
     state: Arc<watch::Sender<ProfileState>>,
     /// Whether the credentials file lacks the profile or its last credentials.
     awaits_file: Arc<AtomicBool>,
-    /// The window of the credentials in the credentials file.
-    in_file: Arc<Mutex<Option<Window>>>,
+    /// The credentials in the credentials file.
+    in_file: Arc<Mutex<Option<InFile>>>,
     /// When the profile was added.
     created: Moment,
     /// Wakes the refresh loop.
     refresh_requests: Arc<Notify>,
 }
 
-/// Maximum time that a request waits for the first credentials. It is below the timeout of 1 s in botocore and other
-/// SDKs.
-const FIRST_CREDENTIALS_TIMEOUT: Duration = Duration::from_millis(800);
+/// What the credentials file holds of a profile.
+#[derive(Clone, Copy)]
+struct InFile {
+    window: Window,
+    generation: u64,
+}
 
 /// The state of one profile.
 #[derive(Clone, Default)]
@@ -148,7 +151,7 @@ impl Store {
         Some(Readiness {
             without_credentials: names(&|profile| profile.servable(now).is_none()),
             unwritten: names(&|profile| {
-                let is_outdated = profile.in_file().is_some_and(|window| !window.is_servable(now));
+                let is_outdated = profile.in_file().is_some_and(|written| !written.window.is_servable(now));
                 is_outdated || profile.awaits_file.load(Ordering::Relaxed)
             }),
         })
@@ -159,6 +162,22 @@ impl Store {
         self.has_file.store(true, Ordering::Relaxed);
         for profile in self.profiles().iter() {
             profile.awaits_file.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Records that credentials of `profile` with this window and generation have been written to the credentials file.
+    pub(crate) fn mark_written(&self, profile: &Profile, window: Window, generation: u64) {
+        *profile.in_file.lock().unwrap_or_else(PoisonError::into_inner) = Some(InFile { window, generation });
+        profile.awaits_file.store(false, Ordering::Relaxed);
+        self.touch();
+    }
+
+    /// Returns a number that changes with each lease in the credentials file or, if there is no file, with each lease. Zero means that
+    /// there was none.
+    pub(crate) fn delivered_generation(&self, profile: &Profile) -> u64 {
+        match self.has_file.load(Ordering::Relaxed) {
+            true => profile.in_file().map_or(0, |written| written.generation),
+            false => profile.state.borrow().generation,
         }
     }
 
@@ -187,13 +206,7 @@ impl Profile {
         self.state.borrow().clone()
     }
 
-    /// Records that credentials with this window have been written to the credentials file.
-    pub(crate) fn mark_written(&self, window: Window) {
-        *self.in_file.lock().unwrap_or_else(PoisonError::into_inner) = Some(window);
-        self.awaits_file.store(false, Ordering::Relaxed);
-    }
-
-    fn in_file(&self) -> Option<Window> {
+    fn in_file(&self) -> Option<InFile> {
         *self.in_file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -228,16 +241,16 @@ impl Profile {
         self.state.borrow().lease.clone().filter(|lease| lease.window.is_servable(now))
     }
 
-    /// Returns the same as [`Self::servable`], but waits for the first credentials for up to 0.8 s: a client that
-    /// starts together with credvend might not retry.
-    pub(crate) async fn servable_soon(&self, clock: &dyn Clock) -> Option<Arc<Lease>> {
+    /// Returns the same as [`Self::servable`], but waits for the first credentials for up to `timeout`: a client that starts together
+    /// with credvend might not retry.
+    pub(crate) async fn servable_soon(&self, clock: &dyn Clock, timeout: Duration) -> Option<Arc<Lease>> {
         let has_lease = self.state.borrow().lease.is_some();
         if !has_lease {
             let mut state = self.state.subscribe();
             // `wait_for` fails only if the sender is dropped, and `self` holds the sender.
             tokio::select! {
                 _ = state.wait_for(|state| state.lease.is_some()) => {}
-                () = clock.sleep(FIRST_CREDENTIALS_TIMEOUT) => {}
+                () = clock.sleep(timeout) => {}
             }
         }
         self.servable(clock.now())

@@ -1,11 +1,12 @@
 //! `credvend exec`: runs a program with a private container credentials endpoint.
 //!
-//! The endpoint listens on a free loopback port and requires its own authorization token, which is only in the environment of
-//! the program. credvend makes the first exchange before it starts the program, so that a failed exchange is an exit code of
+//! The endpoint listens on a free loopback port and requires its own authorization token, which is in the environment of the program
+//! and in a private file, removed at the end. credvend makes the first exchange before it starts the program, so that a failed exchange is an exit code of
 //! credvend and not an error in the program's log. While the program runs, credvend refreshes the credentials and forwards
 //! signals. It exits with the exit code of the program.
 
 mod environment;
+mod token_file;
 
 use std::{
     ffi::OsString,
@@ -20,7 +21,10 @@ use clap::ValueHint;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-use self::environment::{Change, PrivateEndpoint};
+use self::{
+    environment::{Change, PrivateEndpoint},
+    token_file::TokenFile,
+};
 use crate::{
     app::App,
     bounded_file::FifoPolicy,
@@ -104,7 +108,19 @@ pub(super) async fn run(
 
     let url = format!("http://{bound}{CREDENTIALS_PATH}");
     let region = identity.chains.first().and_then(|chain| chain.region.as_ref());
-    let endpoint = PrivateEndpoint { url: &url, authorization_token: authorization_token.expose_secret(), region };
+    // Removed when this function returns.
+    let token_file = TokenFile::create(&authorization_token, env)
+        .inspect_err(|(path, error)| {
+            let path = path.display();
+            tracing::warn!(%path, %error, "token file not written: the program gets the authorization token in a variable only");
+        })
+        .ok();
+    let endpoint = PrivateEndpoint {
+        url: &url,
+        authorization_token: authorization_token.expose_secret(),
+        token_file: token_file.as_ref().and_then(TokenFile::path),
+        region,
+    };
     let child = Child::start(command(args, &endpoint, env), &core_limit).map_err(|error| start_error(args, &error))?;
     tracing::info!(url, "program started");
     Ok(child.wait(&mut signals).await.into())

@@ -209,7 +209,10 @@ async fn once(app: &App, identity: &Identity, outputs: &Outputs, timeout: Durati
         done.unwrap_or_else(|_| Err(CommandError::new(Exit::Other, "an exchange was cancelled")))?;
     }
     for sink in &outputs.sinks {
-        oneshot::write_with_timeout(clock, started, timeout, sink.write(&context)).await??;
+        match sink.output() {
+            Output::Reaction => sink.write(&context).await?,
+            _ => oneshot::write_with_timeout(clock, started, timeout, sink.write(&context)).await??,
+        }
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! browser that follows a link or a script adds `Origin`, `Referer` or `Sec-Fetch-Site`, and a proxy that is misused for
 //! request forgery adds `X-Forwarded-For` or a similar header.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hyper::{Method, Request, StatusCode, header};
 
@@ -50,13 +50,7 @@ pub(crate) fn check_client<B>(request: &Request<B>) -> Result<(), Rejection> {
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return Err(Rejection::new(StatusCode::BAD_REQUEST, "exactly one Host header is required"));
     };
-    let is_address = |name: &str| {
-        let host = name.rsplit_once(':').map_or(name, |(host, _)| host);
-        host.eq_ignore_ascii_case("localhost")
-            || name.parse::<IpAddr>().is_ok()
-            || name.parse::<SocketAddr>().is_ok()
-            || name.strip_prefix('[').and_then(|name| name.strip_suffix(']')?.parse::<IpAddr>().ok()).is_some()
-    };
+    let is_address = |name: &str| parse_host(name).is_some();
     if !host.to_str().is_ok_and(is_address) {
         let message = "without an authorization token, the Host header must be an address or localhost";
         return Err(Rejection::new(StatusCode::FORBIDDEN, message));
@@ -75,23 +69,40 @@ fn check_headers<B>(request: &Request<B>) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Returns true if `name` names the listener: one of its addresses, or a loopback address or name, with or without the port. The
-/// AWS Common Runtime sends the address without the port.
+/// Returns true if `name` names the listener: one of its addresses, or a loopback address or name, with the listener's port or
+/// without a port. The AWS Common Runtime sends the address without the port. A browser always sends a port other than 80.
 fn is_this_endpoint(name: &str, bound: SocketAddr, local: SocketAddr) -> bool {
-    let is = |host: &str| name.eq_ignore_ascii_case(host);
     // A listener on `::` accepts IPv4 connections with mapped addresses.
-    let own = [bound, local].map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
-    own.iter().any(|address| is(&address.to_string()) || is(&address.ip().to_string()) || is(&host(address.ip())))
-        || ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| is(host) || is(&format!("{host}:{}", local.port())))
-        || is("::1")
+    let own = |ip: IpAddr| {
+        [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&ip)
+            || [bound, local].iter().any(|address| address.ip().to_canonical() == ip)
+    };
+    match parse_host(name) {
+        Some((host, port)) => host.is_none_or(own) && port.is_none_or(|port| port == local.port()),
+        None => false,
+    }
 }
 
-/// Returns the address as it stands in a URL.
-fn host(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
+/// Parses a Host header: an address, or `None` for `localhost`, and the port if there is one. An IPv4-mapped address is the IPv4
+/// address. An IPv6 address without a port may lack its brackets.
+fn parse_host(name: &str) -> Option<(Option<IpAddr>, Option<u16>)> {
+    if let Ok(address) = name.parse::<SocketAddr>() {
+        return Some((Some(address.ip().to_canonical()), Some(address.port())));
     }
+    let address = match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+        Some(address) => address.parse().map(IpAddr::V6),
+        None => name.parse::<IpAddr>(),
+    };
+    if let Ok(address) = address {
+        return Some((Some(address.to_canonical()), None));
+    }
+    let (host, port) = match name.split_once(':') {
+        // The parser of numbers accepts a sign.
+        Some((_, port)) if port.starts_with('+') => return None,
+        Some((host, port)) => (host, Some(port.parse().ok()?)),
+        None => (name, None),
+    };
+    host.eq_ignore_ascii_case("localhost").then_some((None, port))
 }
 
 #[cfg(test)]
@@ -113,14 +124,24 @@ mod tests {
 
     #[test]
     fn host_header_must_name_this_endpoint() {
-        for host in ["127.0.0.1:9911", "localhost:9911", "LOCALHOST:9911", "[::1]:9911"] {
+        for host in ["127.0.0.1:9911", "localhost:9911", "LOCALHOST:9911", "[::1]:9911", "[::ffff:127.0.0.1]:9911"] {
             assert_eq!(status(&[host], Method::GET, false), 200, "{host}");
         }
-        for host in ["127.0.0.1", "localhost", "::1", "[::1]"] {
+        for host in ["127.0.0.1", "localhost", "::1", "[::1]", "::ffff:127.0.0.1", "[::ffff:127.0.0.1]"] {
             assert_eq!(status(&[host], Method::GET, false), 200, "without the port: {host}");
         }
-        for host in ["127.0.0.2", "evil.example", "evil.example:9911", "127.0.0.1:80", "127.0.0.1:9911@evil", "", "é"]
-        {
+        let addresses = ["127.0.0.2", "127.0.0.2:9911", "127.1", "[::2]", "[127.0.0.1]:9911", "::ffff:10.0.0.7"];
+        let ports = ["127.0.0.1:80", "localhost:80", "[::1]:80", "127.0.0.1:", "localhost:", "localhost:+9911"];
+        let names = [
+            "evil.example",
+            "evil.example:9911",
+            "127.0.0.1.evil.example",
+            "localhost.",
+            "127.0.0.1:9911@evil",
+            "",
+            "é",
+        ];
+        for host in [&addresses[..], &ports, &names].concat() {
             assert_eq!(status(&[host], Method::GET, false), 403, "{host}");
         }
         assert_eq!(status(&[], Method::GET, false), 400);
@@ -138,6 +159,7 @@ mod tests {
         assert!(ipv6("[fd00:ec2::23]") && ipv6("[fd00:ec2::23]:80") && ipv6("fd00:ec2::23") && !ipv6("[fd00:ec2::24]"));
         let mapped = |name| is(name, "[::]:9911", "[::ffff:10.0.0.7]:9911");
         assert!(mapped("10.0.0.7:9911") && mapped("10.0.0.7") && !mapped("10.0.0.8:9911"));
+        assert!(mapped("[::ffff:10.0.0.7]:9911") && mapped("::ffff:a00:7") && !mapped("[::ffff:10.0.0.8]"));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::{
         authorization::{Authorization, Caller},
         guards,
         rejection::{Rejection, reject},
+        request_path::collapse_slashes,
         server::{Handler, json},
     },
     observe::{
@@ -43,7 +44,8 @@ impl Admin {
             return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use GET"));
         }
         let caller = Caller::at(local, &self.authorization, request.headers(), self.store.now());
-        match request.uri().path() {
+        let path = collapse_slashes(request.uri().path());
+        match &*path {
             STATUS_PATH => {
                 self.check_status_request(request, local)?;
                 return status::respond(&self.store, &caller);
@@ -51,7 +53,7 @@ impl Admin {
             "/metrics" => return Ok(self.metrics()),
             _ => {}
         }
-        health::respond(request.uri(), &self.store, &caller).ok_or_else(|| {
+        health::respond(&path, request.uri().query(), &self.store, &caller).ok_or_else(|| {
             Rejection::new(StatusCode::NOT_FOUND, "no such path; this listener never serves credentials")
         })
     }
@@ -79,6 +81,9 @@ impl Admin {
 
 impl Handler for Admin {
     async fn handle(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
-        self.respond(&request, local).unwrap_or_else(|rejection| reject(&rejection))
+        self.respond(&request, local).unwrap_or_else(|rejection| {
+            rejection.log("admin listener", request.headers(), request.uri().path());
+            reject(&rejection)
+        })
     }
 }

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Response, StatusCode, Uri};
+use hyper::{Response, StatusCode};
 
 use crate::{
     http::{authorization::Caller, server::json},
@@ -16,10 +16,15 @@ use crate::{
 const NOT_READY: &str = "not ready";
 
 /// Returns the response for `/healthz` and `/readyz`, or `None` for other paths.
-pub(crate) fn respond(uri: &Uri, store: &Store, caller: &Caller<'_>) -> Option<Response<Full<Bytes>>> {
-    match uri.path() {
+pub(crate) fn respond(
+    path: &str,
+    query: Option<&str>,
+    store: &Store,
+    caller: &Caller<'_>,
+) -> Option<Response<Full<Bytes>>> {
+    match path {
         "/healthz" => Some(json(StatusCode::OK, Bytes::from_static(b"{\"status\":\"alive\"}"))),
-        "/readyz" => Some(ready(uri.query(), store, caller)),
+        "/readyz" => Some(ready(query, store, caller)),
         _ => None,
     }
 }

@@ -80,7 +80,7 @@ impl Metrics {
             Unit::Seconds,
             metrics.exchange_durations.clone(),
         );
-        registry.register("sink_failures", "Failed attempts to write a file", metrics.sink_failures.clone());
+        registry.register("sink_failures", "Failed attempts to write a file, to run the command of --on-write (on_write), or to send a signal (signal)", metrics.sink_failures.clone());
         registry.register(
             "requests",
             "Responses of the credentials endpoint and of the instance metadata endpoint, by HTTP status",

@@ -31,6 +31,16 @@ pub(crate) fn pick_list(flags: &[String], flag_name: &str, env: &dyn Environment
     items.map(|text| Setting { text: text.to_owned(), origin: variable.to_owned() }).collect()
 }
 
+/// Splits a command line by the quoting rules of a POSIX shell, as SDKs split a `credential_process`.
+pub(crate) fn split_command(setting: &Setting, errors: &mut ConfigErrors) -> Option<Vec<String>> {
+    match shell_words::split(&setting.text) {
+        Ok(command) if command.first().is_some_and(|program| !program.is_empty()) => return Some(command),
+        Ok(_) => errors.add(format!("{} is empty; set a program", setting.origin)),
+        Err(_) => errors.add(format!("{} has an unclosed quotation mark; close it", setting.origin)),
+    }
+    None
+}
+
 /// Returns true if the flag is given or the variable is `true`. Any value but this and `false` is an error.
 pub(crate) fn switch(flag: bool, variable: &str, env: &dyn Environment, errors: &mut ConfigErrors) -> bool {
     match env.text(variable).map(|text| text.to_ascii_lowercase()).as_deref() {

@@ -21,7 +21,7 @@ use crate::{
         ClearedSection, Incompatible, SectionUpdate, UpdateError, check_compatibility, check_section_name, clear,
         has_section, splice, update_sections,
     },
-    store::{Profile, Store},
+    store::{Profile, ProfileState, Store},
 };
 
 #[derive(Debug, Default, clap::Args)]
@@ -51,7 +51,8 @@ struct CredentialsFile {
 /// What one write did.
 #[derive(Default)]
 struct Outcome {
-    written: Vec<(Arc<Profile>, Window)>,
+    /// The written profiles, each with the window and the generation of its credentials.
+    written: Vec<(Arc<Profile>, Window, u64)>,
     /// The written sections, each with whether it was created.
     sections: Vec<(String, bool)>,
     removed: Vec<(String, bool)>,
@@ -189,13 +190,14 @@ impl CredentialsFile {
                 .iter()
                 .filter_map(|profile| {
                     // Unlike the endpoint, write credentials up to their expiry: a program that starts now can still use them.
-                    let lease = profile.state().lease.filter(|lease| !lease.window.remaining(now).is_zero())?;
+                    let ProfileState { lease, generation, .. } = profile.state();
+                    let lease = lease.filter(|lease| !lease.window.remaining(now).is_zero())?;
                     let expiry = lease.credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default();
-                    Some((profile, lease, expiry))
+                    Some((profile, lease, generation, expiry))
                 })
                 .collect();
             let mut updates = Vec::with_capacity(leases.len());
-            for (profile, lease, expiry) in &leases {
+            for (profile, lease, generation, expiry) in &leases {
                 let (section, credentials) = (self.section_of(profile), &lease.credentials);
                 match SectionUpdate::new(
                     section,
@@ -207,7 +209,7 @@ impl CredentialsFile {
                     Ok(update) => {
                         updates.push(update);
                         outcome.sections.push((section.to_owned(), !has_section(existing, section)));
-                        outcome.written.push((Arc::clone(profile), lease.window));
+                        outcome.written.push((Arc::clone(profile), lease.window, *generation));
                     }
                     Err(error) => outcome.refused = Some(error),
                 }
@@ -221,7 +223,7 @@ impl CredentialsFile {
             check_compatibility(existing, &spliced, &updates, &names).map_err(|error| self.incompatible(error))?;
             Ok::<_, FileSinkError>(spliced)
         })?;
-        self.record(&outcome);
+        self.record(&outcome, store);
         match outcome.refused {
             Some(error) => Err(self.not_representable(error)),
             None => Ok(replaced),
@@ -235,7 +237,7 @@ impl CredentialsFile {
         sections.iter().filter(|(name, _)| !is_current(name)).map(|(name, created)| (name.clone(), *created)).collect()
     }
 
-    fn record(&self, outcome: &Outcome) {
+    fn record(&self, outcome: &Outcome, store: &Store) {
         let mut sections = self.sections.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, _) in &outcome.removed {
             sections.remove(name);
@@ -243,8 +245,8 @@ impl CredentialsFile {
         for (name, is_created) in &outcome.sections {
             sections.entry(name.clone()).or_insert(*is_created);
         }
-        for (profile, window) in &outcome.written {
-            profile.mark_written(*window);
+        for (profile, window, generation) in &outcome.written {
+            store.mark_written(profile, *window, *generation);
         }
     }
 

@@ -38,9 +38,10 @@ fn errors_have_the_right_status_and_both_key_spellings() {
         |line: &str, headers: &str| raw(address, &format!("{line} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n"));
     for (status, line, headers) in [
         (404, "GET /v1/credentials/other", host.clone()),
-        (404, "GET /v1/credentials/", host.clone()),
         (404, "GET /v1/credentialsdefault", host.clone()),
         (404, "GET /", host.clone()),
+        (404, "GET /v1/credentials/../status", host.clone()),
+        (404, "GET /v1%2Fcredentials", host.clone()),
         (405, "POST /v1/credentials", format!("{host}Content-Length: 0\r\n")),
         (405, "PUT /latest/api/token", format!("{host}Content-Length: 0\r\n")),
         (403, "GET /v1/credentials", "Host: rebound.example\r\n".into()),

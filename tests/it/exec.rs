@@ -1,3 +1,6 @@
+/// The file with the authorization token.
+mod token_file;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use local_sts::{Fault, FaultKind};
@@ -52,6 +55,12 @@ fn environment_points_sdks_at_the_endpoint_only() {
     assert!(!url.contains(":9911/"), "a free port, not the default port");
     let token = variables.remove("AWS_CONTAINER_AUTHORIZATION_TOKEN").expect("the authorization token");
     assert!(token.len() >= 32 && token != "inherited");
+    let file = variables.remove("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").expect("the token file");
+    assert!(file.starts_with('/') && !std::path::Path::new(file).exists(), "removed at the end: {file}");
+    for variable in ["NO_PROXY", "no_proxy"] {
+        let direct = "127.0.0.1,localhost,::1,169.254.170.2,169.254.170.23,fd00:ec2::23,169.254.169.254,fd00:ec2::254";
+        assert_eq!(variables.remove(variable), Some(direct));
+    }
     let (home, sts) = (stage.directory().display().to_string(), stage.sts.url());
     let expected = [
         ("AWS_DEFAULT_REGION", "eu-central-1"),
@@ -73,7 +82,12 @@ fn endpoint_serves_the_last_role_and_requires_the_token() {
     let document: serde_json::Value = serde_json::from_str(&output).expect("one JSON document");
     assert_eq!(document["AccountId"], "222222222222");
     assert_eq!(stage.actions(), ["AssumeRoleWithWebIdentity", "AssumeRole"]);
-    let ended = script(&stage, &[], &format!("unset AWS_CONTAINER_AUTHORIZATION_TOKEN; {fetch}")).end();
+    let ended = script(
+        &stage,
+        &[],
+        &format!("unset AWS_CONTAINER_AUTHORIZATION_TOKEN AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE; {fetch}"),
+    )
+    .end();
     ended.failed(4, &["401"]);
 }
 

@@ -58,7 +58,7 @@ fn session_token_grants_access_to_role_and_region() {
 #[test]
 fn request_before_the_first_exchange_waits_for_credentials() {
     let stage = Stage::new();
-    stage.fault(Fault::new(FaultKind::Delay { milliseconds: 400 }));
+    stage.fault(Fault::new(FaultKind::Delay { milliseconds: 200 }));
     let run = stage.credvend(&["run", "--listen", "none", "--imds-listen", "127.0.0.1:0"]).start();
     let line = run.line(&["listening as instance metadata service"]);
     let address = line.split("url=http://").nth(1).expect("a URL").trim().parse().expect("an address");

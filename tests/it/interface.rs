@@ -346,6 +346,30 @@ fn imds_listen() {
 }
 
 #[test]
+fn on_write() {
+    by_flag_and_variable(
+        RUN,
+        ("--on-write", "CREDVEND_ON_WRITE"),
+        |_| "/bin/echo 'a b'".into(),
+        |_, credvend| {
+            start(credvend).line(&["command of --on-write succeeded", "profile=\"default\"", "output=\"a b\""]);
+        },
+    );
+}
+
+#[test]
+fn signal() {
+    by_flag_and_variable(
+        RUN,
+        ("--signal", "CREDVEND_SIGNAL"),
+        |_| "no-such-program:HUP".into(),
+        |_, credvend| {
+            start(credvend).line(&["no process to signal", "no-such-program"]);
+        },
+    );
+}
+
+#[test]
 fn help_lists_each_command_and_version_prints_the_version() {
     let version = Credvend::new(&["--version"]).end().succeeded();
     assert_eq!(version.stdout.trim(), concat!("credvend ", env!("CARGO_PKG_VERSION")));
@@ -359,6 +383,7 @@ fn help_lists_each_command_and_version_prints_the_version() {
         "health",
         "status",
         "explain",
+        "reload",
         "install",
         "completions",
     ];

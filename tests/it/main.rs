@@ -13,6 +13,8 @@
 /// Helpers that start credvend, send requests to it and search its output for secrets.
 mod support;
 
+/// `--on-write` and `--signal`: what follows each write of the credentials file.
+mod after_write;
 /// The order of the modules in `src`: which module may use which.
 mod architecture;
 /// Chains whose base is not a web identity token: environment keys, a container endpoint, instance metadata, a program.
@@ -53,6 +55,8 @@ mod logs;
 mod one_shots;
 /// Chains from profiles of the AWS config file, and the calls that profiles share.
 mod profiles;
+/// Requests as SDKs of all ages send them, at the endpoint and at the instance metadata service.
+mod sdk_requests;
 /// SIGHUP: what a reload changes, and what it leaves alone.
 mod reload;
 /// When credentials are refreshed, and the behaviour of `run` when a refresh fails.

@@ -7,7 +7,7 @@ use std::{
 use local_sts::{Fault, FaultKind};
 use rustix::fs::{FlockOperation, flock};
 
-use crate::support::{DEADLINE, ROLE_A, ROLE_B, Running, Signal, Stage, get, wait_until};
+use crate::support::{Credvend, DEADLINE, ROLE_A, ROLE_B, Running, Signal, Stage, get, wait_until};
 
 const RUN: &[&str] = &["run", "--listen", "127.0.0.1:0"];
 
@@ -190,4 +190,36 @@ fn sigterm_ends_a_start_and_a_reload_that_wait_for_a_lock() {
     let during_a_reload = termination(run);
     let limit = Duration::from_secs(5);
     assert!(at_start < limit && during_a_reload < limit, "{at_start:?}, {during_a_reload:?}");
+}
+
+#[test]
+fn reload_command_signals_credvend_run_and_nothing_else() {
+    let stage = Stage::new();
+    let run = stage.credvend(RUN).start();
+    run.line(&["credentials obtained"]);
+    let reload = |pid: &str| Credvend::new(&["reload", "--pid", pid]).end();
+    let ended = reload(&run.id().to_string()).succeeded();
+    assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""));
+    run.line(&["configuration reloaded"]);
+    run.lines(&["credentials obtained"], 2);
+
+    // SIGHUP ends these processes.
+    stage.fault(Fault::new(FaultKind::Hang).forever());
+    let file = stage.path("credentials").display().to_string();
+    let mut once = stage.credvend(&["--log-level", "debug", "run", "--once", "--credentials-file", &file]).start();
+    let mut export = stage.credvend(&["export"]).start();
+    let mut sleep = std::process::Command::new("sleep").args(["60"]).spawn().expect("started");
+    stage.sts.wait_for_requests(4, DEADLINE);
+    for pid in [once.id(), export.id(), sleep.id(), std::process::id()] {
+        reload(&pid.to_string()).failed(1, &[&format!("process {pid} is not `credvend run`"), "use --pid "]);
+    }
+    assert!(once.is_running() && export.is_running() && sleep.try_wait().expect("a status").is_none());
+    sleep.kill().expect("killed");
+    sleep.wait().expect("reaped");
+    reload("4194304").failed(1, &["process 4194304 is not `credvend run`"]);
+    for pid in ["0", "-1", "x", ""] {
+        Credvend::new(&["reload", &format!("--pid={pid}")]).end().failed(2, &["--pid"]);
+    }
+    // In the container of `credvend run`, its process ID is 1. Here it is that of another program.
+    Credvend::new(&["reload"]).end().failed(1, &["process 1 is not `credvend run`"]);
 }

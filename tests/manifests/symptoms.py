@@ -167,6 +167,9 @@ class Scenarios:
             "remote address": self.credvends("good", {}, ["run", "--listen", "0.0.0.0:9911"]),
             "mounted directory": self.credvends("good", {}, [*credentials, "/"]),
             "directory missing": self.credvends("good", {}, [*credentials, "/nowhere/credentials"]),
+            "no process to signal": self.credvends(
+                "good", {}, ["run", "--once", "--credentials-file", str(self.home / "signaled"), "--signal", "no-such-program:HUP"]
+            ),
             "unauthorized request": self.request("good", {"CREDVEND_AUTH_TOKEN_FILE": str(self.home / "authorization-token")}),
             "no credentials": self.request("stranger", {}),
         }

@@ -13,15 +13,13 @@
 
 use std::{
     io,
-    os::unix::process::ExitStatusExt as _,
-    process::{ExitStatus, Stdio},
+    process::Stdio,
     time::{Duration, SystemTime},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
-    process::{Child, Command},
+    process::Command,
 };
 use zeroize::Zeroizing;
 
@@ -33,17 +31,13 @@ use crate::{
     },
     clock::Clock,
     credentials::Credentials,
-    process::reaper::OwnProcess,
+    process::program::{Program, describe_exit, last_line, read_tail},
     scrubber::Scrubber,
 };
 
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// Maximum size of stdout, in bytes. A document has about 2 KiB.
 const MAX_OUTPUT: usize = 64 * 1024;
-/// Number of bytes to keep from the end of stderr, which contain its last line.
-const STDERR_TAIL: usize = 4 * 1024;
-/// Maximum length of the stderr line in an error message, in characters.
-const MAX_LINE_LENGTH: usize = 300;
 
 impl CredentialProcess {
     /// Runs the program once. If `is_vended`, a profile vends the output unchanged, so it must be temporary
@@ -87,36 +81,24 @@ impl CredentialProcess {
     async fn run(&self) -> Result<Zeroizing<Vec<u8>>, BaseError> {
         let (program, arguments) =
             self.command.split_first().ok_or_else(|| self.not_started(&io::ErrorKind::NotFound))?;
-        let mut child = Command::new(program)
-            .args(arguments)
-            .env(ANCESTORS, &self.ancestors)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(|error| self.not_started(&error.kind()))?;
-        let group = Group::of(&child);
-        let own_process = group.0.map(OwnProcess::register);
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let (output, error_output) =
+        let mut command = Command::new(program);
+        command.args(arguments).env(ANCESTORS, &self.ancestors).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut program = Program::start(&mut command).map_err(|error| self.not_started(&error.kind()))?;
+        let (stdout, stderr) = program.outputs();
+        let mut error_output = Vec::new();
+        let (output, ()) =
             tokio::try_join!(async { read_all(stdout).await.map_err(|error| self.not_read(&error)) }, async {
-                Ok(read_tail(stderr).await)
-            },)?;
-        let status = child.wait().await.or_else(|error| {
-            // If the reaper was faster, it has the status.
-            let status = own_process.as_ref().and_then(OwnProcess::reaped_status).ok_or(error)?;
-            Ok(ExitStatus::from_raw(status.as_raw()))
-        });
-        let status = status.map_err(|error: io::Error| self.not_read(&error))?;
-        group.disarm();
+                read_tail(stderr, &mut error_output).await;
+                Ok(())
+            })?;
+        let status = program.wait().await.map_err(|error| self.not_read(&error))?;
         if status.success() {
             return Ok(output);
         }
-        let error_output = String::from_utf8_lossy(&error_output);
-        let line =
-            error_output.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing on stderr");
-        let line = Scrubber::new([]).clean_to(MAX_LINE_LENGTH, line);
+        let line = match last_line(&error_output) {
+            line if line.is_empty() => "nothing on stderr".to_owned(),
+            line => line,
+        };
         let what = format!("{}: {line}", describe_exit(status));
         Err(self.error(BaseFault::Refused, what, "run the command manually and fix the error that it reports"))
     }
@@ -161,47 +143,4 @@ async fn read_all(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Zeroizing<
     let Some(pipe) = pipe else { return Ok(output) };
     pipe.take(MAX_OUTPUT as u64 + 1).read_to_end(&mut output).await?;
     if output.len() > MAX_OUTPUT { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(output) }
-}
-
-/// Reads the pipe to its end, so that the writer never blocks, and returns the last [`STDERR_TAIL`] bytes.
-async fn read_tail(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut tail = Vec::with_capacity(2 * STDERR_TAIL);
-    let Some(mut pipe) = pipe else { return tail };
-    while let Ok(1..) = pipe.read_buf(&mut tail).await {
-        let surplus = tail.len().saturating_sub(STDERR_TAIL);
-        tail.drain(..surplus);
-    }
-    tail
-}
-
-fn describe_exit(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exited with {code}"),
-        (None, Some(signal)) => format!("was killed by signal {signal}"),
-        (None, None) => "ended without an exit status".to_owned(),
-    }
-}
-
-/// A child's process group, killed on drop unless it is disarmed.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
-    }
-
-    /// Cancels the kill. Call it once the child has been waited for: its process ID can belong to another process from
-    /// then on.
-    fn disarm(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // Fails if no process of the group is left.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
 }

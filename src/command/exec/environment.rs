@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::{arn::Region, config::shadowing::shadowing_files, settings::environment::Environment};
 
 /// Variables that some SDK reads before, or together with, the variables of the endpoint.
-const CONFLICTING_VARIABLES: [&str; 14] = [
+const CONFLICTING_VARIABLES: [&str; 13] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -26,14 +26,27 @@ const CONFLICTING_VARIABLES: [&str; 14] = [
     "AWS_DEFAULT_PROFILE",
     // Most SDKs prefer it to the full URI. botocore uses it even if it is empty.
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    // Most SDKs prefer it to AWS_CONTAINER_AUTHORIZATION_TOKEN.
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+];
+
+/// Hosts that the program must reach without a proxy: loopback, and the addresses of container credentials endpoints and of instance
+/// metadata services. A proxy would see the authorization token.
+const DIRECT_HOSTS: [&str; 8] = [
+    "127.0.0.1",
+    "localhost",
+    "::1",
+    "169.254.170.2",
+    "169.254.170.23",
+    "fd00:ec2::23",
+    "169.254.169.254",
+    "fd00:ec2::254",
 ];
 
 /// The private endpoint and the region of its credentials.
 pub(super) struct PrivateEndpoint<'a> {
     pub(super) url: &'a str,
     pub(super) authorization_token: &'a str,
+    /// Path of a file with the authorization token, if one could be written.
+    pub(super) token_file: Option<&'a str>,
     pub(super) region: Option<&'a Region>,
 }
 
@@ -49,8 +62,15 @@ pub(super) fn changes(endpoint: &PrivateEndpoint<'_>, env: &dyn Environment) -> 
     let set = |text: &str| Change::Set(Zeroizing::new(text.to_owned()));
     let mut changes: Vec<_> = CONFLICTING_VARIABLES.into_iter().map(|variable| (variable, Change::Removed)).collect();
     changes.push(("AWS_CONTAINER_CREDENTIALS_FULL_URI", set(endpoint.url)));
-    // Pass the token in a variable, not in a file: there is no file to clean up, and all SDKs read the variable.
+    // Some clients read only the variable, others only the file.
     changes.push(("AWS_CONTAINER_AUTHORIZATION_TOKEN", set(endpoint.authorization_token)));
+    changes.push(("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", endpoint.token_file.map_or(Change::Removed, set)));
+    let no_proxy = ["NO_PROXY", "no_proxy"].map(|variable| env.text(variable));
+    for (variable, other) in [("NO_PROXY", 1), ("no_proxy", 0)] {
+        // Some programs read only one of them, so a list in the other one counts for both.
+        let inherited = no_proxy[1 - other].as_deref().or(no_proxy[other].as_deref()).unwrap_or_default();
+        changes.push((variable, set(&with_direct_hosts(inherited))));
+    }
 
     // botocore reads AWS_DEFAULT_REGION, and most other SDKs read AWS_REGION. Keep inherited values.
     let variables = ["AWS_REGION", "AWS_DEFAULT_REGION"];
@@ -70,6 +90,19 @@ pub(super) fn changes(endpoint: &PrivateEndpoint<'_>, env: &dyn Environment) -> 
     changes
 }
 
+/// Adds the hosts in [`DIRECT_HOSTS`] that are missing to the value of `NO_PROXY`.
+fn with_direct_hosts(no_proxy: &str) -> String {
+    let inherited = no_proxy.trim();
+    // All hosts. Programs understand the asterisk only if it is alone.
+    if inherited == "*" {
+        return inherited.to_owned();
+    }
+    let is_listed = |host: &&&str| inherited.split([',', ' ']).any(|entry| entry == **host);
+    let added = DIRECT_HOSTS.iter().filter(|host| !is_listed(host)).copied();
+    let inherited = inherited.trim_end_matches(',');
+    (!inherited.is_empty()).then_some(inherited).into_iter().chain(added).collect::<Vec<_>>().join(",")
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -80,7 +113,7 @@ mod tests {
         let env: HashMap<_, _> = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let region = region.map(|region| Region::parse(region).expect("a region"));
         let url = "http://127.0.0.1:1/v1/credentials";
-        let endpoint = PrivateEndpoint { url, authorization_token: "t", region: region.as_ref() };
+        let endpoint = PrivateEndpoint { url, authorization_token: "t", token_file: None, region: region.as_ref() };
         let text = |change| match change {
             Change::Removed => None,
             Change::Set(text) => Some(text.to_string()),
@@ -99,6 +132,21 @@ mod tests {
         // A missing variable gets the value of the inherited one, not the region of the profile.
         assert_eq!(regions(&[("AWS_REGION", "us-east-2")], Some("eu-west-1")), ["", "us-east-2"]);
         assert_eq!(regions(&[("AWS_REGION", "a"), ("AWS_DEFAULT_REGION", "b")], Some("eu-west-1")), ["", ""]);
+    }
+
+    #[test]
+    fn hosts_without_a_proxy_are_added_to_both_lists() {
+        let added = DIRECT_HOSTS.join(",");
+        let lists = |env: &[(&str, &str)]| {
+            let mut changes = changes_by_variable(env, None);
+            ["NO_PROXY", "no_proxy"].map(|variable| changes.remove(variable).flatten().expect("a list"))
+        };
+        assert_eq!(lists(&[]), [added.clone(), added.clone()]);
+        assert_eq!(lists(&[("NO_PROXY", "a.example, .b")]), [(); 2].map(|()| format!("a.example, .b,{added}")));
+        let [upper, lower] = lists(&[("NO_PROXY", "a,localhost,::1"), ("no_proxy", "b,")]);
+        assert!(upper.starts_with("a,localhost,::1,127.0.0.1,169.254.170.2,") && !upper[8..].contains("localhost"));
+        assert_eq!(lower, format!("b,{added}"));
+        assert_eq!(lists(&[("no_proxy", "*")]), ["*", "*"]);
     }
 
     #[test]

@@ -18,7 +18,11 @@ use crate::{
             ANCESTORS, Container, ContainerAuthorization, CredentialProcess, InstanceMetadata, StaticKeys, host_address,
         },
     },
-    settings::{environment::Environment, errors::ConfigErrors, setting::Setting},
+    settings::{
+        environment::Environment,
+        errors::ConfigErrors,
+        setting::{Setting, split_command},
+    },
     shared_file::CREDENTIAL_KEYS,
 };
 
@@ -200,17 +204,7 @@ pub(super) fn from_credential_process(
     env: &dyn Environment,
     errors: &mut ConfigErrors,
 ) -> Option<Base> {
-    let command = match shell_words::split(&setting.text) {
-        Ok(command) if command.first().is_some_and(|program| !program.is_empty()) => command,
-        Ok(_) => {
-            errors.add(format!("{} is empty; set a program", setting.origin));
-            return None;
-        }
-        Err(_) => {
-            errors.add(format!("{} has an unclosed quotation mark; close it", setting.origin));
-            return None;
-        }
-    };
+    let command = split_command(setting, errors)?;
     let identity = profile.identity();
     let ancestors = env.text(ANCESTORS).unwrap_or_default();
     if ancestors.lines().any(|ancestor| ancestor == identity) {

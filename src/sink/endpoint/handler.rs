@@ -4,7 +4,7 @@
 //! with one exception: before the first exchange has finished it waits up to 0.8 s, because some SDKs give up after one second and
 //! continue without credentials.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -16,6 +16,7 @@ use crate::{
         authorization::{Authorization, Caller},
         guards,
         rejection::{Rejection, reject},
+        request_path::collapse_slashes,
         server::{Handler, json},
     },
     observe::{
@@ -26,6 +27,9 @@ use crate::{
     sink::endpoint::{CREDENTIALS_PATH, documents::document},
     store::{Profile, Store},
 };
+
+/// Maximum time that a request waits for the first credentials. It is below the timeout of 1 s in botocore and other SDKs.
+const FIRST_CREDENTIALS_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// Handles the requests on one listener.
 pub(crate) struct CredentialsEndpoint {
@@ -61,9 +65,9 @@ impl CredentialsEndpoint {
         local: SocketAddr,
     ) -> Result<Response<Full<Bytes>>, Rejection> {
         guards::check(request, self.bound, local)?;
-        let path = request.uri().path();
+        let path = collapse_slashes(request.uri().path());
         let caller = Caller::in_pod(&self.authorization, request.headers(), self.clock.now());
-        if let Some(response) = health::respond(request.uri(), &self.store, &caller) {
+        if let Some(response) = health::respond(&path, request.uri().query(), &self.store, &caller) {
             return Ok(response);
         }
         if path == STATUS_PATH {
@@ -90,7 +94,7 @@ impl CredentialsEndpoint {
     }
 
     async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
-        let Some(lease) = profile.servable_soon(&*self.clock).await else {
+        let Some(lease) = profile.servable_soon(&*self.clock, FIRST_CREDENTIALS_TIMEOUT).await else {
             profile.request_refresh();
             return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, profile.unavailable_message()));
         };
@@ -103,7 +107,7 @@ impl Handler for CredentialsEndpoint {
         let response = match self.respond(&request, local).await {
             Ok(response) => response,
             Err(rejection) => {
-                tracing::debug!(status = rejection.status.as_u16(), path = request.uri().path(), "request rejected");
+                rejection.log("credentials endpoint", request.headers(), request.uri().path());
                 reject(&rejection)
             }
         };

@@ -3,7 +3,7 @@
 //! Serves the part of EC2's tree that credentials and region need: a session token by PUT, the role's name, its credentials and
 //! the region. Requests without a session token (version 1) and forwarded requests are refused.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -23,6 +23,7 @@ use crate::{
     http::{
         guards,
         rejection::{Rejection, reject},
+        request_path::collapse_slashes,
         server::{Handler, json},
     },
     observe::metrics::Metrics,
@@ -38,6 +39,9 @@ const TOKEN_TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-
 
 /// EC2's longest session: six hours.
 const MAX_SESSION_SECONDS: u32 = 21_600;
+
+/// Maximum time that a request waits for the first credentials. The SDK for Go waits no longer for a response.
+const FIRST_CREDENTIALS_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// Handles the requests on the listener.
 pub(crate) struct InstanceMetadataService {
@@ -83,7 +87,7 @@ impl InstanceMetadataService {
         local: SocketAddr,
     ) -> Result<Response<Full<Bytes>>, Rejection> {
         guards::check_origin(request, self.bound, local)?;
-        let path = request.uri().path();
+        let path = &*collapse_slashes(request.uri().path());
         if path == "/latest/api/token" {
             return self.session(request);
         }
@@ -100,9 +104,7 @@ impl InstanceMetadataService {
         let region = || profile.region().map(|region| region.as_str().to_owned()).ok_or_else(not_found);
         let name = role_name(profile);
         match path {
-            "/latest/meta-data/iam/security-credentials" | "/latest/meta-data/iam/security-credentials/" => {
-                Ok(text(name.to_owned()))
-            }
+            "/latest/meta-data/iam/security-credentials" => Ok(text(name.to_owned())),
             "/latest/meta-data/placement/region" => Ok(text(region()?)),
             // SDKs derive the region from the zone by removing its last letter.
             "/latest/meta-data/placement/availability-zone" => Ok(text(format!("{}a", region()?))),
@@ -137,7 +139,7 @@ impl InstanceMetadataService {
     }
 
     async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
-        let Some(lease) = profile.servable_soon(&*self.clock).await else {
+        let Some(lease) = profile.servable_soon(&*self.clock, FIRST_CREDENTIALS_TIMEOUT).await else {
             profile.request_refresh();
             return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, profile.unavailable_message()));
         };
@@ -147,7 +149,10 @@ impl InstanceMetadataService {
 
 impl Handler for InstanceMetadataService {
     async fn handle(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
-        let response = self.respond(&request, local).await.unwrap_or_else(|rejection| reject(&rejection));
+        let response = self.respond(&request, local).await.unwrap_or_else(|rejection| {
+            rejection.log("instance metadata service", request.headers(), request.uri().path());
+            reject(&rejection)
+        });
         self.metrics.record_response(response.status().as_u16());
         response
     }

@@ -49,7 +49,7 @@ fn log_and_metrics() -> (String, String) {
     let admin = serving("/metrics").expect("an admin listener");
     let is_endpoint = |address: &SocketAddr| *address != admin && get(*address, "/healthz", &[]).status == 200;
     let address = addresses.iter().copied().find(is_endpoint).expect("an endpoint");
-    wait_until("an exchange fails", || logged(&run, "WARN") > 0);
+    wait_until("an exchange fails", || run.stderr().contains("exchange failed"));
     stage.sts.clear_faults();
     wait_until("the profiles are ready", || get(address, "/readyz", &[]).status == 200);
 
@@ -83,6 +83,22 @@ fn log_and_metrics() -> (String, String) {
     (log, metrics)
 }
 
+/// Returns the log of commands and signals that follow a write, which succeed and fail.
+fn reactions(stage: &Stage) -> String {
+    let once = ["run", "--once", "--log-format", "json", "--credentials-file"];
+    let write = |on_write: &str, signal: &str| {
+        let run = stage.credvend(&once).arg(stage.path("credentials")).env("PATH", "/usr/bin:/bin");
+        run.arg("--on-write").arg(on_write).arg("--signal").arg(signal).end().succeeded().stderr
+    };
+    let program = format!("signaled-{}", std::process::id());
+    fs::copy("/bin/sleep", stage.path(&program)).expect("copied");
+    let mut process = std::process::Command::new(stage.path(&program)).arg("60").spawn().expect("started");
+    let log = write("true", &format!("{program}:CONT")) + &write("false", "no-such-program:HUP");
+    process.kill().expect("killed");
+    process.wait().expect("reaped");
+    log
+}
+
 /// Returns the addresses of the listeners.
 fn listening(run: &Running) -> Vec<SocketAddr> {
     let lines = run.lines(&["\"url\":\"http://127.0.0.1:"], 3);
@@ -99,12 +115,13 @@ fn log_events_and_metrics_tables_match_a_run() {
     let stage = Stage::new();
     let directory = stage.directory();
     let exec = stage.credvend(&["exec", "--log-format", "json", "--log-level", "info", "--", "true"]);
-    let exec = exec.env("PATH", "/usr/bin:/bin").end().succeeded();
+    let exec = exec.env("PATH", "/usr/bin:/bin").env("TMPDIR", "/absent").end().succeeded();
+    let reactions = reactions(&stage);
     let install = stage.credvend(&["install", "--log-format", "json", "--log-level", "info"]).arg(directory);
     let install = install.end().succeeded();
 
     let mut events: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
-    for line in [log, exec.stderr, install.stderr].iter().flat_map(|log| log.lines()) {
+    for line in [log, exec.stderr, reactions, install.stderr].iter().flat_map(|log| log.lines()) {
         let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
         let fields = line.as_object().expect("an object").keys().cloned();
