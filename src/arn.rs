@@ -3,7 +3,7 @@
 //! Input: text from the command line, the environment or a profile. Output: a value with a format that STS accepts.
 //! Format errors are found without an STS call. The limits are those of
 //! [AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html). Errors do not repeat the
-//! invalid text, because a secret may have been assigned to the wrong variable.
+//! invalid text: the caller shows it, unless it looks like a secret.
 
 use std::{fmt, time::Duration};
 
@@ -18,10 +18,12 @@ impl NotValid {
     }
 }
 
-/// `arn:PARTITION:iam::ACCOUNT:role/[PATH/]NAME`.
+/// `arn:PARTITION:iam::ACCOUNT:role/[PATH/]NAME`, or any text that names a role of an STS other than that of AWS.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RoleArn {
     text: String,
+    /// Whether the text has the format of AWS.
+    is_aws: bool,
     partition: std::ops::Range<usize>,
     account_id: std::ops::Range<usize>,
 }
@@ -66,25 +68,49 @@ impl RoleArn {
         }
         let partition = 4..4 + partition.len();
         let account_start = partition.end + ":iam::".len();
-        Ok(Self { text: text.to_owned(), partition, account_id: account_start..account_start + 12 })
+        Ok(Self { text: text.to_owned(), is_aws: true, partition, account_id: account_start..account_start + 12 })
+    }
+
+    /// Parses the name of a role for any STS. Stores such as Ceph (`arn:aws:iam:::role/NAME`) and MinIO have their own formats.
+    ///
+    /// # Errors
+    /// Returns an error if the name breaks the rules of the STS API: 20 to 2048 characters, without control characters.
+    pub(crate) fn parse_any(text: &str) -> Result<Self, NotValid> {
+        Self::parse(text).or_else(|_| {
+            if !(20..=2048).contains(&text.chars().count()) {
+                return Err(NotValid::new("is not a role ARN: it must have 20 to 2048 characters"));
+            }
+            if text.contains(|c: char| c.is_control() || c == '"') {
+                return Err(NotValid::new("is not a role ARN: it contains a control character or a quotation mark"));
+            }
+            Ok(Self { text: text.to_owned(), is_aws: false, partition: 0..0, account_id: 0..0 })
+        })
+    }
+
+    /// Returns true if AWS can have this role.
+    pub(crate) fn is_aws(&self) -> bool {
+        self.is_aws
     }
 
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Returns the partition ID, such as `aws` or `aws-cn`.
+    /// Returns the partition ID, such as `aws` or `aws-cn`; empty if the role is not one of AWS.
     pub(crate) fn partition(&self) -> &str {
         &self.text[self.partition.clone()]
     }
 
-    /// Returns the 12-digit ID of the account that owns the role.
+    /// Returns the 12-digit ID of the account that owns the role; empty if the role is not one of AWS.
     pub(crate) fn account_id(&self) -> &str {
         &self.text[self.account_id.clone()]
     }
 
     /// Returns the role's path with its slashes, or `/` if the role has no path.
     pub(crate) fn path(&self) -> &str {
+        if !self.is_aws {
+            return "/";
+        }
         let resource = &self.text[self.account_id.end + ":role".len()..];
         &resource[..=resource.rfind('/').unwrap_or_default()]
     }
@@ -168,8 +194,26 @@ impl Region {
         Ok(Self(text.to_owned()))
     }
 
+    /// Returns the name as configured, which can be a pseudo-region.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns true for a pseudo-region of old configurations that requires FIPS endpoints, such as `fips-us-east-1`.
+    pub(crate) fn is_fips(&self) -> bool {
+        self.0.starts_with("fips-") || self.0.ends_with("-fips")
+    }
+
+    /// Returns the region that SDKs translate a pseudo-region to, or the region itself.
+    pub(crate) fn real_name(&self) -> &str {
+        match self.0.as_str() {
+            "fips-aws-global" | "aws-fips" | "s3-external-1" => "us-east-1",
+            name => {
+                let name = name.strip_suffix("-fips").unwrap_or(name);
+                let Some(name) = name.strip_prefix("fips-") else { return name };
+                name.strip_prefix("dkr-").or_else(|| name.strip_prefix("prod-")).unwrap_or(name)
+            }
+        }
     }
 }
 
@@ -270,6 +314,19 @@ mod tests {
             let error = RoleArn::parse(text).expect_err(text).to_string();
             assert!(text.is_empty() || !error.contains(text), "{error}");
         }
+    }
+
+    #[test]
+    fn role_of_another_sts_is_any_text_of_the_allowed_length() {
+        for text in ["arn:aws:iam:::role/S3Access", "arn:minio:iam:::role/x", "arn:aws:iam::tenant:role/Größe, neu"] {
+            assert!(RoleArn::parse(text).is_err(), "{text}");
+            let arn = RoleArn::parse_any(text).expect(text);
+            assert_eq!((arn.as_str(), arn.is_aws(), arn.account_id(), arn.path()), (text, false, "", "/"));
+        }
+        for text in ["role", "arn:aws:iam:::role/\nS3Access", "\"arn:aws:iam:::role/S3Access\"", &"x".repeat(2049)] {
+            assert!(RoleArn::parse_any(text).is_err(), "{text}");
+        }
+        assert!(RoleArn::parse_any("arn:aws:iam::123456789012:role/app").is_ok_and(|arn| arn.is_aws()));
     }
 
     #[test]

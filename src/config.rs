@@ -2,7 +2,8 @@
 //!
 //! A flag overrides a variable, and a variable overrides a key of a profile. The role session name is an exception: as in the
 //! SDKs, the key of the profile overrides the variable. All errors are reported at once. An error names the flag, variable or
-//! key that holds the value, and does not repeat a value that could be a secret.
+//! key that holds the value. It shows the value if its kind is no secret (an ARN, a duration, a name or an address) and the value
+//! does not look like a secret.
 
 pub(crate) mod endpoint_client;
 mod identity;
@@ -11,6 +12,7 @@ mod parameters;
 mod profile;
 mod session;
 pub(crate) mod shadowing;
+mod source;
 mod sts_settings;
 
 pub(crate) use identity::Identity;

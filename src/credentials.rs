@@ -101,7 +101,8 @@ impl Credentials {
 
     /// Returns the ID of the account that owns the credentials, if known.
     pub(crate) fn account_id(&self) -> Option<&str> {
-        self.role_arn().map(RoleArn::account_id).or(self.0.account_id.as_deref())
+        let of_role = self.role_arn().map(RoleArn::account_id).filter(|id| !id.is_empty());
+        of_role.or(self.0.account_id.as_deref())
     }
 
     /// Returns the role, or `None` for credentials that STS did not issue.

@@ -25,6 +25,42 @@ pub(crate) fn json(document: &str) -> Cow<'_, str> {
     })
 }
 
+/// Maximum number of characters of a setting's value in a message.
+const MAX_VALUE: usize = 80;
+
+/// Returns the value of a setting for a message: a part of one line, of at most 80 characters. Returns `None` if the value looks
+/// like a secret, because a secret may have been assigned to the wrong setting.
+pub(crate) fn value(text: &str) -> Option<String> {
+    if looks_like_a_secret(text) {
+        return None;
+    }
+    Some(short(text))
+}
+
+/// Returns a text for a message: a part of one line, of at most 80 characters.
+pub(crate) fn short(text: &str) -> String {
+    let end = text.char_indices().nth(MAX_VALUE).map(|(at, _)| at);
+    let shown = line(&text[..end.unwrap_or(text.len())]);
+    if end.is_some() { format!("{shown}…") } else { shown.into_owned() }
+}
+
+/// Returns true if the text contains a JWT, an access key, a session token of AWS or a private key, or a run of characters as in
+/// a random key. The parts of an ARN can be long, so no run counts there.
+pub(crate) fn looks_like_a_secret(text: &str) -> bool {
+    let is_marked = ["eyJ", "AKIA", "ASIA", "IQoJ", "FwoG", "-----BEGIN"].iter().any(|mark| text.contains(mark));
+    let is_random = |run: &str| {
+        let has = |is_kind: fn(&u8) -> bool| run.as_bytes().iter().any(is_kind);
+        has(u8::is_ascii_digit)
+            && match run.len() {
+                0..20 => false,
+                20..32 => has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase),
+                _ => has(u8::is_ascii_alphabetic),
+            }
+    };
+    let mut runs = text.split(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c)));
+    is_marked || (!text.starts_with("arn:") && runs.any(is_random))
+}
+
 /// Returns true for control characters and for the invisible format characters of Unicode, among them those of the
 /// [bidirectional algorithm](https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).
 fn is_unprintable(c: char) -> bool {
@@ -77,6 +113,27 @@ mod tests {
             ("\u{2028}\u{2029}\u{200b}\u{feff}\u{e0041}", r"\u{2028}\u{2029}\u{200b}\u{feff}\u{e0041}"),
         ] {
             assert_eq!(line(text), expected);
+        }
+    }
+
+    #[test]
+    fn values_are_short_lines_and_never_secrets() {
+        let long = format!("arn:aws:iam::111111111111:role/{}", "Long1".repeat(20));
+        let cut = format!("{}…", &long[..MAX_VALUE]);
+        for (text, shown) in [
+            ("soon", Some("soon")),
+            ("eu-central-1\n", Some(r"eu-central-1\u{a}")),
+            ("checkout-service-7d9f8b6c54-x2x4z", Some("checkout-service-7d9f8b6c54-x2x4z")),
+            (&long, Some(&cut)),
+            ("wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY", None),
+            ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None),
+            ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln", None),
+            ("AKIAIOSFODNN7EXAMPLE", None),
+            ("arn:aws:iam::111111111111:role/AKIAIOSFODNN7EXAMPLE", None),
+            ("0123456789abcdef0123456789abcdef", None),
+            ("-----BEGIN PRIVATE KEY-----", None),
+        ] {
+            assert_eq!(value(text).as_deref(), shown, "{text}");
         }
     }
 

@@ -148,8 +148,10 @@ impl Client {
             Some(signer) => sign::headers(endpoint, &form, signer, self.sts_clock.time(self.clock.now()))
                 .ok_or_else(|| StsError::not_reached(endpoint, "the request cannot be signed"))?,
         };
-        let received = self.transport.post(endpoint, form, headers).await?;
-        let response = StsResponse::from_http(received, endpoint, action, scrubber);
+        let received = self.transport.post(endpoint, form, headers).await;
+        let response = received
+            .and_then(|received| StsResponse::from_http(received, endpoint, action, scrubber))
+            .map_err(|error| self.transport.with_proxy(endpoint, error));
         if let Some(date) = response.as_ref().map_or_else(StsError::date, |response| response.date) {
             self.sts_clock.learn(date, self.clock.now());
         }

@@ -7,6 +7,7 @@
 //! [Service account token volume projection](https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#serviceaccount-token-volume-projection).
 
 mod claims;
+mod issuer;
 
 use std::{
     fmt,
@@ -19,6 +20,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 
 pub(crate) use claims::Claims;
+pub(crate) use issuer::ISSUER_HELP;
 
 use crate::{
     bounded_file::ReadError,

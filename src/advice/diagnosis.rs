@@ -58,6 +58,10 @@ pub(crate) fn diagnose(refusal: &Refusal, context: RefusalContext<'_>) -> Option
     let RefusalContext { chain, hop, claims, .. } = context;
     let session = chain.session(hop.number)?;
     let role_arn = &session.role_arn;
+    // The commands are those of AWS.
+    if !role_arn.is_aws() {
+        return None;
+    }
     let no_claims = Claims::default();
     let claims = claims.unwrap_or(&no_claims);
     let cause = refusal.specific_cause();
@@ -158,7 +162,8 @@ pub(crate) fn foreign_partition(chain: &ChainPlan) -> Option<Diagnosis> {
     let mut pairs = names.iter().zip(names.iter().skip(1));
     pairs.find_map(|(before, after)| {
         let (source, target) = (before.role_arn.as_ref()?, after.role_arn.as_ref()?);
-        (source.partition() != target.partition()).then(|| {
+        let are_aws = source.is_aws() && target.is_aws();
+        (are_aws && source.partition() != target.partition()).then(|| {
             Diagnosis::new(
                 format!(
                     "{after} is in the partition {}, but {before} is in {}: a role cannot assume a role in another \

@@ -1,13 +1,14 @@
 //! Errors of a chain. Each variant tells the caller how to proceed; each text tells a person how to fix the problem.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use crate::{
     clock::Moment,
     plan::HopName,
+    printable,
     schedule::window::{EXPIRY_MARGIN, Window},
     sts::{StsError, cause::Cause, recovery::Recovery},
-    token::TokenError,
+    token::{Claims, TokenError},
 };
 
 /// The reason why a chain provides no credentials.
@@ -18,10 +19,10 @@ pub(crate) enum ProviderError {
     Token(#[from] TokenError),
     /// STS refused the request. `recovery` says whether a retry can succeed without a change by a person.
     #[error("{hop}: {error}; {help}")]
-    Refused { hop: HopName, error: StsError, help: &'static str, recovery: Recovery },
+    Refused { hop: HopName, error: StsError, help: Cow<'static, str>, recovery: Recovery },
     /// STS was not reached, sent no valid response, or reported a temporary failure. Retry later.
     #[error("{hop}: {error}; {help}")]
-    Unavailable { hop: HopName, error: StsError, help: &'static str },
+    Unavailable { hop: HopName, error: StsError, help: Cow<'static, str> },
     /// A base other than a token exchange provided no credentials.
     #[error("{hop}: {error}")]
     Base { hop: HopName, error: BaseError },
@@ -92,15 +93,41 @@ impl ProviderError {
                 }
                 _ => "check AWS_ENDPOINT_URL_STS and any proxy in between",
             };
-            return Self::Unavailable { hop, error, help };
+            return Self::Unavailable { hop, error, help: help.into() };
         };
         let cause = refusal.specific_cause();
-        let help = help_for(cause);
+        let help = help_for(cause).into();
         match refusal.recovery() {
             // Retried, but reported as a refusal: STS rejected the token because it could not fetch the issuer's keys.
             Recovery::Retry if cause != Cause::KeysNotFetched => Self::Unavailable { hop, error, help },
             recovery => Self::Refused { hop, error, help, recovery },
         }
+    }
+
+    /// Adds the claims of the refused token to the help, as far as they are the cause. `is_aws` tells whether the STS is that of AWS.
+    pub(crate) fn about_token(mut self, claims: &Claims, is_aws: bool) -> Self {
+        let Self::Refused { error: StsError::Refused(refusal), help, .. } = &mut self else { return self };
+        let or_none = |text: &str| if text.is_empty() { "none".to_owned() } else { printable::short(text) };
+        let audience = || or_none(&claims.audience.as_slice().join(", "));
+        let issuer = || or_none(&claims.issuer);
+        *help = match (refusal.specific_cause(), claims.issuer_problem(is_aws)) {
+            (Cause::ProviderMissing | Cause::KeysNotFetched | Cause::ProviderNotReached, Some(problem)) => {
+                format!("AWS cannot use this token's issuer {}: {problem}; run `credvend check`", issuer())
+            }
+            (Cause::ProviderMissing | Cause::KeysNotFetched | Cause::Thumbprint | Cause::ClaimRejected, None) => {
+                format!("{help} (this token's issuer is {})", issuer())
+            }
+            (Cause::AudienceNotListed | Cause::AudienceMissing, _) => {
+                format!("{help} (this token's audience is {})", audience())
+            }
+            (Cause::TokenNotTrusted, _) => {
+                let subject = or_none(&claims.subject);
+                format!("{help} (this token's sub is {subject}, its aud is {})", audience())
+            }
+            _ => return self,
+        }
+        .into();
+        self
     }
 
     /// Returns the metrics label: STS's error code as far as [`label`] allows it, or a fixed word.
@@ -141,7 +168,7 @@ impl ProviderError {
     }
 
     /// Returns the help: a short instruction for a person.
-    pub(crate) fn help(&self) -> &'static str {
+    pub(crate) fn help(&self) -> &str {
         match self {
             Self::Token(error) => error.help(),
             Self::Refused { help, .. } | Self::Unavailable { help, .. } => help,

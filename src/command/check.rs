@@ -143,6 +143,8 @@ impl Checker<'_> {
         }
         if let Some(claims) = claims {
             report.checks.push(web_identity::claims(claims, self.offline));
+            let is_aws = chain.session(1).is_some_and(|session| session.endpoint.is_aws());
+            report.checks.extend(web_identity::issuer(claims, is_aws));
             report.checks.push(self.token_lifetime(chain, claims).await);
         }
         if self.offline {
@@ -201,5 +203,17 @@ fn configuration(chain: &ChainPlan) -> Check {
     };
     let hops = chain.hops.iter().map(|hop| hop.session.role_arn.to_string());
     let steps: Vec<String> = std::iter::once(base).chain(hops).collect();
+    let sessions = (1..=chain.hops.len() + 1).filter_map(|number| chain.session(number));
+    if let Some(session) = sessions.into_iter().find(|session| !session.role_arn.is_aws()) {
+        let message = format!(
+            "{}: {} is not a role ARN of AWS, so only the STS at {} can accept it",
+            steps.join(" -> "),
+            session.role_arn,
+            session.endpoint.url_without_secrets()
+        );
+        return Check::warn("configuration", message).help(
+            "for AWS, set the ARN of an IAM role (arn:aws:iam::ACCOUNT:role/NAME) and unset AWS_ENDPOINT_URL_STS",
+        );
+    }
     Check::ok("configuration", steps.join(" -> "))
 }

@@ -130,10 +130,10 @@ pub(super) async fn run(
 async fn start_refresh(app: &App, identity: &Identity, timeout: Duration) -> Result<(), CommandError> {
     let providers = app.providers(&identity.chains, &identity.proxies)?;
     let mut exchanges = JoinSet::new();
-    for provider in &providers {
-        let (provider, clock) = (Arc::clone(provider), Arc::clone(app.clock()));
+    for (provider, chain) in providers.iter().zip(&identity.chains) {
+        let (provider, clock, hosts) = (Arc::clone(provider), Arc::clone(app.clock()), oneshot::hosts(chain));
         exchanges.spawn(async move {
-            let lease = oneshot::provide_with_timeout(&*provider, &*clock, clock.now(), timeout).await?;
+            let lease = oneshot::provide_with_timeout(&*provider, &*clock, clock.now(), timeout, &hosts).await?;
             // The program would never get credentials.
             let is_never_servable = lease.window.is_never_servable();
             let error = is_never_servable.then(|| ProviderError::short_lived(provider.hop().clone(), &lease.window));

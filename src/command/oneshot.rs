@@ -14,7 +14,7 @@ use crate::{
     command::{CommandError, Exit, read_identity},
     lease::Lease,
     plan::ChainPlan,
-    settings::{environment::Environment, errors::ConfigErrors},
+    settings::{environment::Environment, errors::ConfigErrors, setting::shown},
     sts::recovery::Recovery,
 };
 
@@ -40,7 +40,7 @@ pub(super) fn timeout(flag: Option<&String>) -> Result<Duration, CommandError> {
     match parse_duration(text) {
         Ok(Duration::ZERO) => Err(ConfigErrors::one("--timeout must be greater than zero").into()),
         Ok(timeout) => Ok(timeout),
-        Err(error) => Err(ConfigErrors::one(format!("--timeout {error}")).into()),
+        Err(error) => Err(ConfigErrors::one(format!("{} {error}", shown("--timeout", text))).into()),
     }
 }
 
@@ -58,7 +58,10 @@ pub(super) async fn provide_single_profile(
     }
     let providers = app.providers(&identity.chains, &identity.proxies)?;
     let lease = match providers.first() {
-        Some(provider) => provide_with_timeout(&**provider, &**app.clock(), started, timeout).await?,
+        Some(provider) => {
+            let hosts = identity.chains.first().map(hosts).unwrap_or_default();
+            provide_with_timeout(&**provider, &**app.clock(), started, timeout, &hosts).await?
+        }
         None => return Err(ConfigErrors::one("no profile to export; select one with --profile").into()),
     };
     let chain = identity.chains.into_iter().next();
@@ -67,13 +70,29 @@ pub(super) async fn provide_single_profile(
         .ok_or_else(|| ConfigErrors::one("no profile to export; select one with --profile").into())
 }
 
+/// Returns what the chain asks, for messages.
+pub(super) fn hosts(chain: &ChainPlan) -> String {
+    let mut hosts = Vec::new();
+    for session in (1..=chain.hops.len() + 1).filter_map(|number| chain.session(number)) {
+        let host = format!("STS at {}", session.endpoint.url_without_secrets());
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    if chain.base.web_identity().is_none() {
+        hosts.insert(0, format!("the base of the chain ({})", chain.base.kind()));
+    }
+    hosts.join(" or ")
+}
+
 /// Obtains credentials from a provider. Retries until the provider succeeds, a failure is permanent, or `timeout` has passed
-/// since `started`.
+/// since `started`. `hosts` is what the provider asks.
 pub(super) async fn provide_with_timeout(
     provider: &dyn ProvideCredentials,
     clock: &dyn Clock,
     started: Moment,
     timeout: Duration,
+    hosts: &str,
 ) -> Result<Lease, CommandError> {
     let left = timeout.saturating_sub(clock.now().since(started));
     let last_error = match provide_with_retries(provider, clock, left, RetryPolicy::UNTIL_TIMEOUT).await {
@@ -83,9 +102,7 @@ pub(super) async fn provide_with_timeout(
     };
     let timeout = humantime::format_duration(timeout);
     let Some(error) = last_error else {
-        let line = format!(
-            "STS or the base of the chain did not respond within {timeout}; check the network, or increase --timeout"
-        );
+        let line = format!("{hosts} did not respond within {timeout}; check the network, or increase --timeout");
         return Err(CommandError::new(Exit::Unavailable, line));
     };
     let CommandError { code, line } = CommandError::from(error);

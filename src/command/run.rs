@@ -161,7 +161,7 @@ pub(super) fn read_outputs(args: &Args, identity: &Identity, env: &dyn Environme
         errors.add("there is no sink for the credentials: give --listen or --credentials-file");
     }
     let drain = pick(args.drain.as_ref(), "--drain", env, &["CREDVEND_DRAIN"])
-        .and_then(|setting| errors.check(&setting.origin, parse_duration(&setting.text)))
+        .and_then(|setting| setting.check(parse_duration(&setting.text), &mut errors))
         .unwrap_or_default();
     let SinkSettings { tokens, file_mode, .. } = settings;
     errors.into_result(Some(Outputs { sinks, tokens, are_tokens_optional, file_mode, admin, drain }))
@@ -198,10 +198,10 @@ async fn once(app: &App, identity: &Identity, outputs: &Outputs, timeout: Durati
     };
     oneshot::write_with_timeout(clock, started, timeout, open).await??;
     let mut exchanges = JoinSet::new();
-    for (provider, publisher) in providers.into_iter().zip(publishers) {
-        let clock = Arc::clone(app.clock());
+    for ((provider, publisher), chain) in providers.into_iter().zip(publishers).zip(&identity.chains) {
+        let (clock, hosts) = (Arc::clone(app.clock()), oneshot::hosts(chain));
         exchanges.spawn(async move {
-            publisher.publish(oneshot::provide_with_timeout(&*provider, &*clock, started, timeout).await?);
+            publisher.publish(oneshot::provide_with_timeout(&*provider, &*clock, started, timeout, &hosts).await?);
             Ok::<_, CommandError>(())
         });
     }

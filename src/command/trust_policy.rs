@@ -9,17 +9,18 @@ use serde::Serialize;
 
 use crate::{
     advice::iam::{self, IdentityProvider, Policy, PolicyDocument, PolicyKind, Scope},
+    arn::RoleArn,
     bounded_file::FifoPolicy,
     chain::error::ProviderError,
     cli::IdentityArgs,
     command::{
         CommandError, Exit, oneshot,
         output::{Lines, print_json, print_lines},
+        read_identity,
     },
-    config,
-    plan::ChainPlan,
+    plan::{ChainPlan, WebIdentityHop},
     settings::{environment::Environment, errors::ConfigErrors},
-    token::Claims,
+    token::{Claims, ISSUER_HELP},
 };
 
 #[derive(Debug, clap::Args)]
@@ -44,7 +45,8 @@ pub(crate) struct Args {
 #[derive(Default)]
 struct Setup {
     documents: Vec<PolicyDocument>,
-    providers: Vec<IdentityProvider>,
+    /// Each with the reason why AWS cannot use its issuer, if it cannot.
+    providers: Vec<(IdentityProvider, Option<&'static str>)>,
     /// Comments for the text output.
     remarks: Vec<String>,
 }
@@ -57,7 +59,7 @@ pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError
         _ => return Err(ConfigErrors::one("--format must be text or json").into()),
     };
     let scope = if args.namespace_wide { Scope::Namespace } else { Scope::ServiceAccount };
-    let identity = config::identity(&args.identity, env, FifoPolicy::ReadWithin(oneshot::DEFAULT_TIMEOUT))?;
+    let identity = read_identity(&args.identity, env, FifoPolicy::ReadWithin(oneshot::DEFAULT_TIMEOUT))?;
     let mut setup = Setup::default();
     for chain in &identity.chains {
         let claims = claims_of(chain, scope)?;
@@ -68,6 +70,12 @@ pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError
         }
     }
     setup.documents = iam::merged(setup.documents);
+    if let Some(document) = setup.documents.iter().find(|document| !document.role_arn.is_aws()) {
+        let role_arn = &document.role_arn;
+        setup.remarks.push(format!(
+            "{role_arn} is not a role of AWS: the commands and ARNs below are those of AWS; adapt them to the STS of this role."
+        ));
+    }
     if as_json { print_json(&setup.document()) } else { print_lines(&setup.text()) }
 }
 
@@ -102,14 +110,14 @@ fn claims_of(chain: &ChainPlan, scope: Scope) -> Result<Option<Claims>, CommandE
 impl Setup {
     fn add(&mut self, chain: &ChainPlan, claims: Option<&Claims>, scope: Scope) {
         if let (Some(hop), Some(claims)) = (chain.base.web_identity(), claims) {
-            self.add_provider(IdentityProvider::of(&hop.session.role_arn, claims));
+            self.add_provider(&hop.session.role_arn, claims, hop);
         }
         self.documents.extend(iam::documents(chain, claims, scope));
     }
 
     /// Adds a trust policy in which the last role trusts the token. The roles before it are not required.
     fn add_direct(&mut self, chain: &ChainPlan, claims: Option<&Claims>, scope: Scope) -> Result<(), CommandError> {
-        let (Some(claims), Some(role_arn)) = (claims, chain.role_arn()) else {
+        let (Some(hop), Some(claims), Some(role_arn)) = (chain.base.web_identity(), claims, chain.role_arn()) else {
             let line = format!(
                 "--direct requires a web identity token, but the base of profile {} is {} credentials",
                 chain.profile,
@@ -117,7 +125,7 @@ impl Setup {
             );
             return Err(ConfigErrors::one(line).into());
         };
-        self.add_provider(IdentityProvider::of(role_arn, claims));
+        self.add_provider(role_arn, claims, hop);
         self.remarks.push(format!(
             "With --direct, {role_arn} is the only role: set AWS_ROLE_ARN={role_arn} and unset CREDVEND_CHAIN_ROLE_ARNS, or \
              replace source_profile with web_identity_token_file in its profile."
@@ -138,18 +146,26 @@ impl Setup {
         Ok(())
     }
 
-    fn add_provider(&mut self, provider: IdentityProvider) {
-        if !self.providers.contains(&provider) {
-            self.providers.push(provider);
+    fn add_provider(&mut self, role_arn: &RoleArn, claims: &Claims, hop: &WebIdentityHop) {
+        let provider = IdentityProvider::of(role_arn, claims);
+        let problem = claims.issuer_problem(hop.session.endpoint.is_aws());
+        if !self.providers.iter().any(|(other, _)| *other == provider) {
+            self.providers.push((provider, problem));
         }
     }
 
     fn text(&self) -> Lines {
         let mut text = Lines::default();
-        for provider in &self.providers {
+        for (provider, problem) in &self.providers {
             text.gap();
             text.line(&format!("# identity provider in account {}, once per cluster", provider.account_id));
-            text.line(&format!("#   {}", provider.create_command()));
+            match problem {
+                None => text.line(&format!("#   {}", provider.create_command())),
+                Some(problem) => {
+                    text.line(&format!("#   AWS cannot use the issuer {}: {problem}", provider.url));
+                    ISSUER_HELP.iter().for_each(|help| text.line(&format!("#   -> {help}")));
+                }
+            }
         }
         for remark in &self.remarks {
             text.gap();
@@ -208,6 +224,8 @@ struct WireProvider<'a> {
     account_id: &'a str,
     url: &'a str,
     client_ids: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'static str>,
 }
 
 impl<'a> WireDocument<'a> {
@@ -221,7 +239,8 @@ impl<'a> WireDocument<'a> {
 }
 
 impl<'a> WireProvider<'a> {
-    fn of(provider: &'a IdentityProvider) -> Self {
-        Self { account_id: &provider.account_id, url: &provider.url, client_ids: &provider.client_ids }
+    fn of((provider, problem): &'a (IdentityProvider, Option<&'static str>)) -> Self {
+        let IdentityProvider { account_id, url, client_ids, .. } = provider;
+        Self { account_id, url, client_ids, problem: *problem }
     }
 }

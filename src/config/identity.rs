@@ -1,33 +1,25 @@
 //! Reads the chains to vend, either from flags and the variables of the EKS pod identity webhook (zero configuration) or from
 //! profiles of an AWS config file.
 
-use std::path::Path;
-
 use crate::{
-    arn::{ExternalId, RoleArn, SessionDuration},
+    arn::{ExternalId, SessionDuration},
     bounded_file::FifoPolicy,
     cli::IdentityArgs,
     config::{
         parameters,
-        profile::{self, ProfileSelection},
-        session::{duration, parse_role_arn, session_name_flag, session_name_variable, session_plan},
-        sts_settings::StsSettings,
+        profile::{self, FileProfile, Files},
+        session::{DEFAULT_PROFILE, duration, session_name_flag, session_name_variable, session_plan, token_file},
+        source::Source,
+        sts_settings::{StsKeys, StsSettings},
     },
     plan::{AssumeRoleHop, Base, ChainPlan, SessionPlan, WebIdentityHop},
     settings::{
         environment::Environment,
         errors::ConfigErrors,
-        setting::{pick, pick_list},
+        setting::{Setting, pick, pick_arns, pick_list},
     },
     sts::Proxies,
-    token::TokenFile,
 };
-
-/// Name of the profile in zero configuration, where no config file defines one.
-pub(super) const DEFAULT_PROFILE: &str = "default";
-
-/// Path at which EKS mounts the token.
-const EKS_TOKEN_FILE: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
 
 /// The chains to vend, and the settings that apply to all STS calls.
 #[derive(Debug)]
@@ -44,18 +36,19 @@ impl Identity {
         let mut errors = ConfigErrors::default();
         let settings = StsSettings::read(args, env, &mut errors);
         let mut warnings = Vec::new();
-        let chains = match mode(args, env, &mut errors) {
-            Mode::ZeroConfiguration => {
-                zero_configuration(args, env, &settings, fifos, &mut errors).map(|chain| vec![chain])
+        let chains = Source::select(args, env, fifos, &mut errors).and_then(|source| {
+            warnings = source.warnings(env);
+            match &source {
+                Source::Role(default) => {
+                    let default = default.as_ref().and_then(Files::default_profile);
+                    zero_configuration(args, env, &settings, default.as_ref(), fifos, &mut errors)
+                        .map(|chain| vec![chain])
+                }
+                Source::Profiles(selection, files) => {
+                    Some(profile::chains(selection, files, args, env, &settings, &mut errors))
+                }
             }
-            Mode::Profiles(selection) => {
-                profile::chains(&selection, args, env, &settings, fifos, &mut errors).map(|(chains, file_warnings)| {
-                    warnings = file_warnings;
-                    chains
-                })
-            }
-            Mode::Unknown => None,
-        };
+        });
         warnings.extend(short_session_warning(chains.as_deref().unwrap_or_default()));
         errors.into_result(chains).map(|chains| Self { chains, proxies: settings.proxies, warnings })
     }
@@ -77,53 +70,12 @@ fn short_session_warning(chains: &[ChainPlan]) -> Option<String> {
     })
 }
 
-/// The source of the chains.
-enum Mode {
-    ZeroConfiguration,
-    Profiles(ProfileSelection),
-    /// The settings select no source, or contradict each other.
-    Unknown,
-}
-
-fn mode(args: &IdentityArgs, env: &dyn Environment, errors: &mut ConfigErrors) -> Mode {
-    let role_flags = args.role_arn.is_some() || args.web_identity_token_file.is_some();
-    let profile_flags = args.config.is_some() || !args.profile.is_empty() || args.all_profiles;
-    if role_flags && profile_flags {
-        errors.add(
-            "--role-arn and --web-identity-token-file cannot be used with --config, --profile or --all-profiles; specify \
-             either a role or profiles",
-        );
-        return Mode::Unknown;
-    }
-    if args.all_profiles && !args.profile.is_empty() {
-        errors.add("--all-profiles cannot be used with --profile; specify only one of them");
-    }
-    let has_profile_settings =
-        profile_flags || env.text("AWS_CONFIG_FILE").is_some() || env.text("AWS_PROFILE").is_some();
-    if !role_flags && has_profile_settings {
-        return Mode::Profiles(ProfileSelection::read(args, env));
-    }
-    if role_flags || env.text("AWS_ROLE_ARN").is_some() {
-        return Mode::ZeroConfiguration;
-    }
-    match profile::default_in_home(env) {
-        Some(selection) => Mode::Profiles(selection),
-        None => {
-            errors.add(
-                "no role to assume; set AWS_ROLE_ARN or --role-arn, or select profiles with --config, --profile or AWS_PROFILE",
-            );
-            if args.web_identity_token_file.is_none() {
-                token_file(args, env, errors);
-            }
-            Mode::Unknown
-        }
-    }
-}
-
+/// Returns the chain of a role from flags and variables. STS settings that these do not set come from the default profile.
 fn zero_configuration(
     args: &IdentityArgs,
     env: &dyn Environment,
     settings: &StsSettings,
+    default: Option<&FileProfile<'_>>,
     fifos: FifoPolicy,
     errors: &mut ConfigErrors,
 ) -> Option<ChainPlan> {
@@ -131,30 +83,28 @@ fn zero_configuration(
     if role_arn.is_none() {
         errors.add("no role to assume; set AWS_ROLE_ARN or --role-arn");
     }
-    let role_arn = role_arn.and_then(|setting| Some((parse_role_arn(&setting, errors)?, setting.origin)));
     let token_file = token_file(args, env, errors);
-    let chain_role_arns: Vec<_> = pick_list(&args.chain_role_arn, "--chain-role-arn", env, "CREDVEND_CHAIN_ROLE_ARNS")
-        .into_iter()
-        .map(|setting| Some((parse_role_arn(&setting, errors)?, setting.origin)))
-        .collect();
-    let session_name = session_name_flag(args, errors).or_else(|| session_name_variable(env, errors));
+    let chain_role_arns = pick_arns(&args.chain_role_arn, "--chain-role-arn", env, "CREDVEND_CHAIN_ROLE_ARNS");
+    let session_name = session_name_flag(args, env, errors).or_else(|| session_name_variable(env, errors));
     let last_hop = LastHopSettings::read(args, env, !chain_role_arns.is_empty(), fifos, errors);
     let first_chained = FirstChainedHopSettings::read(args, env, !chain_role_arns.is_empty(), errors);
 
-    let mut session = |(role_arn, origin): (RoleArn, String), is_last: bool, session_name| {
-        session_plan(role_arn, &origin, session_name, &[], settings, errors).map(|plan| match is_last {
+    let profiles: Vec<&dyn StsKeys> = default.map(|profile| profile as &dyn StsKeys).into_iter().collect();
+    let region = settings.for_hop(&profiles, errors).endpoint.region;
+    let mut session = |role_arn: &Setting, is_last: bool, session_name| {
+        session_plan(role_arn, session_name, &profiles, settings, errors).map(|plan| match is_last {
             true => last_hop.apply(plan),
             false => plan,
         })
     };
-    let base = session(role_arn?, chain_role_arns.is_empty(), session_name);
+    let base = role_arn.and_then(|role_arn| session(&role_arn, chain_role_arns.is_empty(), session_name));
     let last = chain_role_arns.len();
     let hops: Option<Vec<_>> = (1..)
         .zip(chain_role_arns)
         .map(|(number, role_arn)| {
             let first_chained = if number == 1 { first_chained.clone() } else { FirstChainedHopSettings::default() };
             Some(AssumeRoleHop {
-                session: session(role_arn?, number == last, None)?,
+                session: session(&role_arn, number == last, None)?,
                 external_id: last_hop.external_id.clone().filter(|_| number == last),
                 tags: first_chained.tags.fixed,
                 pod_tags: first_chained.tags.pod,
@@ -167,26 +117,8 @@ fn zero_configuration(
         profile: DEFAULT_PROFILE.to_owned(),
         base: Base::WebIdentity(WebIdentityHop { session: base?, token_file: token_file? }),
         hops: hops?,
-        region: settings.region.clone(),
+        region,
     })
-}
-
-fn token_file(args: &IdentityArgs, env: &dyn Environment, errors: &mut ConfigErrors) -> Option<TokenFile> {
-    let setting =
-        pick(args.web_identity_token_file.as_ref(), "--web-identity-token-file", env, &["AWS_WEB_IDENTITY_TOKEN_FILE"]);
-    if let Some(setting) = setting {
-        return Some(TokenFile::new(setting.text));
-    }
-    // Check the directory, because the volume can be mounted before the token is written.
-    let default = Path::new(EKS_TOKEN_FILE);
-    if default.parent().is_some_and(Path::exists) {
-        return Some(TokenFile::new(default));
-    }
-    errors.add(format!(
-        "no web identity token: nothing is mounted at {EKS_TOKEN_FILE}; set AWS_WEB_IDENTITY_TOKEN_FILE or \
-         --web-identity-token-file"
-    ));
-    None
 }
 
 /// Flags and variables that apply to the last hop.
@@ -210,7 +142,7 @@ impl LastHopSettings {
             errors.add(format!("{} requires a chained role; add --chain-role-arn", setting.origin));
         }
         let policy = pick(args.policy.as_ref(), "--policy", env, &["CREDVEND_POLICY"]);
-        let policy_arns = pick_list(&args.policy_arn, "--policy-arn", env, "CREDVEND_POLICY_ARNS");
+        let policy_arns = pick_arns(&args.policy_arn, "--policy-arn", env, "CREDVEND_POLICY_ARNS");
         Self {
             duration: duration(args, env, is_chained, errors),
             policy: policy.and_then(|setting| parameters::policy(&setting, fifos, errors)),

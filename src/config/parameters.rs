@@ -80,14 +80,15 @@ pub(super) fn policy_arns(setting: Vec<Setting>, errors: &mut ConfigErrors) -> V
     }
     setting
         .into_iter()
-        .filter_map(|Setting { text, origin }| {
+        .filter_map(|setting| {
+            let text = &setting.text;
             let is_policy = text.starts_with("arn:") && text.contains(":policy/") && (20..=2048).contains(&text.len());
             let parsed = if is_policy {
-                Ok(text)
+                Ok(text.clone())
             } else {
                 Err(NotValid::new("is not the ARN of a managed policy (arn:aws:iam::aws:policy/NAME)"))
             };
-            errors.check(&origin, parsed)
+            setting.check(parsed, errors)
         })
         .collect()
 }
@@ -100,11 +101,12 @@ pub(super) fn tags(setting: Vec<Setting>, errors: &mut ConfigErrors) -> Tags {
             continue;
         }
         let parsed = match text.split_once('=') {
-            None => Err(NotValid::new("must be KEY=VALUE or pod")),
+            None => Err(NotValid::new("must be KEY=VALUE or pod (a comma separates two tags: no tag can contain one)")),
             Some((key, value)) => check_tag_key(key).and_then(|()| {
                 if value.chars().count() > 256 {
                     return Err(NotValid::new("has a tag value longer than 256 characters"));
                 }
+                check_tag_characters("value", value)?;
                 Ok(Tag { key: key.to_owned(), value: value.to_owned() })
             }),
         };
@@ -125,17 +127,18 @@ pub(super) fn tags(setting: Vec<Setting>, errors: &mut ConfigErrors) -> Tags {
 
 /// Parses the keys of the transitive tags, which STS passes on to later hops. Each key must be in `tags`.
 pub(super) fn transitive_tag_keys(setting: Vec<Setting>, tags: &Tags, errors: &mut ConfigErrors) -> Vec<String> {
-    let checked = setting.into_iter().filter_map(|Setting { text, origin }| {
-        let parsed = check_tag_key(&text).and_then(|()| {
-            if !tags.contains_key(&text) {
+    let checked = setting.into_iter().filter_map(|setting| {
+        let text = &setting.text;
+        let parsed = check_tag_key(text).and_then(|()| {
+            if !tags.contains_key(text) {
                 return Err(NotValid::new(
                     "has a key that is not a session tag of the same hop; add the tag with --session-tag \
                      (credvend_session_tags in a profile)",
                 ));
             }
-            Ok(text)
+            Ok(text.clone())
         });
-        errors.check(&origin, parsed)
+        setting.check(parsed, errors)
     });
     checked.collect()
 }
@@ -145,12 +148,24 @@ pub(super) fn source_identity(setting: &Setting, errors: &mut ConfigErrors) -> O
     let parsed = crate::arn::SessionName::parse(&setting.text).map(|name| name.as_str().to_owned()).map_err(|_| {
         NotValid::new("is not a valid source identity; use 2 to 64 of the characters A-Z a-z 0-9 _+=,.@-")
     });
-    errors.check(&setting.origin, parsed)
+    setting.check(parsed, errors)
 }
 
 fn check_tag_key(key: &str) -> Result<(), NotValid> {
     match key.chars().count() {
-        1..=128 => Ok(()),
+        1..=128 => check_tag_characters("key", key),
         _ => Err(NotValid::new("must have a tag key of 1 to 128 characters")),
+    }
+}
+
+/// Checks the characters of a tag: `[\p{L}\p{Z}\p{N}_.:/=+\-@]`.
+fn check_tag_characters(part: &str, text: &str) -> Result<(), NotValid> {
+    let is_allowed = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
+    match text.chars().position(|c| !is_allowed(c)) {
+        None => Ok(()),
+        Some(at) => Err(NotValid::new(format!(
+            "has a tag {part} that STS does not accept, because of its character {}: use letters, digits, blanks and _.:/=+-@",
+            at + 1
+        ))),
     }
 }

@@ -10,7 +10,7 @@
 mod base_keys;
 mod files;
 
-pub(super) use files::{MAX_SHARED_FILE, ProfileSelection, default_in_home, expand_home, home_file};
+pub(super) use files::{FileProfile, Files, MAX_SHARED_FILE, ProfileSelection, expand_home, home_file};
 
 use crate::{
     arn::{ExternalId, SessionDuration, SessionName},
@@ -18,8 +18,7 @@ use crate::{
     cli::IdentityArgs,
     config::{
         parameters,
-        profile::files::{FileProfile, Files},
-        session::{duration, parse_duration, parse_role_arn, session_name_flag, session_name_variable, session_plan},
+        session::{duration, parse_duration, session_name_flag, session_name_variable, session_plan},
         sts_settings::{StsKeys, StsSettings},
     },
     plan::{AssumeRoleHop, Base, ChainPlan, SessionPlan, WebIdentityHop},
@@ -27,31 +26,29 @@ use crate::{
     token::TokenFile,
 };
 
-/// Returns the chains of the selected profiles, and warnings about skipped lines of the files.
+/// Returns the chains of the selected profiles.
 pub(super) fn chains(
     selection: &ProfileSelection,
+    files: &Files,
     args: &IdentityArgs,
     env: &dyn Environment,
     settings: &StsSettings,
-    fifos: FifoPolicy,
     errors: &mut ConfigErrors,
-) -> Option<(Vec<ChainPlan>, Vec<String>)> {
+) -> Vec<ChainPlan> {
     reject_zero_configuration_flags(args, errors);
-    let files = Files::read(selection, env, fifos, errors)?;
     let names = files.selected_names(selection, errors);
     let mut resolver = Resolver {
-        files: &files,
+        files,
         env,
         settings,
-        session_name_flag: session_name_flag(args, errors),
+        session_name_flag: session_name_flag(args, env, errors),
         session_name_variable: session_name_variable(env, errors),
         errors,
     };
-    let chains: Vec<_> = names
+    names
         .iter()
         .filter_map(|name| resolver.chain(name, |is_chained, errors| duration(args, env, is_chained, errors)))
-        .collect();
-    Some((chains, files.warnings()))
+        .collect()
 }
 
 fn reject_zero_configuration_flags(args: &IdentityArgs, errors: &mut ConfigErrors) {
@@ -92,7 +89,8 @@ impl<'a> Resolver<'a> {
         let vended = self.files.profile(name)?;
         let has = |key| vended.value(key).is_some();
         if !["role_arn", "web_identity_token_file", "credential_process"].into_iter().any(has) {
-            self.errors.add(format!("{vended} has no role_arn and no credential_process; set one of them"));
+            let skipped = self.files.skipped(name);
+            self.errors.add(format!("{vended} has no role_arn and no credential_process; set one of them{skipped}"));
             return None;
         }
         let (mut base, mut hops) = self.resolve(vended, &mut Vec::new())?;
@@ -115,7 +113,12 @@ impl<'a> Resolver<'a> {
     /// Returns the base and the hops up to and including `profile`.
     fn resolve(&mut self, profile: FileProfile<'a>, path: &mut Path<'a>) -> Option<(Base, Vec<AssumeRoleHop>)> {
         let is_source = !path.is_empty();
-        let is_visited = path.iter().any(|earlier| earlier.name() == profile.name());
+        let is_own_source = path.last().is_some_and(|earlier| earlier.name() == profile.name());
+        // Even if the profile has keys: SDKs let only a profile's own source_profile name the profile again.
+        if !is_own_source && path.iter().any(|earlier| earlier.name() == profile.name()) {
+            self.reject(&profile, path, LOOP);
+            return None;
+        }
         let keys = base_keys::static_keys(&profile).map_err(|reason| self.reject(&profile, path, &reason)).ok()?;
         if is_source && let Some(keys) = keys {
             return Some((Base::Static(keys), Vec::new()));
@@ -126,13 +129,12 @@ impl<'a> Resolver<'a> {
             return None;
         }
         let process = profile.setting("credential_process");
-        let is_own_source = path.last().is_some_and(|earlier| earlier.name() == profile.name());
         if let Some(setting) = process.filter(|_| is_own_source || !has_role(&profile)) {
             let base = base_keys::from_credential_process(&setting, &profile, self.env, self.errors)?;
             return Some((base, Vec::new()));
         }
-        if is_visited {
-            self.reject(&profile, path, "the source profiles form a loop; change a source_profile");
+        if is_own_source {
+            self.reject(&profile, path, LOOP);
             return None;
         }
         let credential_source = profile.setting("credential_source");
@@ -169,7 +171,10 @@ impl<'a> Resolver<'a> {
                     self.reject(
                         &profile,
                         path,
-                        &format!("its source_profile {source} does not exist; add the profile or correct the name"),
+                        &format!(
+                            "its source_profile {source} does not exist; add the profile or correct the name{}",
+                            self.files.skipped(source)
+                        ),
                     );
                     return None;
                 };
@@ -241,7 +246,7 @@ impl<'a> Resolver<'a> {
         let session_name = session_name
             .or_else(|| {
                 let setting = profile.setting("role_session_name")?;
-                errors.check(&setting.origin, SessionName::parse(&setting.text))
+                setting.check(SessionName::parse(&setting.text), errors)
             })
             .or_else(|| self.session_name_variable.clone());
         let duration =
@@ -249,12 +254,10 @@ impl<'a> Resolver<'a> {
         let policy = profile.setting("credvend_policy");
         // A FIFO can be read only once, but several chains can share this profile.
         let policy = policy.and_then(|setting| parameters::policy(&setting, FifoPolicy::Refuse, errors));
-        let policy_arns = parameters::policy_arns(profile.setting_list("credvend_policy_arns"), errors);
+        let policy_arns = parameters::policy_arns(profile.setting_arns("credvend_policy_arns"), errors);
         let vended = path.first().unwrap_or(profile);
         let settings: [&dyn StsKeys; 2] = [profile, vended];
-        let origin = role_arn.origin.clone();
-        let role_arn = parse_role_arn(&role_arn, errors)?;
-        let plan = session_plan(role_arn, &origin, session_name, &settings, self.settings, errors)?;
+        let plan = session_plan(&role_arn, session_name, &settings, self.settings, errors)?;
         Some(SessionPlan { duration, policy, policy_arns, ..plan })
     }
 
@@ -283,6 +286,8 @@ impl<'a> Resolver<'a> {
         self.errors.add(format!("{profile}{path}: {reason}"));
     }
 }
+
+const LOOP: &str = "the source profiles form a loop; change a source_profile";
 
 /// Returns true if the profile assumes a role, which takes precedence over its `credential_process`.
 fn has_role(profile: &FileProfile<'_>) -> bool {

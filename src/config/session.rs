@@ -1,16 +1,45 @@
 //! Parses the session parameters that zero configuration and profiles share.
 
+use std::path::Path;
+
 use super::sts_settings::{HopSettings, StsKeys, StsSettings};
 use crate::{
     arn::{NotValid, RoleArn, SessionDuration, SessionName},
     cli::IdentityArgs,
     plan::SessionPlan,
+    printable,
     settings::{
         environment::Environment,
         errors::ConfigErrors,
         setting::{Setting, pick},
     },
+    token::TokenFile,
 };
+
+/// Name of the profile that applies if none is selected, and of the profile in zero configuration.
+pub(super) const DEFAULT_PROFILE: &str = "default";
+
+/// Path at which EKS mounts the token.
+const EKS_TOKEN_FILE: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
+
+/// Reads the path of the web identity token.
+pub(super) fn token_file(args: &IdentityArgs, env: &dyn Environment, errors: &mut ConfigErrors) -> Option<TokenFile> {
+    let setting =
+        pick(args.web_identity_token_file.as_ref(), "--web-identity-token-file", env, &["AWS_WEB_IDENTITY_TOKEN_FILE"]);
+    if let Some(setting) = setting {
+        return Some(TokenFile::new(setting.text));
+    }
+    // Check the directory, because the volume can be mounted before the token is written.
+    let default = Path::new(EKS_TOKEN_FILE);
+    if default.parent().is_some_and(Path::exists) {
+        return Some(TokenFile::new(default));
+    }
+    errors.add(format!(
+        "no web identity token: nothing is mounted at {EKS_TOKEN_FILE}; set AWS_WEB_IDENTITY_TOKEN_FILE or \
+         --web-identity-token-file"
+    ));
+    None
+}
 
 /// Reads the session duration of the last hop from the flag or the variable.
 pub(super) fn duration(
@@ -36,37 +65,40 @@ pub(super) fn parse_duration(
         }
         Ok(duration)
     });
-    errors.check(&setting.origin, parsed)
+    setting.check(parsed, errors)
 }
 
-pub(super) fn parse_role_arn(setting: &Setting, errors: &mut ConfigErrors) -> Option<RoleArn> {
-    errors.check(&setting.origin, RoleArn::parse(&setting.text))
-}
-
-pub(super) fn session_name_flag(args: &IdentityArgs, errors: &mut ConfigErrors) -> Option<SessionName> {
-    let text = args.role_session_name.as_ref()?;
-    errors.check("--role-session-name", SessionName::parse(text))
+pub(super) fn session_name_flag(
+    args: &IdentityArgs,
+    env: &dyn Environment,
+    errors: &mut ConfigErrors,
+) -> Option<SessionName> {
+    let setting = pick(args.role_session_name.as_ref(), "--role-session-name", env, &[])?;
+    setting.check(SessionName::parse(&setting.text), errors)
 }
 
 pub(super) fn session_name_variable(env: &dyn Environment, errors: &mut ConfigErrors) -> Option<SessionName> {
-    let text = env.text("AWS_ROLE_SESSION_NAME")?;
-    errors.check("AWS_ROLE_SESSION_NAME", SessionName::parse(&text))
+    let setting = pick(None, "", env, &["AWS_ROLE_SESSION_NAME"])?;
+    setting.check(SessionName::parse(&setting.text), errors)
 }
 
 /// Returns a hop's plan with its role, session name and endpoint, and without a duration or session policies.
 pub(super) fn session_plan(
-    role_arn: RoleArn,
-    origin: &str,
+    role_arn: &Setting,
     session_name: Option<SessionName>,
     profiles: &[&dyn StsKeys],
     settings: &StsSettings,
     errors: &mut ConfigErrors,
 ) -> Option<SessionPlan> {
     let HopSettings { endpoint, variant_origin, ca_bundle } = settings.for_hop(profiles, errors);
+    // Other implementations of STS have roles with other ARNs.
+    let is_any = endpoint.url.is_some() && !printable::looks_like_a_secret(&role_arn.text);
+    let parse = if is_any { RoleArn::parse_any } else { RoleArn::parse };
+    let parsed = role_arn.check(parse(&role_arn.text), errors);
     errors.check(&variant_origin, endpoint.check_variant())?;
-    let endpoint = errors.check(origin, endpoint.resolve(&role_arn))?;
+    let endpoint = role_arn.check(endpoint.resolve(parsed.as_ref()?), errors)?;
     Some(SessionPlan {
-        role_arn,
+        role_arn: parsed?,
         session_name,
         duration: None,
         policy: None,

@@ -12,7 +12,7 @@ use crate::{
     settings::{
         environment::Environment,
         errors::ConfigErrors,
-        setting::{Setting, pick},
+        setting::{Setting, pick, shown},
     },
     sts::{Proxies, endpoint::EndpointSettings},
 };
@@ -64,7 +64,7 @@ impl StsSettings {
             no_proxy: either_case("NO_PROXY").map(|setting| setting.text),
         };
         Self {
-            region: region.and_then(|setting| errors.check(&setting.origin, Region::parse(&setting.text))),
+            region: region.and_then(|setting| setting.check(Region::parse(&setting.text), errors)),
             url,
             ignore_configured_urls,
             fips: flag("AWS_USE_FIPS_ENDPOINT", errors),
@@ -94,10 +94,11 @@ impl StsSettings {
         let legacy = self
             .legacy
             .or_else(|| key("sts_regional_endpoints").and_then(|(text, origin)| legacy(&origin, &text, errors)));
-        let region = self
-            .region
-            .clone()
-            .or_else(|| key("region").and_then(|(text, origin)| errors.check(&origin, Region::parse(&text))));
+        let region = self.region.clone().or_else(|| {
+            let (text, origin) = key("region")?;
+            let parsed = Region::parse(&text);
+            Setting { text, origin }.check(parsed, errors)
+        });
         let url = if ignore_configured_urls { None } else { self.url.clone() };
         let url = url.or_else(|| {
             let mut configured = profiles.iter().filter(|_| !ignore_configured_urls);
@@ -107,6 +108,9 @@ impl StsSettings {
         });
         let ca_bundle = self.ca_bundle.clone().or_else(|| key("ca_bundle").map(|(text, _)| text.into()));
         let legacy = legacy.unwrap_or(false);
+        // SDKs read the pseudo-regions of old configurations as a region with FIPS endpoints.
+        let pseudo_region = region.as_ref().filter(|region| region.is_fips());
+        let fips = fips.or_else(|| pseudo_region.map(|region| format!("the region {}", region.as_str())));
         let (is_fips, is_dual_stack) = (fips.is_some(), dual_stack.is_some());
         HopSettings {
             endpoint: EndpointSettings { region, fips: is_fips, dual_stack: is_dual_stack, legacy, url },
@@ -121,7 +125,7 @@ fn boolean(origin: &str, text: &str, errors: &mut ConfigErrors) -> Option<bool> 
         "true" => Some(true),
         "false" => Some(false),
         _ => {
-            errors.add(format!("{origin} must be true or false"));
+            errors.add(format!("{} must be true or false", shown(origin, text)));
             None
         }
     }
@@ -132,7 +136,7 @@ fn legacy(origin: &str, text: &str, errors: &mut ConfigErrors) -> Option<bool> {
         "legacy" => Some(true),
         "regional" => Some(false),
         _ => {
-            errors.add(format!("{origin} must be regional or legacy"));
+            errors.add(format!("{} must be regional or legacy", shown(origin, text)));
             None
         }
     }

@@ -57,7 +57,7 @@ impl Listeners {
         for setting in &listen {
             if setting.text == "none" {
                 off = true;
-            } else if let Some(address) = errors.check(&setting.origin, parse_address(&setting.text))
+            } else if let Some(address) = setting.check(parse_address(&setting.text), errors)
                 && !credentials.contains(&address)
             {
                 credentials.push(address);
@@ -71,7 +71,7 @@ impl Listeners {
             Some(_) => {}
         }
         let admin = pick(args.admin_listen.as_ref(), "--admin-listen", env, &["CREDVEND_ADMIN_LISTEN"]);
-        let admin = admin.and_then(|setting| errors.check(&setting.origin, parse_admin_address(&setting.text)));
+        let admin = admin.and_then(|setting| setting.check(parse_admin_address(&setting.text), errors));
         Self { credentials, admin }
     }
 }

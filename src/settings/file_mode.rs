@@ -19,7 +19,7 @@ pub(crate) fn parse(flag: Option<&String>, env: &dyn Environment) -> Result<u32,
 /// Parses `--file-mode` or `CREDVEND_FILE_MODE` and adds an error in it to `errors`.
 pub(crate) fn read(flag: Option<&String>, env: &dyn Environment, errors: &mut ConfigErrors) -> u32 {
     let Some(setting) = pick(flag, "--file-mode", env, &["CREDVEND_FILE_MODE"]) else { return DEFAULT };
-    errors.check(&setting.origin, parse_mode(&setting.text)).unwrap_or(DEFAULT)
+    setting.check(parse_mode(&setting.text), errors).unwrap_or(DEFAULT)
 }
 
 fn parse_mode(text: &str) -> Result<u32, NotValid> {

@@ -47,7 +47,7 @@ pub(super) fn configure(
     errors: &mut ConfigErrors,
 ) -> Option<impl Sink + use<>> {
     let setting = pick(args.imds_listen.as_ref(), FLAG, env, &["CREDVEND_IMDS_LISTEN"])?;
-    let address = errors.check(&setting.origin, parse_address(&setting.text).and_then(require_pod_local))?;
+    let address = setting.check(parse_address(&setting.text).and_then(require_pod_local), errors)?;
     (!settings.once).then_some(InstanceMetadataSink { address })
 }
 

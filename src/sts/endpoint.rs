@@ -110,6 +110,14 @@ impl Partition {
             .unwrap_or(&AWS)
     }
 
+    /// Returns the implicit region of the partition for `aws-cn-global` and the like, otherwise the region itself. `aws-global`
+    /// stays, because it stands for the global endpoint.
+    fn real_region(region: &str) -> &str {
+        let partition = region.strip_suffix("-global").filter(|id| *id != AWS.id);
+        let partition = partition.and_then(|id| PARTITIONS.iter().find(|partition| partition.id == id));
+        partition.map_or(region, |partition| partition.implicit_region)
+    }
+
     fn of_id(id: &str) -> &'static Self {
         PARTITIONS.iter().find(|partition| partition.id == id).unwrap_or(&AWS)
     }
@@ -138,6 +146,14 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
+    /// Returns true if the host is one of AWS, and not that of another implementation of STS.
+    pub(crate) fn is_aws(&self) -> bool {
+        let host = self.url_without_secrets();
+        let host = host.split_once("://").map_or("", |(_, rest)| rest).split(['/', ':']).next().unwrap_or_default();
+        let is_under = |suffix: &str| host.strip_suffix(suffix).is_some_and(|label| label.ends_with('.'));
+        PARTITIONS.iter().any(|partition| is_under(partition.dns_suffix) || is_under(partition.dual_stack_dns_suffix))
+    }
+
     /// Returns the URL for messages: without trailing slashes, user name and password.
     pub(crate) fn url_without_secrets(&self) -> String {
         match self.url.split_once("://") {
@@ -186,7 +202,7 @@ impl EndpointSettings {
     /// Returns an error if the settings contradict each other or the role's partition.
     pub(crate) fn resolve(&self, role_arn: &RoleArn) -> Result<Endpoint, NotValid> {
         self.check_variant()?;
-        let region = self.region.as_ref().map(Region::as_str);
+        let region = self.region.as_ref().map(|region| Partition::real_region(region.real_name()));
         let signing_region = |partition: &Partition| match region {
             None | Some("aws-global") => partition.implicit_region.to_owned(),
             Some(region) => region.to_owned(),
@@ -267,6 +283,14 @@ mod tests {
             ("eu-isoe-west-1", "aws-iso-e", "https://sts.eu-isoe-west-1.cloud.adc-e.uk/", "eu-isoe-west-1"),
             ("us-isof-south-1 dual", "aws-iso-f", "https://sts.us-isof-south-1.api.aws.hci.ic.gov/", "us-isof-south-1"),
             ("eusc-de-east-1", "aws-eusc", "https://sts.eusc-de-east-1.amazonaws.eu/", "eusc-de-east-1"),
+            ("s3-external-1", "aws", "https://sts.us-east-1.amazonaws.com/", "us-east-1"),
+            ("aws-cn-global", "aws-cn", "https://sts.cn-northwest-1.amazonaws.com.cn/", "cn-northwest-1"),
+            ("aws-us-gov-global", "aws-us-gov", "https://sts.us-gov-west-1.amazonaws.com/", "us-gov-west-1"),
+            ("fips-us-gov-west-1 fips", "aws-us-gov", "https://sts.us-gov-west-1.amazonaws.com/", "us-gov-west-1"),
+            ("us-gov-west-1-fips fips", "aws-us-gov", "https://sts.us-gov-west-1.amazonaws.com/", "us-gov-west-1"),
+            ("us-east-1-fips fips", "aws", "https://sts-fips.us-east-1.amazonaws.com/", "us-east-1"),
+            ("fips-dkr-us-west-2 fips", "aws", "https://sts-fips.us-west-2.amazonaws.com/", "us-west-2"),
+            ("fips-aws-global fips", "aws", "https://sts-fips.us-east-1.amazonaws.com/", "us-east-1"),
         ] {
             let words: Vec<&str> = settings.split(' ').collect();
             let resolved = EndpointSettings {
@@ -279,6 +303,23 @@ mod tests {
             .resolve(&role(partition));
             let expected = Endpoint { url: url.to_owned(), signing_region: signing_region.to_owned() };
             assert_eq!(resolved, Ok(expected), "{settings:?} in {partition}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_aws_are_known() {
+        let is_aws = |url: &str| Endpoint { url: url.to_owned(), signing_region: String::new() }.is_aws();
+        for url in [
+            "https://sts.amazonaws.com/",
+            "https://vpce-1.sts.eu-west-1.vpce.amazonaws.com",
+            "https://sts.x.api.aws:443/",
+        ] {
+            assert!(is_aws(url), "{url}");
+        }
+        for url in
+            ["http://127.0.0.1:4566/", "https://s3.local/amazonaws.com", "https://notamazonaws.com/", "http://[::1]:1/"]
+        {
+            assert!(!is_aws(url), "{url}");
         }
     }
 

@@ -37,6 +37,14 @@ impl StsError {
         Self::InvalidResponse { host: host_of(endpoint), reason: reason.into() }
     }
 
+    /// Adds the proxy of the request, by host and port, unless STS answered.
+    pub(super) fn through(mut self, proxy: &str) -> Self {
+        if let Self::NotReached { reason, .. } | Self::InvalidResponse { reason, .. } = &mut self {
+            reason.push_str(&format!(" (through the proxy {proxy})"));
+        }
+        self
+    }
+
     /// Returns the `Date` header of an error response.
     pub(super) fn date(&self) -> Option<SystemTime> {
         match self {

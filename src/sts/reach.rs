@@ -6,7 +6,6 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-use hyper_util::client::proxy::matcher::Matcher;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
@@ -68,7 +67,7 @@ pub(crate) async fn reach(
     tls: Arc<rustls::ClientConfig>,
 ) -> Result<Reached, NotReached> {
     let url: http::Uri = endpoint.url.parse().map_err(|_| not_reached(ReachStep::Url, "STS", "its URL is invalid"))?;
-    let proxy = matcher(proxies).intercept(&url);
+    let proxy = proxies.matcher().intercept(&url);
     let is_proxy = proxy.is_some();
     let target = proxy.map_or_else(|| url.clone(), |proxy| proxy.uri().clone());
     let Some(name) = target.host().map(str::to_owned) else {
@@ -114,11 +113,6 @@ async fn handshake(stream: TcpStream, name: &str, tls: Arc<rustls::ClientConfig>
         Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2",
         _ => "TLS",
     })
-}
-
-fn matcher(proxies: &Proxies) -> Matcher {
-    let text = |url: &Option<String>| url.clone().unwrap_or_default();
-    Matcher::builder().https(text(&proxies.https)).http(text(&proxies.http)).no(text(&proxies.no_proxy)).build()
 }
 
 /// Returns `Name or service not known` from `failed to lookup address information: Name or service not known`.

@@ -48,6 +48,19 @@ impl fmt::Debug for Proxies {
 }
 
 impl Proxies {
+    /// Returns the rules by which requests are sent to a proxy.
+    pub(super) fn matcher(&self) -> Matcher {
+        let text = |url: &Option<String>| url.clone().unwrap_or_default();
+        Matcher::builder().https(text(&self.https)).http(text(&self.http)).no(text(&self.no_proxy)).build()
+    }
+
+    /// Returns the host and the port of the proxy for an endpoint, or `None` if requests are sent directly.
+    fn host_for(&self, endpoint: &Endpoint) -> Option<String> {
+        let proxy = self.matcher().intercept(&endpoint.url.parse().ok()?)?;
+        let host = proxy.uri().host()?;
+        Some(proxy.uri().port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    }
+
     /// Returns true if requests would go through the proxy with this URL. reqwest ignores a URL that it does not support, and
     /// would send requests directly.
     pub(crate) fn is_usable(url: &str) -> bool {
@@ -77,6 +90,14 @@ impl Transport {
     pub(super) fn new(tls: rustls::ClientConfig, proxies: &Proxies, clock: Arc<dyn Clock>) -> Result<Self, NotValid> {
         let client = client(tls.clone(), proxies)?;
         Ok(Self { client, tls, proxies: proxies.clone(), kept_connections: KeptConnections::default(), clock })
+    }
+
+    /// Names the proxy of the request in an error that the proxy can have caused.
+    pub(super) fn with_proxy(&self, endpoint: &Endpoint, error: StsError) -> StsError {
+        match self.proxies.host_for(endpoint) {
+            Some(proxy) => error.through(&proxy),
+            None => error,
+        }
     }
 
     pub(super) async fn post(&self, endpoint: &Endpoint, form: Form, headers: HeaderMap) -> Result<Received, StsError> {

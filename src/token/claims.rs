@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
+use super::issuer;
 use crate::arn::SessionName;
 
 /// The claims that credvend reads.
@@ -72,6 +73,12 @@ pub(crate) struct Bound {
 }
 
 impl Claims {
+    /// Returns why AWS cannot use the issuer, as a clause, or `None` if it can. `is_aws` tells whether the STS is that of AWS: a
+    /// simulated AWS accepts an issuer on its own machine.
+    pub(crate) fn issuer_problem(&self, is_aws: bool) -> Option<&'static str> {
+        issuer::problem(&self.issuer).filter(|_| is_aws || !issuer::is_loopback(&self.issuer))
+    }
+
     /// Returns the expiry, or `None` if the claim is missing or out of range.
     pub(crate) fn expiry(&self) -> Option<SystemTime> {
         time_from(self.expiry)

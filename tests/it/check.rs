@@ -224,7 +224,7 @@ fn timeout_bounds_the_whole_check() {
     let stage = Stage::new();
     stage.fault(Fault::new(FaultKind::Hang).forever());
     let run = stage.credvend(&["check", "--timeout", "1s"]);
-    fails(&stage, run, 5, "hop 1", &["no response within 1s", ROLE_A, "--timeout"]);
+    fails(&stage, run, 5, "hop 1", &["no response within 1s", ROLE_A, &stage.sts.url(), "--timeout"]);
 }
 
 #[test]

@@ -53,6 +53,7 @@ mod limits;
 mod logs;
 /// The one-shot commands: `export`, `process` and `run --once`.
 mod one_shots;
+mod other_sts;
 /// Chains from profiles of the AWS config file, and the calls that profiles share.
 mod profiles;
 /// Requests as SDKs of all ages send them, at the endpoint and at the instance metadata service.

@@ -83,7 +83,10 @@ fn refusal_of_sts_is_not_retried() {
 fn hanging_sts_ends_with_the_timeout() {
     let stage = Stage::new();
     stage.fault(Fault::new(FaultKind::Hang).forever());
-    stage.credvend(&["process", "--timeout", "1s"]).end().failed(5, &["did not respond within 1s", "--timeout"]);
+    stage
+        .credvend(&["process", "--timeout", "1s"])
+        .end()
+        .failed(5, &[&stage.sts.url(), "did not respond within 1s", "--timeout"]);
 }
 
 #[test]

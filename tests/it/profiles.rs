@@ -106,12 +106,32 @@ fn profiles_override_role_variables_and_flags_override_profiles() {
 }
 
 #[test]
-fn default_profile_in_the_home_directory_is_used_last() {
+fn default_profile_in_the_home_directory_overrides_only_the_variables() {
     let stage = Stage::new();
     stage.bare(&["export"]).end().failed(2, &["no role to assume", "AWS_ROLE_ARN"]);
     let token = stage.tokens.token_file();
     stage.write(".aws/config", &format!("[default]\nrole_arn={ROLE_A}\nweb_identity_token_file={}\n", token.display()));
     stage.bare(&["export"]).end().succeeded();
     let absent = "arn:aws:iam::111111111111:role/absent";
-    stage.credvend(&["export"]).env("AWS_ROLE_ARN", absent).end().failed(4, &[absent]);
+    stage.credvend(&["export"]).env("AWS_ROLE_ARN", absent).end().succeeded();
+    stage.credvend(&["export", "--role-arn", absent]).end().failed(4, &[absent]);
+}
+
+#[test]
+fn home_directory_of_another_user_hides_no_variables() {
+    let stage = Stage::new();
+    // A directory that cannot be searched, as `/root` in an image that runs as another user; root could search any.
+    stage.write(".aws", "not a directory");
+    stage.credvend(&["export"]).end().succeeded();
+    stage.bare(&["export", "--profile", "app"]).end().failed(2, &[".aws/config", "not a directory"]);
+}
+
+#[test]
+fn malformed_files_are_errors_unless_a_default_credentials_file_is_not_needed() {
+    let stage = Stage::new();
+    stage.write(".aws/credentials", "no section\n");
+    stage.credvend(&["export", "--log-level=warn"]).end().succeeded();
+    stage.bare(&["export"]).end().failed(2, &["no role to assume", "credentials is ignored"]);
+    stage.write(".aws/config", "no section\n");
+    stage.credvend(&["export"]).end().failed(2, &[".aws/config", "line 1"]);
 }

@@ -248,3 +248,16 @@ fn one_shots_write_credentials_that_are_about_to_expire() {
     assert!(stage.read("credentials").contains("aws_session_token = "));
     stage.credvend(&["export"]).end().succeeded();
 }
+
+#[test]
+fn refusal_of_a_token_names_its_audience_or_subject() {
+    let stage = Stage::new();
+    let claims = Claims::service_account("shop", "checkout");
+    stage.renew_token(&Claims { audience: vec!["https://kubernetes.default.svc".to_owned()], ..claims });
+    stage.credvend(&["export"]).end().failed(4, &["this token's audience is https://kubernetes.default.svc"]);
+    stage.renew_token(&Claims::service_account("shop", "cart"));
+    stage
+        .credvend(&["export"])
+        .end()
+        .failed(4, &["this token's sub is system:serviceaccount:shop:cart", "sts.amazonaws.com"]);
+}

@@ -242,3 +242,38 @@ fn trust_policy_accepts_an_expired_token_and_no_region() {
     stage.credvend(&["trust-policy"]).end().failed(3, &["audience", "projected"]);
     stage.credvend(&["trust-policy", "--format", "yaml"]).end().failed(2, &["--format"]);
 }
+
+#[test]
+fn issuer_that_aws_cannot_use_is_named_instead_of_a_command() {
+    for issuer in [
+        "https://kubernetes.default.svc.cluster.local",
+        "https://10.0.0.1:6443",
+        "https://issuer.example:8443",
+        "http://issuer.example.com",
+    ] {
+        let mut world = World::two_accounts();
+        world.issuer = Some(issuer.to_owned());
+        world.accounts.values_mut().for_each(|account| account.oidc_providers.clear());
+        let stage = Stage::with_sts(LocalSts::start(world).expect("start local STS"));
+        let json = printed_json(&stage, stage.credvend(&["trust-policy", "--format", "json"]));
+        assert!(json["identity_providers"][0]["problem"].is_string(), "{json}");
+        let refused = stage.credvend(&["check"]).end();
+        assert_eq!(refused.code, Some(4), "{refused:?}");
+        assert!(refused.last_line().contains("can have no IAM identity provider"), "{refused:?}");
+        let printed = [
+            stage.credvend(&["trust-policy"]).end().succeeded().stdout,
+            stage.credvend(&["trust-policy", "--direct"]).end().succeeded().stdout,
+            stage.credvend(&["check", "--offline"]).end().succeeded().stdout,
+            refused.stdout,
+        ];
+        for text in printed {
+            assert!(!text.contains("create-open-id-connect-provider"), "{text}");
+            for words in
+                ["AWS cannot use the issuer", issuer, "--service-account-issuer", "kubeadm", "kind", "k3s", "kops"]
+            {
+                assert!(text.contains(words), "{words} is missing in {text}");
+            }
+        }
+        stage.credvend(&["export"]).end().failed(4, &["AWS cannot use this token's issuer", issuer, "credvend check"]);
+    }
+}

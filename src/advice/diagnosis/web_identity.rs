@@ -7,10 +7,26 @@ use crate::{
     },
     arn::RoleArn,
     sts::cause::Cause,
-    token::Claims,
+    token::{Claims, ISSUER_HELP},
 };
 
 pub(super) fn diagnose(cause: Cause, role_arn: &RoleArn, claims: &Claims, context: RefusalContext<'_>) -> Diagnosis {
+    let account = role_arn.account_id();
+    let issuer = &claims.issuer;
+    let is_aws = context.chain.session(context.hop.number).is_some_and(|session| session.endpoint.is_aws());
+    match (cause, claims.issuer_problem(is_aws)) {
+        (Cause::ProviderMissing | Cause::KeysNotFetched | Cause::ProviderNotReached, Some(problem)) => Diagnosis {
+            cause: format!(
+                "account {account} can have no IAM identity provider for the token's issuer {issuer}: {problem}"
+            ),
+            help: ISSUER_HELP.map(str::to_owned).to_vec(),
+        },
+        (cause, _) => diagnose_usable(cause, role_arn, claims, context),
+    }
+}
+
+/// Diagnoses a token whose issuer AWS can use.
+fn diagnose_usable(cause: Cause, role_arn: &RoleArn, claims: &Claims, context: RefusalContext<'_>) -> Diagnosis {
     let account = role_arn.account_id();
     let provider = IdentityProvider::of(role_arn, claims);
     let (issuer, subject) = (&claims.issuer, &claims.subject);

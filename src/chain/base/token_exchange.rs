@@ -35,10 +35,9 @@ impl WebIdentityHop {
         }
         let session_name = self.session.session_name.clone().unwrap_or_else(|| token.claims().session_name());
         let request = AssumeRoleWithWebIdentity { session: self.session.parameters(&session_name), token: &token };
-        let issued = client
-            .assume_role_with_web_identity(&self.session.endpoint, &request)
-            .await
-            .map_err(|error| ProviderError::at(hop.clone(), error))?;
+        let issued = client.assume_role_with_web_identity(&self.session.endpoint, &request).await.map_err(|error| {
+            ProviderError::at(hop.clone(), error).about_token(token.claims(), self.session.endpoint.is_aws())
+        })?;
         Ok((issued, session_name, Arc::new(token.claims().clone())))
     }
 }

@@ -104,7 +104,11 @@ impl Checker<'_> {
     fn exchange_failed(&self, chain: &ChainPlan, hop: &HopName, claims: Option<&Claims>, error: RetryError) -> Check {
         match error {
             RetryError::Failed(error) | RetryError::TimedOut(Some(error)) => self.refused(chain, hop, claims, &error),
-            RetryError::TimedOut(None) => self.timed_out(name_of(hop.number), &format!("{hop}: ")),
+            RetryError::TimedOut(None) => {
+                let url = chain.session(hop.number).map(|session| session.endpoint.url_without_secrets());
+                let url = url.map(|url| format!("{url}: ")).unwrap_or_default();
+                self.timed_out(name_of(hop.number), &format!("{hop}: {url}"))
+            }
         }
     }
 
@@ -158,8 +162,16 @@ impl Checker<'_> {
             }
         });
         match identity.await {
-            None => self.timed_out(IDENTITY.to_owned(), "GetCallerIdentity: "),
-            Some(Ok(identity)) => check_identity(&identity, role_arn),
+            None => {
+                let url = session.endpoint.url_without_secrets();
+                self.timed_out(IDENTITY.to_owned(), &format!("GetCallerIdentity: {url}: "))
+            }
+            Some(Ok(identity)) => check_identity(&identity, role_arn, session.endpoint.is_aws()),
+            Some(Err(error)) if !session.endpoint.is_aws() && lacks_caller_identity(&error, role_arn) => {
+                let message = format!("GetCallerIdentity: {error}");
+                Check::warn(IDENTITY, message)
+                    .help("the exchange succeeded: this is a failure only if the STS is that of AWS")
+            }
             Some(Err(error)) => {
                 let error = ProviderError::at(last_hop(chain), error);
                 let help = "the exchange succeeded, but its identity cannot be confirmed; if a VPC endpoint policy applies, \
@@ -180,14 +192,37 @@ fn last_hop(chain: &ChainPlan) -> HopName {
     HopName { number: chain.hops.len() + 1, role_arn: chain.role_arn().cloned() }
 }
 
+/// Returns true if the error can mean that this STS, which is not that of AWS, has no GetCallerIdentity. Few of the other
+/// implementations have it, and their errors differ.
+fn lacks_caller_identity(error: &StsError, role_arn: &crate::arn::RoleArn) -> bool {
+    match error {
+        StsError::NotReached { .. } => false,
+        StsError::InvalidResponse { .. } => !role_arn.is_aws(),
+        StsError::Refused(refusal) => {
+            !role_arn.is_aws()
+                || matches!(refusal.status, 404 | 405 | 501)
+                || matches!(&*refusal.code, "InvalidAction" | "NotImplemented" | "UnsupportedOperation")
+                || refusal.message.contains("nsupported action")
+        }
+    }
+}
+
 /// Checks that the identity is a session of the role: `arn:PARTITION:sts::ACCOUNT:assumed-role/NAME/SESSION`.
-fn check_identity(identity: &CallerIdentity, role_arn: &crate::arn::RoleArn) -> Check {
+///
+/// Another implementation of STS can have other ARNs, for example without an account. An ARN in the format of AWS must be the
+/// expected one there too.
+fn check_identity(identity: &CallerIdentity, role_arn: &crate::arn::RoleArn, is_aws: bool) -> Check {
     let request_id = identity.request_id.as_deref().unwrap_or("none");
     let session_prefix =
         format!("arn:{}:sts::{}:assumed-role/{}/", role_arn.partition(), role_arn.account_id(), role_arn.name());
     let message = format!("GetCallerIdentity: {}, request ID {request_id}", identity.arn);
     if identity.arn.starts_with(&session_prefix) {
         return Check::ok(IDENTITY, message);
+    }
+    let has_account = identity.arn.split(':').nth(4).is_some_and(|account| account.len() == 12);
+    if !is_aws && !(role_arn.is_aws() && has_account) {
+        let help = "compare the ARN with the role: this STS is not that of AWS, and its ARNs have another format";
+        return Check::warn(IDENTITY, message).help(help);
     }
     let help = "check AWS_ENDPOINT_URL_STS: the server returned credentials of another role";
     Check::fail(Exit::Refused, IDENTITY, format!("{message}, which is not a session of {role_arn}")).help(help)

@@ -13,7 +13,7 @@ use crate::{
     advice::diagnosis::{USUAL_AUDIENCE, span},
     command::{Exit, check::report::Check},
     credentials::Expiry,
-    token::{Claims, TokenFile},
+    token::{Claims, ISSUER_HELP, TokenFile},
 };
 
 /// The default audience in the `aws-cn` partition.
@@ -96,6 +96,13 @@ pub(super) fn claims(claims: &Claims, offline: bool) -> Check {
         }
         [] => Check::ok("token claims", message),
     }
+}
+
+/// Returns a warning if AWS cannot use the issuer of the token.
+pub(super) fn issuer(claims: &Claims, is_aws: bool) -> Option<Check> {
+    let problem = claims.issuer_problem(is_aws).filter(|_| !claims.issuer.is_empty())?;
+    let message = format!("AWS cannot use the issuer {}: {problem}", claims.issuer);
+    Some(Check::warn("token issuer", message).help_steps(ISSUER_HELP.map(str::to_owned).to_vec()))
 }
 
 /// Checks the lifetime of the token at `now`.

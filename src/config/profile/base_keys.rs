@@ -61,7 +61,7 @@ pub(super) fn from_credential_source(
         "ecscontainer" => container(&setting.origin, ca_bundle, env, errors).map(Base::Container),
         "ec2instancemetadata" => instance_metadata(&setting.origin, profile, env, errors).map(Base::InstanceMetadata),
         _ => {
-            errors.add(format!("{} must be Environment, EcsContainer or Ec2InstanceMetadata", setting.origin));
+            errors.add(format!("{} must be Environment, EcsContainer or Ec2InstanceMetadata", setting.shown()));
             None
         }
     }
@@ -73,7 +73,17 @@ fn environment(origin: &str, env: &dyn Environment, errors: &mut ConfigErrors) -
     let keys = names.map(|name| env.text(name));
     let missing: Vec<_> = names.iter().zip(&keys).filter(|(_, key)| key.is_none()).map(|(name, _)| *name).collect();
     if !missing.is_empty() {
-        errors.add(format!("{origin} reads the keys from the environment; set {}", missing.join(" and ")));
+        let webhook = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"].into_iter().find(|name| env.text(name).is_some());
+        let help = webhook.map(|variable| {
+            format!(
+                "; {variable} is set, which this credential_source does not read: to start the chain with the token, replace                  credential_source with a source_profile that has the role_arn and the web_identity_token_file"
+            )
+        });
+        errors.add(format!(
+            "{origin} reads the keys from the environment; set {}{}",
+            missing.join(" and "),
+            help.unwrap_or_default()
+        ));
     }
     let expiry = env.text("AWS_CREDENTIAL_EXPIRATION").map(|text| Expiry::parse(&text));
     if expiry == Some(None) {

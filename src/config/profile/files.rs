@@ -8,17 +8,22 @@ use std::{
 use crate::{
     bounded_file::{self, FifoPolicy, ReadError},
     cli::IdentityArgs,
-    config::sts_settings::StsKeys,
+    config::{session::DEFAULT_PROFILE, sts_settings::StsKeys},
     settings::{
         environment::Environment,
         errors::ConfigErrors,
-        setting::{Setting, pick},
+        setting::{Setting, pick, split_arns, split_list},
     },
     shared_file::{self, FileKind, Section, SharedFile},
 };
 
 /// Maximum size of a shared file, in bytes.
 pub(crate) const MAX_SHARED_FILE: u64 = 1024 * 1024;
+
+/// Maximum number of skipped parts of the files that an error lists.
+const MAX_SKIPPED_IN_ERROR: usize = 3;
+
+const CONFIG_FLAG: &str = "--config";
 
 /// The profiles to vend, and the config file that defines them.
 pub(crate) struct ProfileSelection {
@@ -30,43 +35,45 @@ pub(crate) struct ProfileSelection {
 }
 
 impl ProfileSelection {
+    /// Reads the selection. `AWS_PROFILE=default` selects the default profile, as an unset variable does.
     pub(crate) fn read(args: &IdentityArgs, env: &dyn Environment) -> Self {
         let setting = |text: &String, origin: &str| Setting { text: text.clone(), origin: origin.to_owned() };
         let names = if args.profile.is_empty() && !args.all_profiles {
-            env.text("AWS_PROFILE").iter().map(|name| setting(name, "AWS_PROFILE")).collect()
+            let name = env.text("AWS_PROFILE").filter(|name| name != DEFAULT_PROFILE);
+            name.iter().map(|name| setting(name, "AWS_PROFILE")).collect()
         } else {
             args.profile.iter().map(|name| setting(name, "--profile")).collect()
         };
         Self {
-            config: pick(args.config.as_ref(), "--config", env, &["AWS_CONFIG_FILE"]),
+            config: pick(args.config.as_ref(), CONFIG_FLAG, env, &["AWS_CONFIG_FILE"]),
             names,
             all: args.all_profiles,
         }
     }
-}
 
-/// Selects the default profile of the config file in the home directory, if that file has one.
-pub(crate) fn default_in_home(env: &dyn Environment) -> Option<ProfileSelection> {
-    let has_default = match bounded_file::read_bytes(&home_file(env, "config")?, MAX_SHARED_FILE, FifoPolicy::Refuse) {
-        Ok(bytes) => {
-            shared_file::read(FileKind::Config, &bytes).map_or(true, |file| file.profiles.named("default").is_some())
-        }
-        Err(ReadError::Io(_)) => false,
-        // Select a file that cannot be used, so that reading it reports the error. The same applies to a malformed file.
-        Err(_) => true,
-    };
-    has_default.then_some(ProfileSelection { config: None, names: Vec::new(), all: false })
+    /// Returns true if a flag or `AWS_PROFILE` selects the profiles, so that no other source of an identity applies.
+    pub(crate) fn is_explicit(&self) -> bool {
+        self.all || !self.names.is_empty() || self.config_flag().is_some()
+    }
+
+    /// Returns the config file if `--config` specifies it. That file must exist.
+    fn config_flag(&self) -> Option<&Setting> {
+        self.config.as_ref().filter(|config| config.origin == CONFIG_FLAG)
+    }
 }
 
 /// Both files, merged in the same way as in SDKs.
-pub(super) struct Files {
+pub(crate) struct Files {
     merged: SharedFile,
     config_path: PathBuf,
     credentials_path: PathBuf,
+    /// Why a file was not read.
+    unread: Vec<String>,
 }
 
 impl Files {
-    pub(super) fn read(
+    /// Reads the files. If the selection is not explicit, a default file that cannot be read counts as absent.
+    pub(crate) fn read(
         selection: &ProfileSelection,
         env: &dyn Environment,
         fifos: FifoPolicy,
@@ -76,23 +83,31 @@ impl Files {
             Some(setting) => Some(expand_home(&setting.text, env)),
             None => home_file(env, "config"),
         };
-        let credentials_path = match env.text("AWS_SHARED_CREDENTIALS_FILE") {
-            Some(text) => Some(expand_home(&text, env)),
+        let credentials_file = env.text("AWS_SHARED_CREDENTIALS_FILE");
+        let credentials_path = match &credentials_file {
+            Some(text) => Some(expand_home(text, env)),
             None => home_file(env, "credentials"),
         };
-        let Some(config_path) = config_path else {
+        if config_path.is_none() && selection.is_explicit() {
             errors.add("no AWS config file: HOME is not set; specify a file with --config");
             return None;
-        };
-        let config = read(FileKind::Config, &config_path, selection.config.as_ref(), fifos, errors);
-        // Without HOME there is no default credentials file. The credentials file is optional.
-        let credentials_path = credentials_path.unwrap_or_default();
-        let credentials = if credentials_path.as_os_str().is_empty() {
-            Some(SharedFile::default())
-        } else {
-            read(FileKind::Credentials, &credentials_path, None, fifos, errors)
-        };
-        Some(Self { merged: shared_file::merge(config?, credentials?), config_path, credentials_path })
+        }
+        let mut reader = Reader { selection, fifos, unread: Vec::new(), errors };
+        let files = [
+            (FileKind::Config, &config_path, selection.config.is_none()),
+            (FileKind::Credentials, &credentials_path, credentials_file.is_none()),
+        ];
+        let [config, credentials] = files.map(|(kind, path, is_default)| match path {
+            Some(path) => reader.read(kind, path, is_default),
+            // Without HOME there are no default files.
+            None => Some(SharedFile::default()),
+        });
+        Some(Self {
+            unread: reader.unread,
+            merged: shared_file::merge(config?, credentials?),
+            config_path: config_path.unwrap_or_default(),
+            credentials_path: credentials_path.unwrap_or_default(),
+        })
     }
 
     /// Returns the names of the selected profiles. Adds an error for each profile that does not exist.
@@ -102,21 +117,23 @@ impl Files {
             let names: Vec<_> = with_role.map(|section| section.name.clone()).collect();
             if names.is_empty() {
                 errors.add(format!(
-                    "--all-profiles: no profile in {} has a role_arn; set one",
-                    self.config_path.display()
+                    "--all-profiles: no profile in {} has a role_arn; set one{}",
+                    self.config_path.display(),
+                    self.skipped("")
                 ));
             }
             return names;
         }
-        let default = [Setting { text: "default".into(), origin: "the default profile".into() }];
+        let default = [Setting { text: DEFAULT_PROFILE.into(), origin: "the default profile".into() }];
         let selected = if selection.names.is_empty() { default.as_slice() } else { &selection.names };
         let mut names: Vec<String> = Vec::new();
         for Setting { text: name, origin } in selected {
             if self.profile(name).is_none() {
                 errors.add(format!(
-                    "{origin}: no profile {name} in {}; {}",
+                    "{origin}: no profile {name} in {}; {}{}",
                     self.config_path.display(),
-                    self.available_profiles()
+                    self.available_profiles(),
+                    self.skipped(name)
                 ));
             } else if !names.contains(name) {
                 names.push(name.clone());
@@ -129,8 +146,41 @@ impl Files {
         self.merged.profiles.named(name).map(|section| FileProfile { section, files: self })
     }
 
-    pub(super) fn warnings(&self) -> Vec<String> {
-        self.merged.warnings.iter().map(|warning| format!("{}: {warning}", self.path(warning.file).display())).collect()
+    /// Returns the profile that applies if none is selected.
+    pub(crate) fn default_profile(&self) -> Option<FileProfile<'_>> {
+        self.profile(DEFAULT_PROFILE)
+    }
+
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let skipped = &self.merged.warnings;
+        let skipped = skipped.iter().map(|warning| format!("{}: {warning}", self.path(warning.file).display()));
+        self.unread.iter().cloned().chain(skipped).collect()
+    }
+
+    /// Returns a clause about the skipped parts of the files, which can be why a profile or a key is missing; empty if nothing
+    /// was skipped. Lists the parts first that contain `name`.
+    pub(super) fn skipped(&self, name: &str) -> String {
+        let mut skipped = self.warnings();
+        if skipped.is_empty() {
+            return String::new();
+        }
+        skipped.sort_by_key(|warning| !warning.contains(name));
+        let more = skipped.len().saturating_sub(MAX_SKIPPED_IN_ERROR);
+        skipped.truncate(MAX_SKIPPED_IN_ERROR);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        format!(" (note: {}{more})", skipped.join("; "))
+    }
+
+    /// Describes the default profile, which names no credentials, for the error that no source does.
+    pub(crate) fn describe_default(&self, env: &dyn Environment) -> String {
+        let origin = if env.text("AWS_CONFIG_FILE").is_some() { "AWS_CONFIG_FILE" } else { "~/.aws/config" };
+        let path = self.config_path.display();
+        let state = match self.default_profile() {
+            Some(profile) => format!("{profile} has no role_arn and no credential_process"),
+            None if self.config_path.as_os_str().is_empty() => "HOME is not set".to_owned(),
+            None => format!("no profile {DEFAULT_PROFILE} in {path}; {}", self.available_profiles()),
+        };
+        format!("the default profile of {origin}: {state}{}", self.skipped(DEFAULT_PROFILE))
     }
 
     fn path(&self, kind: FileKind) -> &Path {
@@ -147,29 +197,45 @@ impl Files {
     }
 }
 
-/// Reads one file. `setting` is the flag or variable that sets its path; a file at the default path may be missing.
-fn read(
-    kind: FileKind,
-    path: &Path,
-    setting: Option<&Setting>,
+/// Reads the files of a selection.
+struct Reader<'a> {
+    selection: &'a ProfileSelection,
     fifos: FifoPolicy,
-    errors: &mut ConfigErrors,
-) -> Option<SharedFile> {
-    match bounded_file::read_bytes(path, MAX_SHARED_FILE, fifos) {
-        Ok(bytes) => match shared_file::read(kind, &bytes) {
-            Ok(file) => Some(file),
-            Err(error) => {
-                errors.add(format!("{}: {error}", path.display()));
-                None
+    unread: Vec<String>,
+    errors: &'a mut ConfigErrors,
+}
+
+impl Reader<'_> {
+    /// Reads one file. Returns `None` if it cannot be used. `is_default` tells that no flag or variable names it.
+    fn read(&mut self, kind: FileKind, path: &Path, is_default: bool) -> Option<SharedFile> {
+        let setting = self.selection.config.as_ref().filter(|_| kind == FileKind::Config);
+        let is_optional = is_default && !self.selection.is_explicit();
+        let display = path.display();
+        let error = match bounded_file::read_bytes(path, MAX_SHARED_FILE, self.fifos) {
+            Ok(bytes) => match shared_file::read(kind, &bytes) {
+                Ok(file) => return Some(file),
+                // A malformed config file could name other credentials than the variables do.
+                Err(error) if is_optional && kind == FileKind::Credentials => {
+                    self.unread.push(format!("{display} is ignored: {error}"));
+                    return Some(SharedFile::default());
+                }
+                Err(error) => format!("{display}: {error}"),
+            },
+            Err(error) if error.is_not_found() && self.selection.config_flag().is_none_or(|_| setting.is_none()) => {
+                if let Some(Setting { origin, .. }) = setting {
+                    self.unread.push(format!("{origin}: {display} does not exist"));
+                }
+                return Some(SharedFile::default());
             }
-        },
-        Err(error) if error.is_not_found() && setting.is_none() => Some(SharedFile::default()),
-        Err(error) => {
-            let origin = setting.map_or_else(|| kind.to_string(), |setting| setting.origin.clone());
-            let path = path.display();
-            errors.add(format!("{origin}: cannot read {path}: {error}; check the path and the permissions"));
-            None
-        }
+            // The home directory of another user, for example, as in images that run as root by default.
+            Err(ReadError::Io(_)) if is_optional => return Some(SharedFile::default()),
+            Err(error) => {
+                let origin = setting.map_or_else(|| kind.to_string(), |setting| setting.origin.clone());
+                format!("{origin}: cannot read {display}: {error}; check the path and the permissions")
+            }
+        };
+        self.errors.add(error);
+        None
     }
 }
 
@@ -187,7 +253,7 @@ pub(crate) fn expand_home(text: &str, env: &dyn Environment) -> PathBuf {
 
 /// A profile in the merged files.
 #[derive(Clone, Copy)]
-pub(super) struct FileProfile<'a> {
+pub(crate) struct FileProfile<'a> {
     section: &'a Section,
     files: &'a Files,
 }
@@ -202,7 +268,7 @@ impl<'a> FileProfile<'a> {
         format!("{} [{}]", self.files.path(self.section.file).display(), self.name())
     }
 
-    pub(super) fn value(&self, key: &str) -> Option<&'a str> {
+    pub(crate) fn value(&self, key: &str) -> Option<&'a str> {
         self.section.value(key)
     }
 
@@ -213,8 +279,12 @@ impl<'a> FileProfile<'a> {
 
     /// Returns the comma-separated items of a value.
     pub(super) fn setting_list(&self, key: &str) -> Vec<Setting> {
-        let items = self.value(key).unwrap_or_default().split(',').map(str::trim).filter(|item| !item.is_empty());
-        items.map(|text| Setting { text: text.to_owned(), origin: self.origin(key) }).collect()
+        split_list(self.value(key).unwrap_or_default(), &self.origin(key))
+    }
+
+    /// Returns the comma-separated ARNs of a value.
+    pub(super) fn setting_arns(&self, key: &str) -> Vec<Setting> {
+        split_arns(self.value(key).unwrap_or_default(), &self.origin(key))
     }
 
     fn origin(&self, key: &str) -> String {
@@ -240,8 +310,9 @@ impl StsKeys for FileProfile<'_> {
         if let Some(services) = self.value("services") {
             let Some(section) = self.files.merged.services.named(services) else {
                 errors.add(format!(
-                    "{}: section [services {services}] does not exist; add the section or correct the name",
-                    self.origin("services")
+                    "{}: section [services {services}] does not exist; add the section or correct the name{}",
+                    self.origin("services"),
+                    self.files.skipped(services)
                 ));
                 return None;
             };

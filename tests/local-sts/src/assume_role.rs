@@ -31,6 +31,7 @@ pub(crate) fn handle(
         violations.session_name("SourceIdentity", identity);
     }
     let request = SessionRequest::read(parameters, violations)?;
+    world.check_role_arn(&request.role_arn)?;
     let tags = tags.inherit(caller.session.as_ref())?;
     let packed_size = request.packed_size(tags.requested())?;
     if parameters.text("SerialNumber").is_some() || parameters.text("TokenCode").is_some() {

@@ -27,6 +27,7 @@ pub(crate) fn handle(
     let token = violations.required(parameters, "WebIdentityToken");
     violations.length("WebIdentityToken", token, 4, 20_000);
     let request = SessionRequest::read(parameters, violations)?;
+    world.check_role_arn(&request.role_arn)?;
     if parameters.text("ProviderId").is_some() {
         // ProviderId is for OAuth 2.0 access tokens, which this server does not accept.
         return Err(StsError::validation("ProviderId is not valid for an OpenID Connect token"));

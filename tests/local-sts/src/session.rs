@@ -30,10 +30,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Returns `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`, which does not contain the role's path.
+    /// Returns `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`, which does not contain the role's path. Without an account, the
+    /// ARN has one part less, as in SeaweedFS.
     pub(crate) fn arn(&self) -> String {
         let RoleArn { partition, account, name, .. } = &self.role_arn;
-        format!("arn:{partition}:sts::{account}:assumed-role/{name}/{}", self.name)
+        let account = if account.is_empty() { String::new() } else { format!("{account}:") };
+        format!("arn:{partition}:sts::{account}assumed-role/{name}/{}", self.name)
     }
 
     /// Returns the assumed role ID, `AROA…:SESSION`.

@@ -10,15 +10,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::StsError;
 use crate::fault::Fault;
 use crate::policy::{PolicyDocument, PolicyError, PolicyKind};
+use crate::role_arn::RoleArn;
 
 /// The simulated AWS accounts and the server's initial settings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct World {
-    /// The accounts by their twelve-digit ID.
+    /// The accounts by their twelve-digit ID. The ID can be empty if `is_store` is true.
     pub accounts: BTreeMap<String, Account>,
+    /// True for a store with its own STS, such as Ceph, MinIO or SeaweedFS: the ARNs of its roles need no account, and can have
+    /// any partition.
+    pub is_store: bool,
     /// The partition of all ARNs; `aws` if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<String>,
@@ -155,6 +160,11 @@ impl World {
         })
     }
 
+    /// Refuses a role ARN that this STS cannot have.
+    pub(crate) fn check_role_arn(&self, role_arn: &RoleArn) -> Result<(), StsError> {
+        if self.is_store || role_arn.is_aws() { Ok(()) } else { Err(StsError::validation("Request ARN is invalid")) }
+    }
+
     /// Returns the account ID, the name and the user with this access key.
     pub(crate) fn user(&self, access_key_id: &str) -> Option<(&str, &str, &User)> {
         self.accounts.iter().find_map(|(account, content)| {
@@ -179,7 +189,8 @@ impl World {
 
     fn check(&self) -> Result<(), WorldError> {
         for (account, content) in &self.accounts {
-            if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+            let has_no_account = self.is_store && account.is_empty();
+            if !has_no_account && (account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit())) {
                 return Err(WorldError::AccountId(account.clone()));
             }
             for (name, role) in &content.roles {
