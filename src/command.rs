@@ -13,6 +13,7 @@ mod process;
 mod reload;
 mod run;
 mod status;
+mod terminal;
 mod trust_policy;
 mod usage_error;
 

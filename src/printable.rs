@@ -61,7 +61,8 @@ pub(crate) fn looks_like_a_secret(text: &str) -> bool {
     is_marked || (!text.starts_with("arn:") && runs.any(is_random))
 }
 
-/// Returns true for control characters and for the invisible format characters of Unicode, among them those of the
+/// Returns true for control characters, for the noncharacters that YAML forbids, and for the invisible format characters of Unicode,
+/// among them those of the
 /// [bidirectional algorithm](https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters).
 fn is_unprintable(c: char) -> bool {
     c.is_control()
@@ -75,6 +76,7 @@ fn is_unprintable(c: char) -> bool {
                 | '\u{2060}'..='\u{206f}'
                 | '\u{feff}'
                 | '\u{fff9}'..='\u{fffb}'
+                | '\u{fffe}'..='\u{ffff}'
                 | '\u{e0000}'..='\u{e007f}'
         )
 }

@@ -186,6 +186,13 @@ impl Store {
     }
 }
 
+impl ProfileState {
+    /// Returns the role of the credentials, if they are those of a role. Before the first exchange, returns `configured`.
+    pub(crate) fn role_arn<'a>(&'a self, configured: Option<&'a RoleArn>) -> Option<&'a RoleArn> {
+        self.lease.as_ref().map_or(configured, |lease| lease.credentials.role_arn())
+    }
+}
+
 impl Profile {
     pub(crate) fn name(&self) -> &str {
         &self.name

@@ -9,8 +9,8 @@
 mod aws_cli;
 mod policy;
 
-pub(crate) use aws_cli::{get_role, raise_max_session_duration};
-pub(crate) use policy::{Policy, Principal, Statement};
+pub(crate) use aws_cli::{get_role, quoted as shell_word, raise_max_session_duration};
+pub(crate) use policy::{OneOrMany, Policy, Principal, Statement};
 
 use crate::{
     arn::RoleArn,
@@ -28,6 +28,8 @@ pub(crate) struct IdentityProvider {
     pub(crate) url: String,
     /// The audiences that the provider accepts.
     pub(crate) client_ids: Vec<String>,
+    /// The reason why AWS cannot use the issuer, if it cannot.
+    pub(crate) issuer_problem: Option<&'static str>,
 }
 
 /// The type of a policy.
@@ -74,6 +76,7 @@ impl IdentityProvider {
             partition: role_arn.partition().to_owned(),
             url: claims.issuer.clone(),
             client_ids: claims.audience.as_slice().to_vec(),
+            issuer_problem: None,
         }
     }
 

@@ -258,8 +258,13 @@ fn help_for(cause: Cause) -> &'static str {
         Cause::TokenNotTrusted => {
             "allow the token's sub and aud in the role's trust policy, and verify that the role exists"
         }
-        Cause::TagsNotAllowed => "allow sts:TagSession in this role's trust policy",
-        Cause::SourceIdentityNotAllowed => "allow sts:SetSourceIdentity in this role's trust policy",
+        Cause::TagsNotAllowed => {
+            "allow sts:TagSession in this role's trust policy and in a policy of the previous hop, or remove the session tags"
+        }
+        Cause::SourceIdentityNotAllowed => {
+            "allow sts:SetSourceIdentity in this role's trust policy and in a policy of the previous hop, or remove the \
+             source identity"
+        }
         Cause::CallerNotTrusted | Cause::Denied => {
             "allow the previous hop to call sts:AssumeRole on this role, name the previous hop in this role's trust \
              policy, and check the external ID"

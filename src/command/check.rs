@@ -25,6 +25,7 @@ use crate::{
         },
         oneshot,
         output::{print_json, print_lines},
+        terminal::Terminal,
     },
     config::{self, Identity},
     plan::ChainPlan,
@@ -80,22 +81,23 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
             Err(errors) => report.profiles.push(configuration_failure(name, &errors, args, env)),
         }
     }
-    if as_json { print_json(&report.document()) } else { print_lines(&report.text()) }?;
+    if as_json { print_json(&report.document()) } else { print_lines(&report.text(Terminal::on_stdout(env))) }?;
     report.outcome()
 }
 
-/// Reads the configuration of all selected profiles. If it has errors, reads each profile separately.
+/// Reads the configuration of all selected profiles. If it has errors, reads each half of the profiles separately, and so on, so that
+/// only the profiles with errors are read alone. Returns the first profile of each part that was read together.
 fn read_identities(
     args: &IdentityArgs,
     env: &dyn Environment,
     fifos: FifoPolicy,
 ) -> Vec<(String, Result<Identity, ConfigErrors>)> {
-    let read_profile = |profile: &String| {
-        let args = IdentityArgs { profile: vec![profile.clone()], ..args.clone() };
-        (profile.clone(), config::identity(&args, env, fifos))
-    };
     match config::identity(args, env, fifos) {
-        Err(_) if args.profile.len() > 1 => args.profile.iter().map(read_profile).collect(),
+        Err(_) if args.profile.len() > 1 => {
+            let (left, right) = args.profile.split_at(args.profile.len() / 2);
+            let part = |profiles: &[String]| IdentityArgs { profile: profiles.to_vec(), ..args.clone() };
+            [left, right].into_iter().flat_map(|profiles| read_identities(&part(profiles), env, fifos)).collect()
+        }
         identity => vec![(args.profile.first().cloned().unwrap_or_else(|| "default".into()), identity)],
     }
 }

@@ -1,9 +1,16 @@
 //! `credvend trust-policy`: prints the IAM identity providers and policies that a token and a chain require.
 //!
 //! Input: the claims of the token and the configuration. This command makes no calls. In the text output, each line that is
-//! not JSON starts with `#`.
+//! not JSON starts with `#`. The formats for Terraform, CloudFormation and eksctl describe the same resources; comments in them say
+//! what the tool cannot express.
 //! [Roles for service accounts](https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html),
 //! [across accounts](https://docs.aws.amazon.com/eks/latest/userguide/cross-account-access.html).
+
+mod cloudformation;
+mod eksctl;
+mod roles;
+mod terraform;
+mod tree;
 
 use serde::Serialize;
 
@@ -33,7 +40,11 @@ pub(crate) struct Args {
     #[arg(long)]
     direct: bool,
 
-    /// Output format: text or json
+    /// Print only the resources of this account
+    #[arg(long, value_name = "ID")]
+    account: Option<String>,
+
+    /// Output format: text, json, terraform, cloudformation or eksctl
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: String,
 
@@ -45,24 +56,30 @@ pub(crate) struct Args {
 #[derive(Default)]
 struct Setup {
     documents: Vec<PolicyDocument>,
-    /// Each with the reason why AWS cannot use its issuer, if it cannot.
-    providers: Vec<(IdentityProvider, Option<&'static str>)>,
-    /// Comments for the text output.
+    providers: Vec<IdentityProvider>,
+    /// Steps that are not a resource.
     remarks: Vec<String>,
+    /// The roles that trust a token, each with the claims of the token.
+    tokens: Vec<(RoleArn, Claims)>,
+    /// The account of the first role of the first chain: usually that of the cluster.
+    cluster_account: Option<String>,
 }
 
 /// Prints the documents.
 pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
-    let as_json = match args.format.as_str() {
-        "text" => false,
-        "json" => true,
-        _ => return Err(ConfigErrors::one("--format must be text or json").into()),
-    };
+    let format = args.format.as_str();
+    if !["text", "json", "terraform", "cloudformation", "eksctl"].contains(&format) {
+        let line = "--format must be text, json, terraform, cloudformation or eksctl";
+        return Err(ConfigErrors::one(line).into());
+    }
     let scope = if args.namespace_wide { Scope::Namespace } else { Scope::ServiceAccount };
     let identity = read_identity(&args.identity, env, FifoPolicy::ReadWithin(oneshot::DEFAULT_TIMEOUT))?;
     let mut setup = Setup::default();
     for chain in &identity.chains {
         let claims = claims_of(chain, scope)?;
+        if let (None, Some(hop)) = (&setup.cluster_account, chain.base.web_identity()) {
+            setup.cluster_account = Some(hop.session.role_arn.account_id().to_owned());
+        }
         if args.direct {
             setup.add_direct(chain, claims.as_ref(), scope)?;
         } else {
@@ -76,7 +93,20 @@ pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError
             "{role_arn} is not a role of AWS: the commands and ARNs below are those of AWS; adapt them to the STS of this role."
         ));
     }
-    if as_json { print_json(&setup.document()) } else { print_lines(&setup.text()) }
+    let account = args.account.as_deref();
+    // The order of the stacks of one account depends on the roles of the others.
+    let templates = (format == "cloudformation").then(|| cloudformation::templates(&setup));
+    if let Some(account_id) = account {
+        setup.retain_account(account_id)?;
+    }
+    let lines = match (format, templates) {
+        ("json", _) => return print_json(&setup.document()),
+        (_, Some(templates)) => cloudformation::lines(&setup, &templates, account)?,
+        ("terraform", _) => terraform::lines(&setup),
+        ("eksctl", _) => eksctl::lines(&setup, scope),
+        _ => setup.text(),
+    };
+    print_lines(&lines)
 }
 
 /// Returns the claims of the token, or `None` if the base of the chain is not a web identity token.
@@ -111,6 +141,7 @@ impl Setup {
     fn add(&mut self, chain: &ChainPlan, claims: Option<&Claims>, scope: Scope) {
         if let (Some(hop), Some(claims)) = (chain.base.web_identity(), claims) {
             self.add_provider(&hop.session.role_arn, claims, hop);
+            self.tokens.push((hop.session.role_arn.clone(), claims.clone()));
         }
         self.documents.extend(iam::documents(chain, claims, scope));
     }
@@ -126,6 +157,7 @@ impl Setup {
             return Err(ConfigErrors::one(line).into());
         };
         self.add_provider(role_arn, claims, hop);
+        self.tokens.push((role_arn.clone(), claims.clone()));
         self.remarks.push(format!(
             "With --direct, {role_arn} is the only role: set AWS_ROLE_ARN={role_arn} and unset CREDVEND_CHAIN_ROLE_ARNS, or \
              replace source_profile with web_identity_token_file in its profile."
@@ -146,26 +178,49 @@ impl Setup {
         Ok(())
     }
 
+    /// Adds the provider of a token. An account has one provider for an issuer, with the audiences of all tokens.
     fn add_provider(&mut self, role_arn: &RoleArn, claims: &Claims, hop: &WebIdentityHop) {
-        let provider = IdentityProvider::of(role_arn, claims);
-        let problem = claims.issuer_problem(hop.session.endpoint.is_aws());
-        if !self.providers.iter().any(|(other, _)| *other == provider) {
-            self.providers.push((provider, problem));
+        let mut provider = IdentityProvider::of(role_arn, claims);
+        provider.issuer_problem = claims.issuer_problem(hop.session.endpoint.is_aws());
+        match self.providers.iter_mut().find(|other| other.arn() == provider.arn()) {
+            Some(other) => {
+                let added = provider.client_ids.into_iter().filter(|id| !other.client_ids.contains(id));
+                other.client_ids.extend(added.collect::<Vec<_>>());
+            }
+            None => self.providers.push(provider),
         }
+    }
+
+    /// Keeps only the resources of one account.
+    fn retain_account(&mut self, account_id: &str) -> Result<(), ConfigErrors> {
+        let accounts = self.accounts();
+        if !accounts.contains(&account_id) {
+            let line =
+                format!("--account {account_id}: no resource belongs to it; the accounts are {}", accounts.join(", "));
+            return Err(ConfigErrors::one(line));
+        }
+        self.documents.retain(|document| document.role_arn.account_id() == account_id);
+        self.providers.retain(|provider| provider.account_id == account_id);
+        Ok(())
+    }
+
+    /// Returns the IDs of the accounts, in the order of the chains.
+    fn accounts(&self) -> Vec<&str> {
+        let mut accounts = Vec::new();
+        let providers = self.providers.iter().map(|provider| &*provider.account_id);
+        for account_id in providers.chain(self.documents.iter().map(|document| document.role_arn.account_id())) {
+            if !accounts.contains(&account_id) {
+                accounts.push(account_id);
+            }
+        }
+        accounts
     }
 
     fn text(&self) -> Lines {
         let mut text = Lines::default();
-        for (provider, problem) in &self.providers {
+        for provider in &self.providers {
             text.gap();
-            text.line(&format!("# identity provider in account {}, once per cluster", provider.account_id));
-            match problem {
-                None => text.line(&format!("#   {}", provider.create_command())),
-                Some(problem) => {
-                    text.line(&format!("#   AWS cannot use the issuer {}: {problem}", provider.url));
-                    ISSUER_HELP.iter().for_each(|help| text.line(&format!("#   -> {help}")));
-                }
-            }
+            provider_lines(provider, &mut text);
         }
         for remark in &self.remarks {
             text.gap();
@@ -178,12 +233,35 @@ impl Setup {
         text
     }
 
+    /// Adds the steps that no resource expresses, as comments.
+    fn add_remarks(&self, text: &mut Lines) {
+        let issuers = self.providers.iter().flat_map(issuer_remarks);
+        self.remarks.iter().cloned().chain(issuers).for_each(|remark| text.line(&format!("# {remark}")));
+    }
+
     fn document(&self) -> impl Serialize {
         Wire {
             documents: self.documents.iter().map(WireDocument::of).collect(),
             identity_providers: self.providers.iter().map(WireProvider::of).collect(),
+            remarks: &self.remarks,
         }
     }
+}
+
+/// Adds the command that creates an identity provider, or the reason why AWS cannot use it.
+fn provider_lines(provider: &IdentityProvider, text: &mut Lines) {
+    text.line(&format!("# identity provider in account {}, once per cluster", provider.account_id));
+    if provider.issuer_problem.is_none() {
+        text.line(&format!("#   {}", provider.create_command()));
+    }
+    issuer_remarks(provider).iter().for_each(|remark| text.line(&format!("#   {remark}")));
+}
+
+/// Returns the reason why AWS cannot use the issuer of a provider and the ways to solve it, or nothing if AWS can use it.
+fn issuer_remarks(provider: &IdentityProvider) -> Vec<String> {
+    let Some(problem) = provider.issuer_problem else { return Vec::new() };
+    let remark = format!("AWS cannot use the issuer {}: {problem}", provider.url);
+    [remark].into_iter().chain(ISSUER_HELP.map(|help| format!("-> {help}"))).collect()
 }
 
 /// Adds the commands for a document and the document itself.
@@ -208,10 +286,12 @@ fn document_lines(document: &PolicyDocument, text: &mut Lines) {
 struct Wire<'a> {
     documents: Vec<WireDocument<'a>>,
     identity_providers: Vec<WireProvider<'a>>,
+    remarks: &'a [String],
 }
 
 #[derive(Serialize)]
 struct WireDocument<'a> {
+    account_id: &'a str,
     role_arn: &'a str,
     kind: &'static str,
     policy: &'a Policy,
@@ -234,13 +314,19 @@ impl<'a> WireDocument<'a> {
             PolicyKind::TrustPolicy => "trust_policy",
             PolicyKind::PermissionPolicy => "permission_policy",
         };
-        Self { role_arn: document.role_arn.as_str(), kind, policy: &document.policy, note: document.note }
+        Self {
+            account_id: document.role_arn.account_id(),
+            role_arn: document.role_arn.as_str(),
+            kind,
+            policy: &document.policy,
+            note: document.note,
+        }
     }
 }
 
 impl<'a> WireProvider<'a> {
-    fn of((provider, problem): &'a (IdentityProvider, Option<&'static str>)) -> Self {
-        let IdentityProvider { account_id, url, client_ids, .. } = provider;
-        Self { account_id, url, client_ids, problem: *problem }
+    fn of(provider: &'a IdentityProvider) -> Self {
+        let IdentityProvider { account_id, url, client_ids, issuer_problem, .. } = provider;
+        Self { account_id, url, client_ids, problem: *issuer_problem }
     }
 }

@@ -74,7 +74,7 @@ impl ProfileStatus {
         let next =
             failure.map(|failure| failure.until_retry(now)).or_else(|| window.map(|window| window.until_refresh(now)));
         let configured = profile.role_arn();
-        let role_arn = lease.map_or(configured, |lease| lease.credentials.role_arn());
+        let role_arn = state.role_arn(configured);
         let text = |role_arn: &RoleArn| role_arn.as_str().to_owned();
         Self {
             name: profile.name().to_owned(),

@@ -278,3 +278,14 @@ fn invalid_configuration_is_reported_per_profile() {
     assert!(ended.stdout.contains("profile loop\n  fail  configuration"), "{}", ended.stdout);
     assert!(ended.stdout.contains("profile good\n  ok    configuration"), "{}", ended.stdout);
 }
+
+#[test]
+fn profiles_beside_one_with_errors_are_read_and_exchanged_together() {
+    let stage = Stage::new();
+    let config = format!("{CROSS_ACCOUNT}[profile loop]\nrole_arn = {ROLE_A}\nsource_profile = loop\n");
+    let arguments = ["check", "--profile", "loop", "--profile", "account_a_role", "--profile", "account_b_role"];
+    let ended = run_check(&stage, stage.with_config(&arguments, &config));
+    assert_eq!(ended.code, Some(2));
+    let exchanges = stage.actions().into_iter().filter(|action| action.starts_with("AssumeRole"));
+    assert_eq!(exchanges.collect::<Vec<_>>(), ["AssumeRoleWithWebIdentity", "AssumeRole"]);
+}

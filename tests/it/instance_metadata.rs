@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use local_sts::{Fault, FaultKind};
 
-use crate::support::{ROLE_A, Response, Running, Stage, get, raw};
+use crate::support::{ROLE_A, ROLE_B, Response, Running, Signal, Stage, get, raw};
 
 const ROLE: &str = "/latest/meta-data/iam/security-credentials/";
 
@@ -64,6 +64,29 @@ fn request_before_the_first_exchange_waits_for_credentials() {
     let address = line.split("url=http://").nth(1).expect("a URL").trim().parse().expect("an address");
     let document = get(address, &format!("{ROLE}account-a-role"), &[&session(address)]);
     assert_eq!(document.text("Code"), "Success");
+}
+
+#[test]
+fn listing_names_the_role_whose_credentials_are_served() {
+    let stage = Stage::new();
+    let config = |role: &str| {
+        format!("[default]\nrole_arn = {role}\nweb_identity_token_file = {}\n", stage.tokens.token_file().display())
+    };
+    let arguments = ["run", "--listen", "none", "--imds-listen", "127.0.0.1:0"];
+    let run = stage.with_config(&arguments, &config(ROLE_A)).start();
+    let line = run.line(&["listening as instance metadata service"]);
+    let address = line.split("url=http://").nth(1).expect("a URL").trim().parse().expect("an address");
+    run.line(&["credentials obtained"]);
+
+    // The trust policy of role B does not allow the token, so the credentials of role A stay.
+    stage.write("config", &config(ROLE_B));
+    run.signal(Signal::HUP);
+    run.line(&["exchange failed", ROLE_B]);
+    let session = session(address);
+    assert_eq!(get(address, ROLE, &[&session]).body, "account-a-role");
+    let document = get(address, &format!("{ROLE}account-a-role"), &[&session]);
+    assert!(ROLE_A.contains(&document.text("AccountId")), "{}", document.body);
+    assert_eq!(get(address, &format!("{ROLE}account-b-role"), &[&session]).status, 404);
 }
 
 #[test]

@@ -72,6 +72,8 @@ mod status;
 mod sts_faults;
 /// `exec` on a terminal and as PID 1.
 mod terminal;
+/// `status` and `check` on a terminal, and `status --watch`.
+mod terminal_output;
 /// TLS, CA bundles, proxies and the choice of the STS endpoint.
 mod tls;
 /// The projected token file: re-reading, and missing, malformed and expired tokens.

@@ -2,12 +2,14 @@ mod base_server;
 mod binary;
 mod http;
 mod process;
+mod screen;
 mod stage;
 
 pub(crate) use base_server::BaseServer;
 pub(crate) use binary::binary;
 pub(crate) use http::{Response, get, raw};
 pub(crate) use process::{Credvend, Ended, Running, Signal};
+pub(crate) use screen::{Screen, without_colors};
 pub(crate) use stage::Stage;
 
 /// The role whose trust policy accepts the web identity token.

@@ -1,3 +1,6 @@
+/// The formats of tools for infrastructure as code.
+mod formats;
+
 use local_sts::{Claims, LocalSts, OidcProvider, PolicyDocument, World};
 use serde_json::{Value, json};
 

@@ -22,6 +22,7 @@ from suites import (
     profiles,
     rotation,
     termination,
+    trust_policy_formats,
 )
 from support.checks import run, summary
 from support.context import ClientsContext
@@ -31,7 +32,7 @@ from support.local_sts import LocalSts
 # These suites run one after another, because they share one local STS and its recorded requests.
 SEQUENTIAL = [
     credentials_file, endpoint, credential_process, config_file, instance_metadata, exec_wrapper, profiles, export,
-    termination, moto, boto3_scenarios,
+    termination, trust_policy_formats, moto, boto3_scenarios,
 ]
 # This suite waits most of the time and has its own STS, so it runs in parallel with the others.
 PARALLEL = rotation

@@ -84,7 +84,7 @@ pub(crate) fn raise_max_session_duration(role_arn: &RoleArn, seconds: u32) -> St
 }
 
 /// Quotes `text` as one word of a shell command. Token claims need this, because they can contain any characters.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@=,+".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();

@@ -9,22 +9,22 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Policy {
-    version: &'static str,
-    statement: Vec<Statement>,
+    pub(crate) version: &'static str,
+    pub(crate) statement: Vec<Statement>,
 }
 
 /// A statement that allows actions.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Statement {
-    effect: &'static str,
+    pub(crate) effect: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    principal: Option<Principal>,
-    action: OneOrMany,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) action: OneOrMany,
     #[serde(skip_serializing_if = "Option::is_none")]
-    resource: Option<String>,
+    pub(crate) resource: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    condition: BTreeMap<&'static str, BTreeMap<String, OneOrMany>>,
+    pub(crate) condition: BTreeMap<&'static str, BTreeMap<String, OneOrMany>>,
 }
 
 /// The principal that a trust policy allows.
@@ -40,7 +40,7 @@ pub(crate) enum Principal {
 /// A single string or a list of strings. IAM accepts both.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-enum OneOrMany {
+pub(crate) enum OneOrMany {
     One(String),
     Many(Vec<String>),
 }

@@ -4,7 +4,11 @@ use serde::Serialize;
 
 use crate::{
     arn::SessionDuration,
-    command::{CommandError, Exit, output::Lines},
+    command::{
+        CommandError, Exit,
+        output::Lines,
+        terminal::{Style, Terminal},
+    },
     plan::{ChainPlan, SessionPlan},
     token::Claims,
 };
@@ -114,6 +118,14 @@ impl Outcome {
             Self::Fail(_) => "fail",
         }
     }
+
+    fn style(self) -> Style {
+        match self {
+            Self::Ok => Style::Green,
+            Self::Warn => Style::Yellow,
+            Self::Fail(_) => Style::Red,
+        }
+    }
 }
 
 impl Hop {
@@ -173,27 +185,29 @@ impl Report {
 
     /// Formats the report as text. Each check has a line with result, name and message. The response of STS and the steps follow
     /// on separate lines.
-    pub(super) fn text(&self) -> Lines {
-        let mut text = Lines::default();
+    pub(super) fn text(&self, terminal: Option<Terminal>) -> Lines {
+        let mut text = Lines::on(terminal);
         for profile in &self.profiles {
             text.gap();
-            text.line(&format!("profile {}", profile.name));
+            text.entry(&[(&format!("profile {}", profile.name), Style::Bold)], "", 0);
             let names = profile.checks.iter().map(|check| &check.name).chain(&profile.skipped);
             let width = names.map(|name| name.len()).max().unwrap_or_default();
-            let mut line = |result: &str, name: &str, message: &str| {
-                text.line(&format!("  {result:<4}  {name:<width$}  {message}"));
+            let mut line = |result: &str, style: Style, name: &str, message: &str, indent: usize| {
+                let (result, name) = (format!("{result:<4}"), format!("  {name:<width$}  "));
+                let head = [("  ", Style::Plain), (&*result, style), (&*name, Style::Plain)];
+                text.entry(&head, message, width + "  fail    ".len() + indent);
             };
             for check in &profile.checks {
-                line(check.outcome.as_str(), &check.name, &check.message);
+                line(check.outcome.as_str(), check.outcome.style(), &check.name, &check.message, 0);
                 if let Some(response) = &check.response {
-                    line("", "", response);
+                    line("", Style::Plain, "", response, 0);
                 }
                 for step in &check.help {
-                    line("", "", &format!("-> {step}"));
+                    line("", Style::Plain, "", &format!("-> {step}"), "-> ".len());
                 }
             }
             for name in &profile.skipped {
-                line("skip", name, "not run because of the failure above");
+                line("skip", Style::Dim, name, "not run because of the failure above", 0);
             }
         }
         text

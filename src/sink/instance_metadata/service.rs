@@ -31,7 +31,7 @@ use crate::{
         credentials_json::{CredentialsJson, render},
         instance_metadata::session::SessionKey,
     },
-    store::{Profile, Store},
+    store::{Profile, ProfileState, Store},
 };
 
 const TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
@@ -102,7 +102,8 @@ impl InstanceMetadataService {
         let profiles = self.store.profiles();
         let profile = profiles.first().ok_or_else(not_found)?;
         let region = || profile.region().map(|region| region.as_str().to_owned()).ok_or_else(not_found);
-        let name = role_name(profile);
+        let state = profile.state();
+        let name = role_name(profile, &state);
         match path {
             "/latest/meta-data/iam/security-credentials" => Ok(text(name.to_owned())),
             "/latest/meta-data/placement/region" => Ok(text(region()?)),
@@ -158,9 +159,9 @@ impl Handler for InstanceMetadataService {
     }
 }
 
-/// Returns the role's name, as EC2 does, or the profile's name if the chain has no role.
-fn role_name(profile: &Profile) -> &str {
-    profile.role_arn().map_or(profile.name(), RoleArn::name)
+/// Returns the name of the role whose credentials are served, as EC2 does, or the profile's name if there is no role.
+fn role_name<'a>(profile: &'a Profile, state: &'a ProfileState) -> &'a str {
+    state.role_arn(profile.role_arn()).map_or(profile.name(), RoleArn::name)
 }
 
 fn document(credentials: &Credentials, now: Moment) -> Bytes {

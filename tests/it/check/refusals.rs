@@ -155,6 +155,16 @@ fn denied_tags_and_source_identity_name_the_missing_actions() {
     fails(&stage, check(&["--session-tag", "team=a", "--session-tag", "pod"]), 4, "hop 2", &words);
     let words = ["source identity", r#"["sts:AssumeRole","sts:SetSourceIdentity"]"#, ROLE_A];
     fails(&stage, check(&["--source-identity", "ops"]), 4, "hop 2", &words);
+
+    // The last line of the other commands also names both policies.
+    for (flag, action) in
+        [("--session-tag=team=a", "sts:TagSession"), ("--source-identity=ops", "sts:SetSourceIdentity")]
+    {
+        let ended = stage.credvend(&["export", "--chain-role-arn", ROLE_B, flag]).end();
+        let help =
+            format!("allow {action} in this role's trust policy and in a policy of the previous hop, or remove the ");
+        ended.failed(4, &["hop 2", &help]);
+    }
 }
 
 #[test]

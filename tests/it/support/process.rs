@@ -98,6 +98,12 @@ impl Credvend {
         self
     }
 
+    /// Gives the command this stdout, which the test reads itself.
+    pub(crate) fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.0.stdout(stdout);
+        self
+    }
+
     /// Gives the command its own process group, which it can signal.
     pub(crate) fn own_group(mut self) -> Self {
         self.0.process_group(0);

@@ -1,14 +1,13 @@
 """Zero configuration with moto, an independent implementation of STS and S3."""
 
-import base64
 import json
-import time
 
 from support.clients import aws_cli_arn, boto3_identity, run_aws_cli, run_boto3_app
 from support.commands import stdout_of
 from support.credvend import Sidecar, run_credvend
 from support.processes import BackgroundProcess
 from support.roles import ROLE_A, ROLE_B, SESSION_A, SESSION_B
+from support.tokens import unsigned_token
 from support.waiting import wait_until
 
 
@@ -55,19 +54,3 @@ def use(context, check, title, provider, variables):
     check.that(f"{title}: boto3 creates a bucket and lists it", bucket in names, names)
     listed = stdout_of(run_aws_cli(context, "s3", "ls", **variables))
     check.that(f"{title}: `aws s3 ls` shows it", bucket in listed, listed)
-
-
-def unsigned_token():
-    """Returns a token with the claims of a service account token; moto does not verify signatures."""
-    now = int(time.time())
-    claims = {
-        "iss": "https://issuer.example",
-        "aud": ["sts.amazonaws.com"],
-        "sub": "system:serviceaccount:shop:checkout",
-        "iat": now,
-        "nbf": now,
-        "exp": now + 3600,
-        "kubernetes.io": {"namespace": "shop", "pod": {"name": "checkout-0", "uid": "0"}},
-    }
-    parts = [json.dumps({"alg": "RS256", "typ": "JWT"}), json.dumps(claims), "no signature"]
-    return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts)
