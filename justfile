@@ -69,10 +69,16 @@ test-static *ARGS: build-static
 fuzz *ARGS:
     tests/fuzz/run {{ ARGS }}
 
-# Tests the static binary with boto3, the AWS CLI and moto; needs Python
+# Tests the static binary with real clients: scenarios, and one client of each SDK family with every output; needs Python
 [group('verify')]
 clients *ARGS: build-static _local-sts
     tests/real-clients/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
+    tests/clients/run --core {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
+
+# Tests all clients with every output; `--only NAME` runs a client or an output, `--break` spoils answers, `--readme` writes the tables
+[group('verify')]
+client-matrix *ARGS: build-static _local-sts
+    tests/clients/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
 
 # Compares `credvend explain` with the AWS SDKs; needs root, Python, Node.js, Go and Java; `--sdk SDK` compares one
 [group('verify')]

@@ -9,8 +9,12 @@ use secrecy::SecretString;
 
 use crate::clock::Moment;
 
-/// Start by both clocks and lifetime.
-const CLAIMS_LENGTH: usize = 8 + 8 + 4;
+/// Bytes of a time in milliseconds: enough for 8,900 years.
+const TIME_LENGTH: usize = 6;
+
+/// Start by both clocks, and the lifetime in seconds. The AWS Common Runtime does not accept tokens of more than 64 characters, so
+/// claims and signature together must not exceed 48 bytes.
+const CLAIMS_LENGTH: usize = TIME_LENGTH + TIME_LENGTH + 3;
 
 /// The key that signs the tokens.
 pub(super) struct SessionKey(hmac::Key);
@@ -28,7 +32,7 @@ impl SessionKey {
     pub(super) fn start(&self, now: Moment, seconds: u32) -> SecretString {
         let wall = now.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut token = [milliseconds(wall), milliseconds(now.monotonic)].concat();
-        token.extend(seconds.to_be_bytes());
+        token.extend(&seconds.to_be_bytes()[1..]);
         let signature = hmac::sign(&self.0, &token);
         token.extend(signature.as_ref());
         URL_SAFE_NO_PAD.encode(token).into()
@@ -42,8 +46,8 @@ impl SessionKey {
             return false;
         }
         let number = |bytes: &[u8]| bytes.iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
-        let (start, lifetime) = claims.split_at(16);
-        let (wall, monotonic) = start.split_at(8);
+        let (start, lifetime) = claims.split_at(TIME_LENGTH + TIME_LENGTH);
+        let (wall, monotonic) = start.split_at(TIME_LENGTH);
         let start = Moment {
             wall: SystemTime::UNIX_EPOCH + Duration::from_millis(number(wall)),
             monotonic: Duration::from_millis(number(monotonic)),
@@ -52,8 +56,9 @@ impl SessionKey {
     }
 }
 
-fn milliseconds(length: Duration) -> [u8; 8] {
-    u64::try_from(length.as_millis()).unwrap_or(u64::MAX).to_be_bytes()
+fn milliseconds(length: Duration) -> [u8; TIME_LENGTH] {
+    let [_, _, time @ ..] = u64::try_from(length.as_millis()).unwrap_or(u64::MAX).to_be_bytes();
+    time
 }
 
 #[cfg(test)]
@@ -71,6 +76,7 @@ mod tests {
         let key = SessionKey::generate();
         let token = key.start(at(1_000), 300);
         let token = token.expose_secret();
+        assert!(token.len() <= 64, "the AWS Common Runtime does not accept {} characters", token.len());
         assert!(key.accepts(token.as_bytes(), at(1_000)) && key.accepts(token.as_bytes(), at(1_299)));
         assert!(!key.accepts(token.as_bytes(), at(1_300)));
         assert!(!SessionKey::generate().accepts(token.as_bytes(), at(1_000)));
