@@ -6,14 +6,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rustls::RootCertStore;
 use tokio::{sync::oneshot, task::JoinSet};
 
 use crate::{
     arn::NotValid,
     chain::hop_provider::{Context, HopProvider, hop_providers, label},
     clock::{Clock, StsClock, SystemClock},
-    http::tls::{self, CaBundleError},
+    http::tls::{self, CaBundleError, Roots},
     observe::metrics::Metrics,
     plan::ChainPlan,
     refresh,
@@ -35,7 +34,7 @@ pub(crate) struct App {
 /// An STS client, with what it was built from.
 struct CachedClient {
     client: Arc<Client>,
-    roots: RootCertStore,
+    roots: Roots,
     proxies: Proxies,
 }
 
@@ -130,7 +129,7 @@ impl App {
         let mut clients = lock(&self.clients);
         if let Some(cached) = clients.get(&bundle.map(Path::to_owned))
             && cached.proxies == *proxies
-            && cached.roots.roots == roots.roots
+            && cached.roots == roots
         {
             return Ok(Arc::clone(&cached.client));
         }
@@ -148,7 +147,7 @@ impl App {
         self.client_trusting(tls::roots(bundle)?, proxies)
     }
 
-    fn client_trusting(&self, roots: RootCertStore, proxies: &Proxies) -> Result<Client, SetupError> {
+    fn client_trusting(&self, roots: Roots, proxies: &Proxies) -> Result<Client, SetupError> {
         let tls = tls::trusting(roots);
         Ok(Client::new(tls, proxies, Arc::clone(self.clock()), Arc::clone(&self.context.sts_clock))?)
     }

@@ -55,6 +55,9 @@ pub(crate) enum ReadError {
     TooLarge(u64),
     #[error("it is not valid UTF-8")]
     NotText,
+    /// PowerShell writes such files by default.
+    #[error("it is UTF-16 text, as PowerShell writes it; save it as UTF-8")]
+    Utf16,
     #[error("it is a FIFO without a writer")]
     NoWriter,
     #[error("it is a FIFO whose writer did not close it within {}", humantime::format_duration(*.0))]
@@ -81,9 +84,21 @@ pub(crate) fn read_text(path: &Path, max_size: u64, fifos: FifoPolicy) -> Result
 /// # Errors
 /// Returns an error if it is not UTF-8.
 pub(crate) fn into_text(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, ReadError> {
+    if is_utf16(&bytes) {
+        return Err(ReadError::Utf16);
+    }
     // Check first: an error of `from_utf8` owns the bytes and does not wipe them.
     str::from_utf8(&bytes).map_err(|_| ReadError::NotText)?;
     String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|_| ReadError::NotText)
+}
+
+/// Returns true for UTF-16 text with a byte order mark, or that starts with an ASCII character.
+pub(crate) fn is_utf16(bytes: &[u8]) -> bool {
+    match bytes {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => true,
+        [first, second, ..] => (*first == 0) != (*second == 0),
+        _ => false,
+    }
 }
 
 /// Reads a file.
@@ -271,6 +286,10 @@ mod tests {
         );
         fs::write(&path, b"\xff").expect("written");
         assert_eq!(read(&path, 5).expect_err("no text").to_string(), "it is not valid UTF-8");
+        for utf16 in [&b"\xff\xfea\0"[..], b"\xfe\xff\0a", b"a\0b\0", b"\0a\0b"] {
+            fs::write(&path, utf16).expect("written");
+            assert!(read(&path, 5).expect_err("UTF-16").to_string().starts_with("it is UTF-16 text"));
+        }
         assert_eq!(read(Path::new("/dev/null"), 5).expect("empty").as_str(), "");
         // The metadata of such a file says that it is empty.
         assert!(read(Path::new("/proc/self/status"), 1 << 20).expect("read").contains("\nVmSize:"));

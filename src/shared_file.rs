@@ -33,6 +33,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 mod compatibility;
+mod concerns;
 mod configparser;
 mod line;
 mod read;
@@ -43,6 +44,7 @@ mod syntax_error;
 mod update;
 
 pub(crate) use compatibility::{Incompatible, check as check_compatibility, update_sections};
+pub(crate) use concerns::concerns;
 #[cfg(fuzzing)]
 pub(crate) use configparser::ConfigParser;
 pub(crate) use read::read;

@@ -142,6 +142,7 @@ enum TokenProblem {
     NotRegular(&'static str),
     TooLarge,
     NotText,
+    Utf16,
     Unreadable(ErrorKind),
     Empty,
     Malformed(&'static str),
@@ -165,6 +166,7 @@ impl From<ReadError> for TokenProblem {
             ReadError::NotRegular(kind) => Self::NotRegular(kind),
             ReadError::TooLarge(_) => Self::TooLarge,
             ReadError::NotText => Self::NotText,
+            ReadError::Utf16 => Self::Utf16,
             ReadError::NoWriter | ReadError::WriterTimeout(_) => Self::NotRegular("a FIFO"),
         }
     }
@@ -197,6 +199,7 @@ impl TokenError {
             TokenProblem::NotRegular(_) | TokenProblem::TooLarge | TokenProblem::NotText => {
                 "set the path to the token file"
             }
+            TokenProblem::Utf16 => "save it as UTF-8, or set the path to the token file that the kubelet projects",
             TokenProblem::Unreadable(_) => "check that the volume is mounted and readable",
             TokenProblem::Empty => {
                 "the kubelet writes the token: check the pod's events, and do not mount the volume by subPath"
@@ -224,6 +227,7 @@ impl fmt::Display for TokenProblem {
             Self::NotRegular(kind) => write!(f, "{kind}, not a regular file"),
             Self::TooLarge => write!(f, "longer than {MAX_LENGTH} characters, the limit of STS"),
             Self::NotText => f.write_str("not valid UTF-8"),
+            Self::Utf16 => f.write_str("UTF-16 text, as PowerShell writes it"),
             Self::Unreadable(kind) => write!(f, "{kind}"),
             Self::Empty => f.write_str("empty"),
             Self::Malformed(reason) => write!(f, "not a JSON Web Token: {reason}"),

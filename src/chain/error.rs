@@ -88,6 +88,7 @@ impl ProviderError {
     pub(crate) fn at(hop: HopName, error: StsError) -> Self {
         let StsError::Refused(refusal) = &error else {
             let help = match &error {
+                StsError::NotReached { help: Some(help), .. } => help,
                 StsError::NotReached { .. } => {
                     "check DNS, egress rules, HTTPS_PROXY and NO_PROXY, AWS_REGION and AWS_ENDPOINT_URL_STS"
                 }

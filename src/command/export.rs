@@ -1,6 +1,10 @@
 //! `credvend export`: writes the credentials of one profile to stdout or to a file.
 
-use std::path::PathBuf;
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
 
 use crate::{
     atomic_file::{LOCK_TIMEOUT, ReplaceError, replace_within},
@@ -26,11 +30,11 @@ use crate::{
   # Write the credentials to a file that only its owner can read
   credvend export --output /run/aws.env")]
 pub(crate) struct Args {
-    /// Output format: env, dotenv, docker, fish, powershell, json or credentials
+    /// Output format: env, env-no-export, dotenv, docker, fish, powershell, windows-cmd, json or credentials
     #[arg(long, value_name = "FORMAT", default_value = "env")]
     format: String,
 
-    /// Write to this file instead of stdout; replaces the file atomically
+    /// Write to this file instead of stdout; replaces the file atomically. -, /dev/stdout and /dev/fd/N are streams
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -65,6 +69,16 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
     };
     let text = format.render(exported).map_err(|error| CommandError::new(Exit::Sink, error))?;
     let Some(path) = &args.output else { return print(&text) };
+    let not_written = |reason: String| CommandError::new(Exit::Sink, format!("output file not written: {reason}"));
+    if let Some(number) = descriptor(path) {
+        if number == 1 {
+            return print(&text);
+        }
+        let write = spawn_blocking(move || write_to_descriptor(number, text.as_bytes()));
+        return oneshot::write_with_timeout(&clock, started, timeout, write)
+            .await?
+            .map_err(|error| not_written(format!("{}: {error}; check its redirection", path.display())));
+    }
     let path = path.clone();
     // Leave time to write without the lock.
     let lock_timeout = LOCK_TIMEOUT.min(timeout.saturating_sub(clock.now().since(started)) / 2);
@@ -73,5 +87,26 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
     oneshot::write_with_timeout(&clock, started, timeout, write)
         .await?
         .map(drop)
-        .map_err(|error| CommandError::new(Exit::Sink, format!("output file not written: {error}")))
+        .map_err(|error| not_written(error.to_string()))
+}
+
+/// Returns the number of the descriptor that a path stands for: `-` is stdout. The descriptors belong to this process, so nobody
+/// else can have planted what they refer to.
+fn descriptor(path: &Path) -> Option<u32> {
+    match path.to_str()? {
+        "-" | "/dev/stdout" => Some(1),
+        "/dev/stderr" => Some(2),
+        path => ["/dev/fd/", "/proc/self/fd/"].iter().find_map(|prefix| path.strip_prefix(prefix)?.parse().ok()),
+    }
+}
+
+/// Writes to an open descriptor. Ignores a closed pipe, because the reader needs no more output.
+fn write_to_descriptor(number: u32, text: &[u8]) -> io::Result<()> {
+    let written = if number == 2 {
+        io::stderr().write_all(text)
+    } else {
+        // Opening it again needs no `unsafe`. With `append`, a file that the shell has redirected to keeps its content.
+        File::options().append(true).open(format!("/proc/self/fd/{number}")).and_then(|mut file| file.write_all(text))
+    };
+    written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }

@@ -27,6 +27,8 @@ pub(super) struct StsSettings {
     dual_stack: Option<bool>,
     legacy: Option<bool>,
     ca_bundle: Option<PathBuf>,
+    /// The CA bundle of other programs, for profiles without one.
+    other_ca_bundle: Option<PathBuf>,
     pub(super) proxies: Proxies,
 }
 
@@ -73,6 +75,9 @@ impl StsSettings {
                 .text("AWS_STS_REGIONAL_ENDPOINTS")
                 .and_then(|text| legacy("AWS_STS_REGIONAL_ENDPOINTS", &text, errors)),
             ca_bundle: env.text("AWS_CA_BUNDLE").map(PathBuf::from),
+            // Go and the Rust SDK read the first, botocore reads the second.
+            other_ca_bundle: pick(None, "", env, &["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+                .map(|setting| setting.text.into()),
             proxies,
         }
     }
@@ -107,6 +112,7 @@ impl StsSettings {
                 .and_then(|(text, origin)| endpoint_url(&origin, text, errors))
         });
         let ca_bundle = self.ca_bundle.clone().or_else(|| key("ca_bundle").map(|(text, _)| text.into()));
+        let ca_bundle = ca_bundle.or_else(|| self.other_ca_bundle.clone());
         let legacy = legacy.unwrap_or(false);
         // SDKs read the pseudo-regions of old configurations as a region with FIPS endpoints.
         let pseudo_region = region.as_ref().filter(|region| region.is_fips());

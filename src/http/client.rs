@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, header::InvalidHeaderValue};
 use zeroize::Zeroizing;
 
-use crate::http::resolver::SharedResolver;
+use crate::http::{resolver::SharedResolver, tls::TlsFailure};
 
 /// The limits of one call.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,13 @@ pub(crate) struct CallLimits {
     pub(crate) attempt: Duration,
     /// Maximum size of the response body, in bytes.
     pub(crate) max_body: usize,
+}
+
+/// Why a call failed.
+pub(crate) struct CallFailure {
+    pub(crate) reason: String,
+    /// What to do, if the reason tells it.
+    pub(crate) help: Option<&'static str>,
 }
 
 /// The reason why a response body was not read to its end.
@@ -49,7 +56,7 @@ impl CallLimits {
         if response.content_length().is_some_and(|length| length > self.max_body as u64) {
             return Err(BodyError::TooLarge(self.max_body));
         }
-        while let Some(chunk) = response.chunk().await.map_err(|error| BodyError::Cut(self.describe(&error)))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| BodyError::Cut(self.describe(&error).reason))? {
             if body.len() + chunk.len() > self.max_body {
                 return Err(BodyError::TooLarge(self.max_body));
             }
@@ -59,20 +66,25 @@ impl CallLimits {
     }
 
     /// Describes the root cause of a failed call, without its URL.
-    pub(crate) fn describe(&self, error: &reqwest::Error) -> String {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
+    pub(crate) fn describe(&self, error: &reqwest::Error) -> CallFailure {
         if error.is_timeout() {
-            return if error.is_connect() {
+            let reason = if error.is_connect() {
                 format!("no connection within {} s", self.connect.as_secs())
             } else {
                 format!("no response within {} s", self.attempt.as_secs())
             };
+            return CallFailure { reason, help: None };
+        }
+        if let Some(TlsFailure { reason, help }) = TlsFailure::find(error) {
+            return CallFailure { reason, help: Some(help) };
+        }
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(source) = cause.source() {
+            cause = source;
         }
         let cause = if error.source().is_none() { "the request failed".to_owned() } else { cause.to_string() };
-        if error.is_connect() { format!("cannot connect: {cause}") } else { cause }
+        let reason = if error.is_connect() { format!("cannot connect: {cause}") } else { cause };
+        CallFailure { reason, help: None }
     }
 }
 

@@ -13,6 +13,7 @@ use super::configparser::{ConfigParser, Options};
 use super::splice::{LEGACY_SESSION_TOKEN_KEY, splice};
 use super::syntax_error::SyntaxError;
 use super::{CREDENTIAL_KEYS, FileKind, Section, SectionUpdate, SharedFile, read};
+use crate::bounded_file::is_utf16;
 
 /// Why a credentials file cannot be changed so that every program reads what it should.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -20,6 +21,11 @@ pub(crate) enum Incompatible {
     /// No program could read the credentials.
     #[error("{0}; correct the line, because no AWS SDK can read the file")]
     Unreadable(SyntaxError),
+    /// No SDK could read the file, and an added section would be in another encoding.
+    #[error(
+        "it is UTF-16 text, as PowerShell writes it, which no AWS SDK can read; save it as UTF-8 without a byte order mark"
+    )]
+    Utf16,
     /// A program would read other values, or not the new credentials.
     #[error(
         "{reader} would not read the new credentials and the same other values as before; remove repeated sections and \
@@ -55,6 +61,9 @@ pub(crate) fn check(
     updates: &[SectionUpdate<'_>],
     cleared: &[&str],
 ) -> Result<(), Incompatible> {
+    if is_utf16(before) && before != after {
+        return Err(Incompatible::Utf16);
+    }
     let by_profile = updates.iter().map(|update| (update.profile, update)).collect();
     let changes = Changes { updates: by_profile, cleared };
     let sdks = (read(FileKind::Credentials, before), read(FileKind::Credentials, after));

@@ -33,15 +33,24 @@ pub(crate) struct ConfigParser<'a> {
 impl<'a> ConfigParser<'a> {
     /// Parses a file. Returns `None` if Python refuses it.
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+        Self::parse(bytes).ok()
+    }
+
+    /// Parses a file.
+    ///
+    /// # Errors
+    /// Returns the reason why Python refuses the file.
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Refusal> {
+        let text = std::str::from_utf8(bytes).map_err(|_| Refusal { line: 0, problem: "it is not valid UTF-8" })?;
         let mut reader = Reader::default();
-        for line in lines(std::str::from_utf8(bytes).ok()?) {
-            reader.line(line)?;
+        for (index, line) in lines(text).enumerate() {
+            reader.line(line).map_err(|problem| Refusal { line: index + 1, problem })?;
         }
         let Reader { mut parsed, .. } = reader;
         for value in parsed.sections.values_mut().chain([&mut parsed.defaults]).flat_map(BTreeMap::values_mut) {
             while value.pop_if(|line| line.is_empty()).is_some() {}
         }
-        Some(parsed)
+        Ok(parsed)
     }
 
     /// Returns false if botocore refuses the file because an option of a section, possibly by default, is a block with a line that is
@@ -70,6 +79,14 @@ impl<'a> ConfigParser<'a> {
     }
 }
 
+/// Why Python refuses a file. The text does not show the line, which can contain a secret.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// Line number, from 1; 0 if the whole file is concerned.
+    pub(super) line: usize,
+    pub(super) problem: &'static str,
+}
+
 #[derive(Default)]
 struct Reader<'a> {
     parsed: ConfigParser<'a>,
@@ -81,23 +98,23 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn line(&mut self, line: &'a str) -> Option<()> {
+    fn line(&mut self, line: &'a str) -> Result<(), &'static str> {
         let text = line.trim_matches(is_white_space);
         if text.starts_with(['#', ';']) {
-            return Some(());
+            return Ok(());
         }
         if text.is_empty() {
             if let Some(value) = self.value() {
                 value.push(text);
             }
-            return Some(());
+            return Ok(());
         }
         let indentation = line.chars().take_while(|&c| is_white_space(c)).count();
         if indentation > self.indentation
             && let Some(value) = self.value()
         {
             value.push(text);
-            return Some(());
+            return Ok(());
         }
         self.indentation = indentation;
         match header(text) {
@@ -111,31 +128,34 @@ impl<'a> Reader<'a> {
         self.parsed.options(self.section?).get_mut(option)
     }
 
-    fn enter(&mut self, name: &'a str) -> Option<()> {
+    fn enter(&mut self, name: &'a str) -> Result<(), &'static str> {
         if name != DEFAULT_SECTION {
             match self.parsed.sections.entry(name) {
-                Entry::Occupied(_) => return None,
+                Entry::Occupied(_) => return Err("the section is repeated"),
                 Entry::Vacant(vacant) => vacant.insert(Options::new()),
             };
         }
         self.section = Some(name);
         self.option = None;
-        Some(())
+        Ok(())
     }
 
-    fn set(&mut self, text: &'a str) -> Option<()> {
-        let section = self.section?;
-        let (name, value) = text.split_once(['=', ':'])?;
+    fn set(&mut self, text: &'a str) -> Result<(), &'static str> {
+        let section = self.section.ok_or_else(|| match text.starts_with('\u{feff}') {
+            true => "it starts with a byte order mark",
+            false => "there is a property before the first section header",
+        })?;
+        let (name, value) = text.split_once(['=', ':']).ok_or("there is no `=` in the line")?;
         let name = name.trim_end_matches(is_white_space).to_lowercase();
         if name.is_empty() {
-            return None;
+            return Err("there is no name before the `=`");
         }
         match self.parsed.options(section).entry(name.clone()) {
-            Entry::Occupied(_) => return None,
+            Entry::Occupied(_) => return Err("the property is repeated in its section"),
             Entry::Vacant(vacant) => vacant.insert(vec![value.trim_matches(is_white_space)]),
         };
         self.option = Some(name);
-        Some(())
+        Ok(())
     }
 }
 

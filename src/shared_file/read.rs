@@ -8,12 +8,16 @@ use super::line::{
 };
 use super::syntax_error::{Problem, SyntaxError};
 use super::{COMMENT_PREFIX, FileKind, Property, Section, SharedFile, Warning};
+use crate::bounded_file::is_utf16;
 
 /// Parses a file as an SDK does.
 ///
 /// # Errors
 /// Returns the first line that an SDK would refuse.
 pub(crate) fn read(kind: FileKind, bytes: &[u8]) -> Result<SharedFile, SyntaxError> {
+    if is_utf16(bytes) {
+        return Err(SyntaxError { line: 1, problem: Problem::Utf16 });
+    }
     let mut reader = Reader::new(kind);
     let mut line_above: &[u8] = b"";
     for line in Document::new(bytes).lines {

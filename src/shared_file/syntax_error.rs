@@ -15,6 +15,8 @@ pub(crate) struct SyntaxError {
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub(crate) enum Problem {
+    #[error("the file is UTF-16 text, as PowerShell writes it; save it as UTF-8")]
+    Utf16,
     #[error("there is a property before the first section header")]
     OutsideSection,
     #[error("there is no property above the indented line that it could continue; remove the leading white space")]

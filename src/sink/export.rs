@@ -19,17 +19,21 @@ const LONGEST_ESCAPE: usize = 4;
 /// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// `export NAME='…'` lines, for a POSIX shell to evaluate, after `unset NAME` lines for stale inherited variables.
+    /// `export NAME='…'` lines, for a POSIX shell to evaluate, after `unset NAME;` lines for stale inherited variables.
     Env,
+    /// `NAME=…` lines that a POSIX shell also reads as words: `export $(credvend export --format env-no-export)`.
+    EnvNoExport,
     /// `NAME='…'` lines, for the env files of Kubernetes 1.35 and later
     /// ([KEP-3721](https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/3721-support-for-env-files)).
     Dotenv,
     /// Unquoted `NAME=…` lines, for `docker run --env-file` and the env files of Kubernetes 1.34.
     Docker,
-    /// `set -gx NAME '…'` lines, for fish to source, after `set -e NAME` lines for stale variables.
+    /// `set -gx NAME '…';` lines, for fish to source, after `set -e NAME;` lines for stale variables.
     Fish,
-    /// `$Env:NAME = '…'` lines, for PowerShell to evaluate, after `Remove-Item` lines for stale variables.
+    /// `$Env:NAME = '…';` lines, for PowerShell to evaluate, after `Remove-Item` lines for stale variables.
     Powershell,
+    /// `set NAME=…` lines, for a batch file of the Windows command prompt, after `set NAME=` lines for stale variables.
+    WindowsCmd,
     /// The JSON document of a `credential_process`.
     Json,
     /// A section of the shared credentials file.
@@ -63,8 +67,17 @@ pub(crate) struct Exported<'a> {
 
 impl Format {
     /// All formats.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Env, Self::Dotenv, Self::Docker, Self::Fish, Self::Powershell, Self::Json, Self::Credentials];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Env,
+        Self::EnvNoExport,
+        Self::Dotenv,
+        Self::Docker,
+        Self::Fish,
+        Self::Powershell,
+        Self::WindowsCmd,
+        Self::Json,
+        Self::Credentials,
+    ];
 
     /// Returns the format with this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
@@ -74,10 +87,12 @@ impl Format {
     fn name(self) -> &'static str {
         match self {
             Self::Env => "env",
+            Self::EnvNoExport => "env-no-export",
             Self::Dotenv => "dotenv",
             Self::Docker => "docker",
             Self::Fish => "fish",
             Self::Powershell => "powershell",
+            Self::WindowsCmd => "windows-cmd",
             Self::Json => "json",
             Self::Credentials => "credentials",
         }
@@ -112,10 +127,12 @@ impl Format {
     fn unset_line(self, name: &str, inherits: &dyn Fn(&str) -> bool) -> Option<String> {
         match self {
             // Only where needed: some readers parse these lines without a shell and expect nothing but assignments.
-            Self::Env => inherits(name).then(|| format!("unset {name}")),
-            Self::Fish => Some(format!("set -e {name}")),
-            Self::Powershell => Some(format!("Remove-Item Env:{name} -ErrorAction Ignore")),
-            Self::Dotenv | Self::Docker | Self::Json | Self::Credentials => None,
+            // The semicolon separates the lines where a shell joins them: `eval $(credvend export)` without quotes.
+            Self::Env => inherits(name).then(|| format!("unset {name};")),
+            Self::Fish => Some(format!("set -e {name};")),
+            Self::Powershell => Some(format!("Remove-Item Env:{name} -ErrorAction Ignore;")),
+            Self::WindowsCmd => Some(format!("set {name}=")),
+            Self::EnvNoExport | Self::Dotenv | Self::Docker | Self::Json | Self::Credentials => None,
         }
     }
 
@@ -126,13 +143,15 @@ impl Format {
         }
         let (before, escapes, after): ([&str; 3], &[(char, &str)], &str) = match self {
             Self::Env => (["export ", name, "='"], &[('\'', r"'\''")], "'\n"),
-            Self::Fish => (["set -gx ", name, " '"], &[('\\', r"\\"), ('\'', r"\'")], "'\n"),
+            Self::Fish => (["set -gx ", name, " '"], &[('\\', r"\\"), ('\'', r"\'")], "';\n"),
             // PowerShell treats typographic quotes as quotes.
-            Self::Powershell if value.is_ascii() => (["$Env:", name, " = '"], &[('\'', "''")], "'\n"),
+            Self::Powershell if value.is_ascii() => (["$Env:", name, " = '"], &[('\'', "''")], "';\n"),
             // Neither format has an escape character. A quote would end a dotenv value; Docker trims blanks and joins a line that
             // ends with a backslash to the next one.
             Self::Dotenv if !value.contains('\'') => (["", name, "='"], &[], "'\n"),
             Self::Docker if value.trim() == value && !value.ends_with('\\') => (["", name, "="], &[], "\n"),
+            Self::EnvNoExport if value.chars().all(is_plain) => (["", name, "="], &[], "\n"),
+            Self::WindowsCmd if value.chars().all(is_plain) => (["set ", name, "="], &[], "\n"),
             _ => return None,
         };
         text.extend(before);
@@ -145,6 +164,12 @@ impl Format {
         text.push_str(after);
         Some(())
     }
+}
+
+/// Returns true for characters without a meaning in a POSIX shell and in the Windows command prompt. Access keys, tokens, times and
+/// regions consist of these.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "+/=_-.:,@".contains(c)
 }
 
 impl fmt::Display for Format {
@@ -224,10 +249,12 @@ mod tests {
     fn each_format_represents_a_plain_key() {
         for (format, line) in [
             (Format::Env, "export AWS_SECRET_ACCESS_KEY='a/b+c'\n"),
+            (Format::EnvNoExport, "AWS_SECRET_ACCESS_KEY=a/b+c\n"),
             (Format::Dotenv, "AWS_SECRET_ACCESS_KEY='a/b+c'\n"),
             (Format::Docker, "AWS_SECRET_ACCESS_KEY=a/b+c\n"),
-            (Format::Fish, "set -gx AWS_SECRET_ACCESS_KEY 'a/b+c'\n"),
-            (Format::Powershell, "$Env:AWS_SECRET_ACCESS_KEY = 'a/b+c'\n"),
+            (Format::Fish, "set -gx AWS_SECRET_ACCESS_KEY 'a/b+c';\n"),
+            (Format::Powershell, "$Env:AWS_SECRET_ACCESS_KEY = 'a/b+c';\n"),
+            (Format::WindowsCmd, "set AWS_SECRET_ACCESS_KEY=a/b+c\n"),
             (Format::Json, "\"SecretAccessKey\":\"a/b+c\""),
             (Format::Credentials, "aws_secret_access_key = a/b+c\n"),
         ] {
@@ -239,7 +266,7 @@ mod tests {
 
     #[test]
     fn stale_variables_are_unset_first() {
-        use Format::{Docker, Dotenv, Env, Fish, Powershell};
+        use Format::{Docker, Dotenv, Env, EnvNoExport, Fish, Powershell, WindowsCmd};
         let temporary = |expiry: &str| {
             Credentials::of_source("AKIA".into(), "secret".into(), Some("token".into()), Expiry::parse(expiry), None)
         };
@@ -251,13 +278,14 @@ mod tests {
         };
         let dated = "2026-11-21T10:00:00Z";
         for (format, lines) in [
-            (Env, ["unset AWS_SECURITY_TOKEN", "unset AWS_CREDENTIAL_EXPIRATION"]),
-            (Fish, ["set -e AWS_SECURITY_TOKEN", "set -e AWS_CREDENTIAL_EXPIRATION"]),
+            (Env, ["unset AWS_SECURITY_TOKEN;", "unset AWS_CREDENTIAL_EXPIRATION;"]),
+            (Fish, ["set -e AWS_SECURITY_TOKEN;", "set -e AWS_CREDENTIAL_EXPIRATION;"]),
+            (WindowsCmd, ["set AWS_SECURITY_TOKEN=", "set AWS_CREDENTIAL_EXPIRATION="]),
             (
                 Powershell,
                 [
-                    "Remove-Item Env:AWS_SECURITY_TOKEN -ErrorAction Ignore",
-                    "Remove-Item Env:AWS_CREDENTIAL_EXPIRATION -ErrorAction Ignore",
+                    "Remove-Item Env:AWS_SECURITY_TOKEN -ErrorAction Ignore;",
+                    "Remove-Item Env:AWS_CREDENTIAL_EXPIRATION -ErrorAction Ignore;",
                 ],
             ),
         ] {
@@ -265,20 +293,24 @@ mod tests {
             assert_eq!(unset(format, "", &|_| true), lines);
         }
         assert_eq!(unset(Env, "", &|_| false), [""; 0], "nothing is stale in a clean environment");
-        for format in [Dotenv, Docker] {
+        for format in [EnvNoExport, Dotenv, Docker] {
             assert_eq!(unset(format, "", &|_| true), [""; 0], "{format} has no such line");
         }
     }
 
     #[test]
     fn a_value_that_a_format_cannot_represent_is_rejected_and_not_shown() {
-        use Format::{Credentials, Docker, Dotenv, Env, Fish, Json, Powershell};
+        use Format::{Credentials, Docker, Dotenv, Env, EnvNoExport, Fish, Json, Powershell, WindowsCmd};
         for (secret, refusing) in [
-            ("hid'den", &[Dotenv][..]),
-            ("hidden\n", &[Env, Dotenv, Docker, Fish, Powershell, Credentials]),
-            ("hidden\\", &[Docker]),
-            ("hidden ", &[Docker, Credentials]),
-            ("hid’den", &[Powershell]),
+            ("hid'den", &[EnvNoExport, Dotenv, WindowsCmd][..]),
+            ("hidden\n", &[Env, EnvNoExport, Dotenv, Docker, Fish, Powershell, WindowsCmd, Credentials]),
+            ("hidden\\", &[EnvNoExport, Docker, WindowsCmd]),
+            ("hidden ", &[EnvNoExport, Docker, WindowsCmd, Credentials]),
+            ("hid’den", &[EnvNoExport, Powershell, WindowsCmd]),
+            ("hid%den", &[EnvNoExport, WindowsCmd]),
+            ("hid&den", &[EnvNoExport, WindowsCmd]),
+            ("hid$den", &[EnvNoExport, WindowsCmd]),
+            ("hid*den", &[EnvNoExport, WindowsCmd]),
         ] {
             for format in Format::ALL {
                 let rendered = render(format, secret);

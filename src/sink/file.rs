@@ -19,7 +19,7 @@ use crate::{
     settings::{environment::Environment, errors::ConfigErrors, setting::pick},
     shared_file::{
         ClearedSection, Incompatible, SectionUpdate, UpdateError, check_compatibility, check_section_name, clear,
-        has_section, splice, update_sections,
+        concerns, has_section, splice, update_sections,
     },
     store::{Profile, ProfileState, Store},
 };
@@ -46,6 +46,8 @@ struct CredentialsFile {
     section: Option<String>,
     /// The sections that this process wrote, each with whether it created the section.
     sections: Arc<Mutex<BTreeMap<String, bool>>>,
+    /// The reasons of the last warning.
+    concerns: Arc<Mutex<Vec<String>>>,
 }
 
 /// What one write did.
@@ -57,6 +59,8 @@ struct Outcome {
     sections: Vec<(String, bool)>,
     removed: Vec<(String, bool)>,
     refused: Option<UpdateError>,
+    /// Reasons why programs will not use the credentials.
+    concerns: Vec<String>,
 }
 
 /// The file could not be written.
@@ -102,6 +106,7 @@ pub(super) fn configure(
         mode: settings.file_mode,
         section: section.map(|section| section.text),
         sections: Arc::default(),
+        concerns: Arc::default(),
     })
 }
 
@@ -221,9 +226,11 @@ impl CredentialsFile {
             let names: Vec<_> = cleared.iter().map(|section| section.name).collect();
             let spliced = splice(&clear(existing, &cleared), &updates);
             check_compatibility(existing, &spliced, &updates, &names).map_err(|error| self.incompatible(error))?;
+            outcome.concerns = concerns(&spliced, outcome.sections.iter().map(|(section, _)| section.as_str()));
             Ok::<_, FileSinkError>(spliced)
         })?;
         self.record(&outcome, store);
+        self.warn(outcome.concerns);
         match outcome.refused {
             Some(error) => Err(self.not_representable(error)),
             None => Ok(replaced),
@@ -255,9 +262,21 @@ impl CredentialsFile {
     fn probe(&self, profiles: &[Arc<Profile>]) -> Result<(), FileSinkError> {
         let updates = profiles.iter().map(|profile| SectionUpdate::placeholder(self.section_of(profile)));
         let updates = updates.collect::<Result<Vec<_>, _>>().map_err(|error| self.not_representable(error))?;
+        let sections = profiles.iter().map(|profile| self.section_of(profile));
         atomic_file::probe(&self.path, self.mode, |existing| {
-            update_sections(existing, &updates).map(drop).map_err(|error| self.incompatible(error))
+            let updated = update_sections(existing, &updates).map_err(|error| self.incompatible(error))?;
+            self.warn(concerns(&updated, sections));
+            Ok(())
         })
+    }
+
+    /// Logs why programs will not use the credentials, unless the last warning gave the same reasons.
+    fn warn(&self, concerns: Vec<String>) {
+        let mut warned = self.concerns.lock().unwrap_or_else(PoisonError::into_inner);
+        for concern in concerns.iter().filter(|concern| !warned.contains(concern)) {
+            tracing::warn!(path = %self.path.display(), "credentials file: {concern}");
+        }
+        *warned = concerns;
     }
 
     fn not_representable(&self, error: UpdateError) -> FileSinkError {

@@ -5,6 +5,7 @@
 use std::time::SystemTime;
 
 use super::{Endpoint, refusal::Refusal};
+use crate::http::client::CallFailure;
 
 /// Why an STS call failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -15,6 +16,8 @@ pub(crate) enum StsError {
         /// Host and port, without user name and password.
         host: String,
         reason: String,
+        /// What to do, if the reason tells it.
+        help: Option<&'static str>,
     },
     /// The response does not match the request. Retry later.
     #[error("STS at {host} returned an invalid response: {reason}")]
@@ -30,7 +33,11 @@ pub(crate) enum StsError {
 
 impl StsError {
     pub(super) fn not_reached(endpoint: &Endpoint, reason: impl Into<String>) -> Self {
-        Self::NotReached { host: host_of(endpoint), reason: reason.into() }
+        Self::NotReached { host: host_of(endpoint), reason: reason.into(), help: None }
+    }
+
+    pub(super) fn failed(endpoint: &Endpoint, failure: CallFailure) -> Self {
+        Self::NotReached { host: host_of(endpoint), reason: failure.reason, help: failure.help }
     }
 
     pub(super) fn invalid_response(endpoint: &Endpoint, reason: impl Into<String>) -> Self {

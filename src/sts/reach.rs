@@ -10,7 +10,10 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
 use super::{Endpoint, Proxies};
-use crate::http::resolver::{self, LookupError};
+use crate::http::{
+    resolver::{self, LookupError},
+    tls::TlsFailure,
+};
 
 /// A successful connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,11 +46,13 @@ pub(crate) struct NotReached {
     /// The host, and the port if the host name resolved.
     pub(crate) host: String,
     reason: String,
+    /// What to do, if the reason tells it.
+    pub(crate) help: Option<&'static str>,
 }
 
 impl fmt::Display for NotReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { step, host, reason } = self;
+        let Self { step, host, reason, .. } = self;
         match step {
             ReachStep::Url => write!(f, "{host}: {reason}"),
             ReachStep::Name => write!(f, "the name {host} does not resolve: {reason}"),
@@ -87,11 +92,9 @@ pub(crate) async fn reach(
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 let tls = match is_https && !is_proxy {
-                    true => Some(
-                        handshake(stream, host_name, tls)
-                            .await
-                            .map_err(|reason| not_reached(ReachStep::Tls, &host, reason))?,
-                    ),
+                    true => Some(handshake(stream, host_name, tls).await.map_err(|TlsFailure { reason, help }| {
+                        NotReached { help: Some(help), ..not_reached(ReachStep::Tls, &host, reason) }
+                    })?),
                     false => None,
                 };
                 return Ok(Reached { host, address, is_proxy, tls });
@@ -104,10 +107,13 @@ pub(crate) async fn reach(
     Err(last_error)
 }
 
-async fn handshake(stream: TcpStream, name: &str, tls: Arc<rustls::ClientConfig>) -> Result<&'static str, String> {
-    let name = ServerName::try_from(name.to_owned()).map_err(|_| "its name is not valid in a certificate")?;
+async fn handshake(stream: TcpStream, name: &str, tls: Arc<rustls::ClientConfig>) -> Result<&'static str, TlsFailure> {
+    let failure = |reason: String| TlsFailure { reason, help: "correct the host name in the URL of the endpoint" };
+    let name = ServerName::try_from(name.to_owned());
+    let name = name.map_err(|_| failure("its name is not valid in a certificate".into()))?;
+    let stream = tokio_rustls::TlsConnector::from(tls).connect(name, stream).await;
     let stream =
-        tokio_rustls::TlsConnector::from(tls).connect(name, stream).await.map_err(|error| error.to_string())?;
+        stream.map_err(|error| TlsFailure::find(&error).unwrap_or_else(|| failure(error.kind().to_string())))?;
     Ok(match stream.get_ref().1.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
         Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2",
@@ -122,5 +128,5 @@ fn resolver_message(error: &LookupError) -> String {
 }
 
 fn not_reached(step: ReachStep, host: &str, reason: impl Into<String>) -> NotReached {
-    NotReached { step, host: host.to_owned(), reason: reason.into() }
+    NotReached { step, host: host.to_owned(), reason: reason.into(), help: None }
 }

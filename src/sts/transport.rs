@@ -103,7 +103,7 @@ impl Transport {
     pub(super) async fn post(&self, endpoint: &Endpoint, form: Form, headers: HeaderMap) -> Result<Received, StsError> {
         let request = self.client.post(&endpoint.url).header(header::CONTENT_TYPE, FORM_CONTENT_TYPE).headers(headers);
         let response = self.send(request.body(form.into_body())).await;
-        let mut response = response.map_err(|error| StsError::not_reached(endpoint, LIMITS.describe(&error)))?;
+        let mut response = response.map_err(|error| StsError::failed(endpoint, LIMITS.describe(&error)))?;
 
         let header_text = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
         let request_id = header_text("x-amzn-requestid");

@@ -249,12 +249,12 @@ fn token_claims_are_cleaned_and_shell_quoted() {
     let stage = Stage::new();
     stage.renew_token(&Claims {
         subject: Some("system:\u{1b}[2J:x".into()),
-        issuer: Some("https://a';id".into()),
+        issuer: Some("https://a.example/';id".into()),
         ..claims()
     });
     let ended = run_check(&stage, stage.credvend(&["check"]));
     assert!(!ended.stdout.contains('\u{1b}') && !ended.stderr.contains('\u{1b}'));
-    assert!(ended.stdout.contains(r"--url 'https://a'\'';id'"), "{}", ended.stdout);
+    assert!(ended.stdout.contains(r"--url 'https://a.example/'\'';id'"), "{}", ended.stdout);
 }
 
 #[test]

@@ -161,3 +161,85 @@ fn concurrent_writers_lose_no_section_and_readers_see_complete_files() {
         writers.join().expect("every refresh is written");
     });
 }
+
+/// What botocore 1.43 does in each case was tried: it assumes the other role, fails, or cannot read the file.
+#[test]
+fn section_or_file_that_sdks_will_not_use_is_written_with_a_warning() {
+    let stage = Stage::new();
+    let source = "credentials file: section [app] also has";
+    let unreadable = "credentials file: the AWS CLI and boto3 cannot read this file: line";
+    for (content, warning) in [
+        (
+            "[app]\nrole_arn = arn:aws:iam::111111111111:role/x\nsource_profile = base\n",
+            format!("{source} role_arn, source_profile: "),
+        ),
+        ("[app]\nweb_identity_token_file = /token\n", format!("{source} web_identity_token_file: ")),
+        ("[app]\nsso_account_id = 1\nsso_role_name = r\n", format!("{source} sso_account_id, sso_role_name: ")),
+        ("[app]\nsso_session = s\n", format!("{source} sso_session: ")),
+        ("[app]\ncredential_process = /bin/x\n", format!("{source} credential_process: ")),
+        ("[ app ]\nrole_arn = r\n", format!("{source} role_arn: ")),
+        ("[DEFAULT]\nsso_role_name = r\n", format!("{source} sso_role_name: ")),
+        ("[other]\na = b\n[other]\n", format!("{unreadable} 3: the section is repeated")),
+        ("[other]\na = b\na = c\n", format!("{unreadable} 3: the property is repeated")),
+        ("\u{feff}[other]\na = b\n", format!("{unreadable} 1: it starts with a byte order mark")),
+        ("[other]\na =\n  b = c\u{b}d\n", "an indented block has a line".to_owned()),
+        ("[other]\na : b\n", "AWS SDKs other than boto3 cannot read this file: line 2: ".to_owned()),
+    ] {
+        stage.write("aws/credentials", content);
+        let ended = run_once(&stage, &["--credentials-profile", "app"]).succeeded();
+        let warnings: Vec<_> = ended.stderr.lines().filter(|line| line.contains("WARN")).collect();
+        let [line] = warnings.as_slice() else { panic!("{content:?}: one warning: {}", ended.stderr) };
+        assert!(line.contains(&warning), "{content:?}: {line}");
+        assert!(stage.read("aws/credentials").contains("aws_session_token = "));
+    }
+    for content in ["", "[app]\nregion = r\n", "[other]\nrole_arn = r\n", "[ app ]\nregion = r\n"] {
+        stage.write("aws/credentials", content);
+        let ended = run_once(&stage, &["--credentials-profile", "app"]).succeeded();
+        assert!(!ended.stderr.contains("WARN"), "{content:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn warning_about_the_file_is_repeated_only_if_its_reason_changes() {
+    let stage = Stage::new();
+    let path = stage.write("aws/credentials", "[default]\nrole_arn = r\n");
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0", "--credentials-file"]).arg(&path).start();
+    run.lines(&["credentials file written"], 1);
+    // A second write with the same reason, and a third with another one.
+    for (count, edit) in [(2, ""), (3, "sso_session = s\n")] {
+        let text = stage.read("aws/credentials").replace("role_arn", &format!("{edit}role_arn"));
+        stage.write("aws/credentials", &text);
+        run.signal(Signal::HUP);
+        run.lines(&["credentials file written"], count);
+    }
+    let warnings: Vec<_> = run.stderr().lines().filter(|line| line.contains("also has")).map(str::to_owned).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(
+        warnings[0].contains("has role_arn: ") && warnings[1].contains("has role_arn, sso_session: "),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn utf_16_files_of_powershell_are_refused_untouched() {
+    let stage = Stage::new();
+    let utf16 = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let path = stage.write("aws/credentials", "");
+    for text in ["\u{feff}[default]\r\nregion = r\r\n", "[default]\r\n"] {
+        std::fs::write(&path, utf16(text)).expect("written");
+        run_once(&stage, &[]).failed(6, &["UTF-16", "save it as UTF-8"]);
+        assert_eq!(std::fs::read(&path).expect("read"), utf16(text));
+        // As a source of the configuration, and as every other text that credvend reads.
+        stage
+            .bare(&["export"])
+            .env("AWS_SHARED_CREDENTIALS_FILE", &path)
+            .env("AWS_PROFILE", "default")
+            .end()
+            .failed(2, &["UTF-16"]);
+        stage.bare(&["export"]).env("AWS_CONFIG_FILE", &path).end().failed(2, &["UTF-16"]);
+        let policy = format!("@{}", path.display());
+        stage.credvend(&["export", "--policy", &policy]).end().failed(2, &["UTF-16"]);
+        stage.credvend(&["export"]).env("AWS_WEB_IDENTITY_TOKEN_FILE", &path).end().failed(3, &["UTF-16"]);
+    }
+    assert_eq!(stage.actions(), [""; 0]);
+}

@@ -85,6 +85,130 @@ fn pwsh_evaluates_the_powershell_format() {
     }
 }
 
+/// Shells in which people type the command, each with a way to type it. `CREDVEND` stands for the command.
+const TYPED: [(&str, &str); 11] = [
+    ("sh", "eval \"$(CREDVEND)\""),
+    ("sh", "eval $(CREDVEND)"),
+    ("sh", "eval `CREDVEND`"),
+    ("sh", "set -eu; eval $(CREDVEND --output -)"),
+    ("dash", "eval $(CREDVEND)"),
+    ("bash", "eval \"$(CREDVEND)\""),
+    ("bash", "eval $(CREDVEND)"),
+    ("bash", "source <(CREDVEND)"),
+    ("bash", "unset AWS_SECURITY_TOKEN; export $(CREDVEND --format env-no-export)"),
+    ("zsh", "eval $(CREDVEND)"),
+    ("zsh", "source <(CREDVEND)"),
+];
+
+/// The inherited AWS_SECURITY_TOKEN belongs to other credentials, and botocore would use it.
+#[test]
+fn formats_work_in_each_shell_as_people_type_them() {
+    let stage = Stage::new();
+    let print: String = NAMES.map(|name| format!("printenv {name}\n")).concat();
+    let fish = [
+        "CREDVEND --format fish | source",
+        "eval (CREDVEND --format fish)",
+        "CREDVEND --format fish --output /dev/stdout | source",
+    ];
+    let pwsh = [
+        "CREDVEND --format powershell | Invoke-Expression",
+        "Invoke-Expression \"$(CREDVEND --format powershell)\"",
+        "CREDVEND --format powershell | Out-String | Invoke-Expression",
+    ];
+    let others = fish.map(|typed| ("fish", typed)).into_iter().chain(pwsh.map(|typed| ("pwsh", typed)));
+    for (shell, typed) in TYPED.into_iter().chain(others) {
+        let stale = "printenv AWS_SECURITY_TOKEN AWS_SESSION_TOKEN_STALE";
+        let in_subshell = shell == "bash" || shell == "sh";
+        let command = format!("{} export", crate::support::binary());
+        let typed = typed.replace("CREDVEND", &command);
+        let script = format!("{typed}\n{print}{stale}\nexit 0\n");
+        let scripts = [script.clone(), format!("echo \"$({script})\"\n")];
+        for script in &scripts[..if in_subshell { 2 } else { 1 }] {
+            let mut command = Command::new(shell);
+            command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+            command.envs(stage.credvend(&[]).variables()).env("AWS_SECURITY_TOKEN", "stale");
+            match shell {
+                "fish" => command.args(["--no-config", "-c"]),
+                "pwsh" => command.args(["-NoProfile", "-Command"]),
+                _ => command.arg("-c"),
+            };
+            let Ok(output) = command.arg(script).output() else {
+                eprintln!("SKIPPED: {shell} is not installed");
+                continue;
+            };
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{shell}: {typed}");
+            let lines = String::from_utf8(output.stdout).expect("output is UTF-8");
+            let values: Vec<_> = lines.lines().map(str::to_owned).collect();
+            assert_issued(&stage, &values);
+        }
+    }
+}
+
+/// `CMD /C` reads `set NAME=value`, and takes everything after the `=`.
+#[test]
+fn windows_cmd_format_has_one_set_command_a_line() {
+    let stage = Stage::new();
+    let text = export(&stage, "windows-cmd");
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("set AWS_SECURITY_TOKEN="), "the stale variable");
+    let value = |(line, name): (&str, &str)| {
+        line.strip_prefix(&format!("set {name}="))
+            .filter(|value| !value.contains(['"', '%', '^', '&']))
+            .expect(line)
+            .to_owned()
+    };
+    assert_issued(&stage, &lines.zip(NAMES).map(value).collect::<Vec<_>>());
+}
+
+#[test]
+fn env_no_export_format_has_bare_assignments() {
+    let stage = Stage::new();
+    let text = export(&stage, "env-no-export");
+    let value = |(line, name): (&str, &str)| line.strip_prefix(&format!("{name}=")).expect(line).to_owned();
+    assert_issued(&stage, &text.lines().zip(NAMES).map(value).collect::<Vec<_>>());
+}
+
+/// Runs `export` below `sh`, which redirects the descriptors, and returns stdout, stderr and the exit code.
+fn redirected(stage: &Stage, script: &str) -> (String, String, Option<i32>) {
+    let mut command = Command::new("sh");
+    command.current_dir(stage.directory()).env_clear().envs(stage.credvend(&[]).variables());
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("CREDVEND", crate::support::binary());
+    let output = command.args(["-c", script]).output().expect("run sh");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (text(output.stdout), text(output.stderr), output.status.code())
+}
+
+#[test]
+fn output_names_of_streams_are_streams() {
+    let stage = Stage::new();
+    let holds = |text: &str| text.starts_with("export AWS_ACCESS_KEY_ID='ASIA") && text.lines().count() == 6;
+    for name in ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+        let (stdout, stderr, code) = redirected(&stage, &format!("\"$CREDVEND\" export --output {name}"));
+        assert!(holds(&stdout) && code == Some(0), "{name}: {stderr}");
+        // Redirection appends, as for every other program.
+        redirected(&stage, &format!("echo first >out; \"$CREDVEND\" export --output {name} >>out"));
+        assert!(holds(stage.read("out").strip_prefix("first\n").expect("kept")), "{name}");
+    }
+    for (name, redirection) in
+        [("/dev/stderr", ""), ("/dev/fd/2", ""), ("/dev/fd/3", "3>&2"), ("/proc/self/fd/7", "7>&2")]
+    {
+        let (stdout, stderr, code) = redirected(&stage, &format!("\"$CREDVEND\" export --output {name} {redirection}"));
+        assert!(holds(&stderr) && stdout.is_empty() && code == Some(0), "{name}: {stderr}");
+    }
+    // A pipe of the shell, a file that it has opened, and a reader that is gone.
+    let (stdout, ..) = redirected(&stage, "{ \"$CREDVEND\" export --output /dev/fd/4 4>&1 >/dev/null; } | cat");
+    assert!(holds(&stdout), "{stdout}");
+    redirected(&stage, "echo first >kept; \"$CREDVEND\" export --output /dev/fd/5 5>>kept");
+    assert!(holds(stage.read("kept").strip_prefix("first\n").expect("kept")));
+    let (_, stderr, code) = redirected(&stage, "\"$CREDVEND\" export --output /dev/fd/9");
+    assert!(
+        code == Some(6) && stderr.contains("/dev/fd/9: No such file or directory (os error 2); check its redirection"),
+        "{stderr}"
+    );
+    assert!(!stage.path("-").exists());
+    stage.refuse_leaks(&stderr);
+}
+
 /// Kubernetes 1.35 reads env files as `NAME='value'`: it takes the quoted text literally and allows no blank before `=`.
 #[test]
 fn dotenv_format_follows_the_kubernetes_env_file_syntax() {

@@ -1,3 +1,6 @@
+mod bundles;
+mod certificates;
+
 use std::{
     io::{Read as _, Write as _},
     net::TcpListener,

@@ -16,7 +16,7 @@ use crate::{
     chain::{
         base::{
             credentials_document::{self, Dialect},
-            http_base::{BaseResponse, HttpBase},
+            http_base::{BaseResponse, HttpBase, Trust},
         },
         error::{BaseError, BaseFault},
     },
@@ -38,7 +38,11 @@ impl Container {
         let name = format!("container credentials endpoint {}", self.url.authority());
         let help = "check AWS_CONTAINER_CREDENTIALS_FULL_URI or AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, and verify that \
                     the endpoint is running";
-        let server = HttpBase::new(name, help, LIMITS, self.ca_bundle.as_deref())?;
+        let trust = match self.url.scheme() {
+            "https" => Trust::CaBundle(self.ca_bundle.as_deref()),
+            _ => Trust::NoTls,
+        };
+        let server = HttpBase::new(name, help, LIMITS, trust)?;
         let token = self.authorization.token()?;
         let mut request = server.client().get(self.url.clone()).header(header::ACCEPT, "application/json");
         if let Some(token) = &token {

@@ -14,7 +14,7 @@ use crate::{
     },
     credentials::Credentials,
     http::{
-        client::{BodyError, CallLimits},
+        client::{BodyError, CallFailure, CallLimits},
         tls,
     },
     scrubber::Scrubber,
@@ -30,6 +30,14 @@ pub(super) struct HttpBase {
     help: &'static str,
 }
 
+/// The servers that a base trusts.
+pub(super) enum Trust<'a> {
+    /// The base uses `http`, so no certificates are loaded.
+    NoTls,
+    /// The certificates in the CA bundle, or the built-in roots if there is none.
+    CaBundle(Option<&'a Path>),
+}
+
 pub(super) struct BaseResponse {
     pub(super) status: u16,
     pub(super) body: Zeroizing<Vec<u8>>,
@@ -40,11 +48,16 @@ impl HttpBase {
         name: String,
         help: &'static str,
         limits: CallLimits,
-        ca_bundle: Option<&Path>,
+        trust: Trust<'_>,
     ) -> Result<Self, BaseError> {
         let configuration = |what: String| BaseError { what, help, fault: BaseFault::Configuration };
-        let roots = tls::client_config(ca_bundle).map_err(|error| configuration(format!("{name}: {error}")))?;
-        let client = limits.client(roots).pool_max_idle_per_host(1).build();
+        let tls = match trust {
+            Trust::NoTls => tls::without_trust(),
+            Trust::CaBundle(path) => {
+                tls::client_config(path).map_err(|error| configuration(format!("{name}: {error}")))?
+            }
+        };
+        let client = limits.client(tls).pool_max_idle_per_host(1).build();
         let client = client.map_err(|error| configuration(format!("{name}: TLS cannot be set up: {error}")))?;
         Ok(Self { client, limits, name, help })
     }
@@ -60,11 +73,13 @@ impl HttpBase {
         request: RequestBuilder,
         scrubber: &Scrubber<'_>,
     ) -> Result<BaseResponse, BaseError> {
-        let not_reached =
-            |reason: String| self.error(BaseFault::Unavailable, format!("was not reached: {reason}"), self.help);
+        let not_reached = |failure: CallFailure| {
+            let CallFailure { reason, help } = failure;
+            self.error(BaseFault::Unavailable, format!("was not reached: {reason}"), help.unwrap_or(self.help))
+        };
         let mut response = request.send().await.map_err(|error| not_reached(self.limits.describe(&error)))?;
         let body = self.limits.read(&mut response).await.map_err(|error| match error {
-            BodyError::Cut(reason) => not_reached(reason),
+            BodyError::Cut(reason) => not_reached(CallFailure { reason, help: None }),
             BodyError::TooLarge(max) => self.invalid_response(format!("returned more than {max} bytes")),
         })?;
         let response = BaseResponse { status: response.status().as_u16(), body };

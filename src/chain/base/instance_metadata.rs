@@ -14,7 +14,7 @@ use crate::{
     chain::{
         base::{
             credentials_document::Dialect,
-            http_base::{BaseResponse, HttpBase},
+            http_base::{BaseResponse, HttpBase, Trust},
         },
         error::{BaseError, BaseFault},
     },
@@ -42,7 +42,8 @@ impl InstanceMetadata {
     /// Requests the name of the instance profile's role, then its credentials. `now` is STS's time.
     pub(super) async fn fetch(&self, now: SystemTime) -> Result<Credentials, BaseError> {
         let host = self.endpoint.parse::<Url>().map(|url| url.authority().to_owned()).unwrap_or_default();
-        let server = HttpBase::new(format!("instance metadata service {host}"), HELP, LIMITS, None)?;
+        let trust = if self.endpoint.starts_with("https") { Trust::CaBundle(None) } else { Trust::NoTls };
+        let server = HttpBase::new(format!("instance metadata service {host}"), HELP, LIMITS, trust)?;
         let mut client =
             MetadataClient { endpoint: &self.endpoint, token: token(&server, &self.endpoint).await?, server };
         let role = client.get(ROLE_PATH).await?;

@@ -69,7 +69,8 @@ impl Checker<'_> {
         };
         match reached {
             Ok(reached) => Check::ok("sts", format!("{url}: {}", describe(&reached, &session.endpoint))),
-            Err(error) => Check::fail(Exit::Unavailable, "sts", format!("{url}: {error}")).help(help(error.step)),
+            Err(error) => Check::fail(Exit::Unavailable, "sts", format!("{url}: {error}"))
+                .help(error.help.unwrap_or_else(|| help(error.step))),
         }
     }
 

@@ -87,6 +87,11 @@ impl Credvend {
         self
     }
 
+    /// Returns the environment, for a shell that runs the command.
+    pub(crate) fn variables(&self) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+        self.0.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
+    }
+
     pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.0.arg(argument);
         self

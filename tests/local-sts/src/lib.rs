@@ -76,7 +76,7 @@ pub use fault::{Fault, FaultKind};
 pub use local_sts::{LocalSts, StartError};
 pub use policy::{PolicyDocument, PolicyError};
 pub use request_log::RecordedRequest;
-pub use tls::TlsVersions;
+pub use tls::{ServerCertificate, TlsVersions};
 pub use token::Claims;
 pub use token_volume::TokenVolume;
 pub use world::{Account, OidcProvider, Role, User, World, WorldError};

@@ -13,7 +13,7 @@ use crate::fault::{Fault, FaultQueue};
 use crate::request_log::RecordedRequest;
 use crate::server::{self, Server};
 use crate::sts::Sts;
-use crate::tls::{TlsIdentity, TlsVersions};
+use crate::tls::{ServerCertificate, TlsIdentity, TlsVersions};
 use crate::token::Claims;
 use crate::world::{Role, World, WorldError};
 
@@ -54,9 +54,19 @@ impl LocalSts {
         Self::start_on(any_loopback_port(), world, Some(versions))
     }
 
+    /// Starts a server for this world over HTTPS, with another certificate.
+    pub fn start_with_certificate(world: World, certificate: ServerCertificate<'_>) -> Result<LocalSts, StartError> {
+        let identity = TlsIdentity::generate(TlsVersions::Both, certificate)?;
+        Self::start_as(any_loopback_port(), world, Some(identity))
+    }
+
     /// Starts a server on this address, over HTTPS if TLS versions are given.
     pub fn start_on(address: SocketAddr, world: World, tls: Option<TlsVersions>) -> Result<LocalSts, StartError> {
-        let tls = tls.map(TlsIdentity::generate).transpose()?;
+        let tls = tls.map(|versions| TlsIdentity::generate(versions, ServerCertificate::Usual)).transpose()?;
+        Self::start_as(address, world, tls)
+    }
+
+    fn start_as(address: SocketAddr, world: World, tls: Option<TlsIdentity>) -> Result<LocalSts, StartError> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
