@@ -44,15 +44,15 @@ def npm(folder):
     return _installer("javascript", _files(folder), build)
 
 
-def go(folder):
-    """A Go module; the place has one binary for each folder of the module."""
+def go(folder, name="go"):
+    """A Go module; the place has one binary for each program of the module."""
 
     def build(place):
         _require("go", "Go (.ci/setup go)")
         place.mkdir(parents=True)
         run(["nice", "go", "build", "-o", f"{place}/", "./..."], cwd=folder, env={**os.environ, "CGO_ENABLED": "0"})
 
-    return _installer("go", _files(folder), build)
+    return _installer(name, _files(folder), build)
 
 
 def maven(folder):
@@ -91,13 +91,14 @@ def debian(*packages, program):
     """Debian packages, whose version is that of the distribution; the place is the path of the program."""
 
     def install():
-        if not shutil.which(program):
+        if not _has_debian(packages):
             if not shutil.which("apt-get") or os.geteuid() != 0:
                 raise NotAvailable(f"needs {program}; on Debian, run: apt-get install {' '.join(packages)}")
             target().mkdir(parents=True, exist_ok=True)
             with (target() / "apt.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+                run(["apt-get", "update", "-qq"], env=env)
                 run(["apt-get", "install", "-qq", "--yes", "--no-install-recommends", *packages], env=env)
         return Path(shutil.which(program) or _raise(f"the packages {' '.join(packages)} have no {program}"))
 
@@ -148,6 +149,13 @@ def _files(folder):
 
 def _copy(folder, place):
     shutil.copytree(folder, place, ignore=shutil.ignore_patterns("__pycache__", "node_modules", "target", "clients.py"))
+
+
+def _has_debian(packages):
+    if not shutil.which("dpkg-query"):
+        return False
+    query = ["dpkg-query", "--show", "--showformat=${db:Status-Status}\n", *packages]
+    return subprocess.run(query, capture_output=True, text=True).stdout.split() == ["installed"] * len(packages)
 
 
 def _require(program, name):
