@@ -1,10 +1,12 @@
 //! `credvend export`: writes the credentials of one profile to stdout or to a file.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
+
+use rustix::{fs::OFlags, io::Errno};
 
 use crate::{
     atomic_file::{LOCK_TIMEOUT, ReplaceError, replace_within},
@@ -100,10 +102,20 @@ fn descriptor(path: &Path) -> Option<u32> {
     }
 }
 
+/// Returns true if the descriptor is open and not one that this process opened itself: these have the flag close-on-exec.
+fn is_inherited(number: u32) -> bool {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & OFlags::CLOEXEC.bits() == 0)
+}
+
 /// Writes to an open descriptor. Ignores a closed pipe, because the reader needs no more output.
 fn write_to_descriptor(number: u32, text: &[u8]) -> io::Result<()> {
     let written = if number == 2 {
         io::stderr().write_all(text)
+    } else if !is_inherited(number) {
+        Err(io::Error::from_raw_os_error(Errno::BADF.raw_os_error()))
     } else {
         // Opening it again needs no `unsafe`. With `append`, a file that the shell has redirected to keeps its content.
         File::options().append(true).open(format!("/proc/self/fd/{number}")).and_then(|mut file| file.write_all(text))

@@ -202,7 +202,7 @@ fn output_names_of_streams_are_streams() {
     assert!(holds(stage.read("kept").strip_prefix("first\n").expect("kept")));
     let (_, stderr, code) = redirected(&stage, "\"$CREDVEND\" export --output /dev/fd/9");
     assert!(
-        code == Some(6) && stderr.contains("/dev/fd/9: No such file or directory (os error 2); check its redirection"),
+        code == Some(6) && stderr.contains("/dev/fd/9: Bad file descriptor (os error 9); check its redirection"),
         "{stderr}"
     );
     assert!(!stage.path("-").exists());

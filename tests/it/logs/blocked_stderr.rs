@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -101,13 +102,21 @@ fn dropped_lines_are_counted_and_said_in_their_place() {
     let stage = Stage::new();
     let mut unread = UnreadRun::start(&stage);
     unread.fill();
+    let (sender, receiver) = mpsc::channel();
+    let stderr = std::mem::replace(&mut unread.stderr, BufReader::new(io::pipe().expect("a pipe").0));
+    let reader = std::thread::spawn(move || {
+        stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)).expect("a receiver");
+    });
+    // When the report is there, the reader has caught up, and nothing is dropped any more.
+    let mut lines = Vec::new();
+    while lines.last().is_none_or(|line: &String| !line.contains("log lines dropped")) {
+        lines.push(receiver.recv().expect("a report"));
+    }
     let dropped = unread.dropped();
-    let reader = std::thread::spawn(move || unread.stderr.lines().map_while(Result::ok).collect::<Vec<_>>());
-    // The reader catches up, and nothing is dropped any more.
-    assert_eq!(get(unread.admin, "/healthz", &[]).status, 200);
     unread.run.signal(Signal::TERM);
     assert_eq!(unread.run.status().code(), Some(0));
-    let lines = reader.join().expect("the lines");
+    reader.join().expect("the end of the lines");
+    lines.extend(receiver.try_iter());
     let reports: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].contains("log lines dropped")).collect();
     let count = |at: &usize| -> u64 { lines[*at].split("count=").nth(1).expect("a count").parse().expect("a number") };
     assert_eq!(reports.iter().map(count).sum::<u64>(), dropped, "{} lines", lines.len());
