@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     command::{
         CommandError, Exit,
-        output::{Lines, print_json, print_lines},
+        output::{Lines, print_json_line, print_lines},
     },
     explain::{Explanation, Note, SDKS, Sdk, Surroundings, explain},
     settings::{environment::Environment, errors::ConfigErrors},
@@ -31,7 +31,7 @@ Exit codes:
 pub(crate) struct Args {
     /// Examine this process through /proc, instead of the environment and the files of credvend itself
     #[arg(long, value_name = "PID")]
-    pid: Option<u32>,
+    pid: Option<String>,
 
     /// Explain only this SDK or program; repeat the flag for more
     #[arg(long, value_name = "NAME")]
@@ -48,13 +48,16 @@ pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, Comman
         return Err(ConfigErrors::one("--format must be text or json").into());
     }
     let sdks = selected(&args.sdk)?;
-    let surroundings = match args.pid {
+    let surroundings = match &args.pid {
         None => Surroundings::of_this_process(env),
+        Some(pid) if pid.is_empty() || !pid.bytes().all(|byte| byte.is_ascii_digit()) => {
+            return Err(ConfigErrors::one("--pid must be a number").into());
+        }
         Some(pid) => Surroundings::of_process(env, pid).map_err(|error| CommandError::new(Exit::Usage, error))?,
     };
     let explanations: Vec<_> = sdks.into_iter().map(|sdk| explain(sdk, &surroundings)).collect();
     if args.format == "json" {
-        print_json(&Wire { sdks: explanations.iter().map(WireSdk::of).collect() })?;
+        print_json_line(&Wire { sdks: explanations.iter().map(WireSdk::of).collect() })?;
     } else {
         print_lines(&text(&explanations))?;
     }

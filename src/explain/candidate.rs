@@ -10,7 +10,8 @@ use super::{
 /// Maximum number of profiles in a chain of roles.
 const MAX_HOPS: usize = 16;
 
-const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_ACCESS_KEY", "AWS_SECRET_KEY")];
+const KEY_IDS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"];
+const SECRET_KEYS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"];
 const SSO_KEYS: [&str; 3] = ["sso_session", "sso_start_url", "sso_account_id"];
 const METADATA_ADDRESS: &str = "169.254.169.254";
 
@@ -66,14 +67,16 @@ impl<'a> Candidates<'a> {
         if self.sdk.has(Quirks::PROFILE_BEFORE_KEYS) && self.surroundings.variable("AWS_PROFILE").is_some() {
             return None;
         }
-        let names = if self.sdk.has(Quirks::OTHER_KEY_NAMES) { &KEYS[..] } else { &KEYS[..1] };
-        let ids: Vec<_> = names.iter().map(|names| names.0).collect();
-        let secrets: Vec<_> = names.iter().map(|names| names.1).collect();
-        match (self.surroundings.first_of(&ids), self.surroundings.first_of(&secrets)) {
-            (Some((name, _)), Some(_)) => Some(candidate(Source::Environment, name)),
-            (Some((name, _)), None) | (None, Some((name, _))) if self.sdk.has(Quirks::HALF_A_PAIR_FAILS) => {
+        let count = if self.sdk.has(Quirks::OTHER_KEY_NAMES) { 2 } else { 1 };
+        let id = self.surroundings.first_of(&KEY_IDS[..count]);
+        let secret = self.surroundings.first_of(&SECRET_KEYS[..count]);
+        let (name, _) = id.as_ref().or(secret.as_ref())?;
+        let found = candidate(Source::Environment, *name);
+        match (&id, &secret) {
+            (Some(_), Some(_)) => Some(found),
+            _ if self.sdk.has(Quirks::HALF_A_PAIR_FAILS) => {
                 let fault = Note::new(format!("{name} is set without the other key"), "unset it, or set both keys");
-                Some(Candidate { fault: Some(fault), ..candidate(Source::Environment, name) })
+                Some(Candidate { fault: Some(fault), ..found })
             }
             _ => None,
         }

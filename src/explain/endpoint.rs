@@ -93,30 +93,33 @@ fn bad_token(sdk: &Sdk, surroundings: &Surroundings<'_>, uri: &str, file: Option
     if sdk.has(Quirks::TOKEN_IGNORED) {
         return None;
     }
-    let is_relative = uri == RELATIVE_URI && sdk.has(Quirks::TOKEN_FILE_NEEDS_FULL_URI);
+    let is_relative = uri == RELATIVE_URI;
+    let sends_no_token = is_relative && sdk.has(Quirks::TOKEN_NEEDS_FULL_URI);
+    let sends_no_file = is_relative && sdk.has(Quirks::TOKEN_FILE_NEEDS_FULL_URI);
     let variable = surroundings.raw(TOKEN).filter(|token| !token.is_empty());
-    let is_trimmed = sdk.has(Quirks::TOKEN_TRIMMED);
-    let has_line_break = |token: &[u8]| {
-        let token = if is_trimmed { token.trim_ascii() } else { token };
+    let has_line_break = |token: &[u8], trimmed: bool| {
+        let token = if trimmed || sdk.has(Quirks::TOKEN_TRIMMED) { token.trim_ascii() } else { token };
         token.iter().any(|byte| matches!(byte, b'\r' | b'\n'))
     };
     let fault = |origin: &str, what: String, help| Some(Note::new(format!("{origin}: {what}"), help));
     match (file, variable) {
-        (_, Some(token)) if file.is_none() || is_relative || sdk.has(Quirks::TOKEN_BEFORE_FILE) => {
-            has_line_break(token.as_bytes()).then(|| Note::new(format!("{TOKEN} contains a line break"), "remove it"))
-        }
-        (Some(_), None) if is_relative => fault(
-            TOKEN_FILE,
+        (None, None) => None,
+        (file, variable) if sends_no_token || sends_no_file && variable.is_none() => fault(
+            if file.is_some() { TOKEN_FILE } else { TOKEN },
             format!("the token is not sent with {RELATIVE_URI}"),
             "set AWS_CONTAINER_CREDENTIALS_FULL_URI instead, or make the token optional (--auth-token-optional)",
         ),
+        (_, Some(token)) if file.is_none() || sends_no_file || sdk.has(Quirks::TOKEN_BEFORE_FILE) => {
+            has_line_break(token.as_bytes(), sdk.has(Quirks::TOKEN_VARIABLE_TRIMMED))
+                .then(|| Note::new(format!("{TOKEN} contains a line break"), "remove it"))
+        }
         (Some(path), _) => match surroundings.read(path) {
             Err(error) => fault(
                 TOKEN_FILE,
                 format!("cannot read {path}: {error}"),
                 "mount the file, readable for this user (--file-mode, fsGroup)",
             ),
-            Ok(token) if has_line_break(&token) => fault(
+            Ok(token) if has_line_break(&token, false) => fault(
                 TOKEN_FILE,
                 format!("{path} contains a line break"),
                 "write the token without a newline (printf %s)",

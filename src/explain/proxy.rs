@@ -12,8 +12,8 @@ use super::{
 pub(super) fn fault(sdk: &Sdk, surroundings: &Surroundings<'_>, host: &str) -> Option<Note> {
     let names: &[&str] = match () {
         () if sdk.has(Quirks::LOWER_CASE_PROXY) => &["http_proxy", "all_proxy", "ALL_PROXY"],
-        // urllib3 looks up the proxy of the scheme only.
-        () if sdk.has(Quirks::NO_NETWORKS) => &["http_proxy", "HTTP_PROXY"],
+        // urllib3 and Go look up the proxy of the scheme only.
+        () if sdk.has(Quirks::NO_NETWORKS) || sdk.has(Quirks::NO_PROXY_FOR_LOOPBACK) => &["http_proxy", "HTTP_PROXY"],
         () => &["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"],
     };
     if sdk.has(Quirks::NO_PROXY_FOR_LOOPBACK) && is_loopback(host) {

@@ -38,7 +38,7 @@ pub(super) enum Files {
 
 /// Deviations of an SDK: a set of flags.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Quirks(u32);
+pub(super) struct Quirks(u64);
 
 #[rustfmt::skip]
 impl Quirks {
@@ -62,7 +62,7 @@ impl Quirks {
     pub(super) const WEB_IDENTITY_IS_FINAL: Self = Self(1 << 8);
     /// Does not support `credential_source = EcsContainer`.
     pub(super) const NO_CONTAINER_SOURCE: Self = Self(1 << 9);
-    /// Sends no request to an address of the loopback interface to a proxy.
+    /// Sends no request to an address of the loopback interface to a proxy, and ignores `ALL_PROXY`.
     pub(super) const NO_PROXY_FOR_LOOPBACK: Self = Self(1 << 10);
     /// Has no full URI.
     pub(super) const NO_FULL_URI: Self = Self(1 << 11);
@@ -70,42 +70,46 @@ impl Quirks {
     pub(super) const TOKEN_FILE_REQUIRED: Self = Self(1 << 12);
     /// Prefers the token in the variable to the token file.
     pub(super) const TOKEN_BEFORE_FILE: Self = Self(1 << 13);
+    /// Removes white space around the token in the variable.
+    pub(super) const TOKEN_VARIABLE_TRIMMED: Self = Self(1 << 14);
+    /// Sends no token with a relative URI.
+    pub(super) const TOKEN_NEEDS_FULL_URI: Self = Self(1 << 15);
     /// Removes white space around the token.
-    pub(super) const TOKEN_TRIMMED: Self = Self(1 << 14);
+    pub(super) const TOKEN_TRIMMED: Self = Self(1 << 16);
     /// Sends the token in the token file only with a full URI.
-    pub(super) const TOKEN_FILE_NEEDS_FULL_URI: Self = Self(1 << 15);
+    pub(super) const TOKEN_FILE_NEEDS_FULL_URI: Self = Self(1 << 17);
     /// Uses the proxy of the environment for the container endpoint.
-    pub(super) const PROXY: Self = Self(1 << 16);
+    pub(super) const PROXY: Self = Self(1 << 18);
     /// Uses the proxy of the environment for instance metadata.
-    pub(super) const IMDS_PROXY: Self = Self(1 << 17);
+    pub(super) const IMDS_PROXY: Self = Self(1 << 19);
     /// Reads `http_proxy` only in lower case, as libcurl does.
-    pub(super) const LOWER_CASE_PROXY: Self = Self(1 << 18);
+    pub(super) const LOWER_CASE_PROXY: Self = Self(1 << 20);
     /// Does not understand networks in `NO_PROXY`.
-    pub(super) const NO_NETWORKS: Self = Self(1 << 19);
+    pub(super) const NO_NETWORKS: Self = Self(1 << 21);
     /// Fails if a variable names a profile that does not exist, even if there are access keys in other variables.
-    pub(super) const PROFILE_REQUIRED: Self = Self(1 << 20);
+    pub(super) const PROFILE_REQUIRED: Self = Self(1 << 22);
     /// Ignores `AWS_EC2_METADATA_DISABLED`.
-    pub(super) const IMDS_ALWAYS: Self = Self(1 << 21);
+    pub(super) const IMDS_ALWAYS: Self = Self(1 << 23);
     /// Fails if one half of a pair of access keys is missing in the environment.
-    pub(super) const HALF_A_PAIR_FAILS: Self = Self(1 << 22);
+    pub(super) const HALF_A_PAIR_FAILS: Self = Self(1 << 24);
     /// Also reads `AWS_ACCESS_KEY` and `AWS_SECRET_KEY`.
-    pub(super) const OTHER_KEY_NAMES: Self = Self(1 << 23);
+    pub(super) const OTHER_KEY_NAMES: Self = Self(1 << 25);
     /// Fails if there is a token file but no role.
-    pub(super) const ROLE_REQUIRED: Self = Self(1 << 24);
+    pub(super) const ROLE_REQUIRED: Self = Self(1 << 26);
     /// Accepts 127.0.0.0/24 only, of the addresses of the loopback interface.
-    pub(super) const NARROW_LOOPBACK: Self = Self(1 << 25);
+    pub(super) const NARROW_LOOPBACK: Self = Self(1 << 27);
     /// Accepts no address of a container agent, except for a relative URI.
-    pub(super) const LOOPBACK_ONLY: Self = Self(1 << 26);
+    pub(super) const LOOPBACK_ONLY: Self = Self(1 << 28);
     /// Accepts every host if there is a token file.
-    pub(super) const ANY_HOST_WITH_TOKEN_FILE: Self = Self(1 << 27);
+    pub(super) const ANY_HOST_WITH_TOKEN_FILE: Self = Self(1 << 29);
     /// Accepts every host.
-    pub(super) const ANY_HOST: Self = Self(1 << 28);
+    pub(super) const ANY_HOST: Self = Self(1 << 30);
     /// Sends no authorization token.
-    pub(super) const TOKEN_IGNORED: Self = Self(1 << 29);
+    pub(super) const TOKEN_IGNORED: Self = Self(1 << 31);
     /// Was not compared with the SDK itself: the row is from its source code or documentation.
-    pub(super) const UNVERIFIED: Self = Self(1 << 30);
+    pub(super) const UNVERIFIED: Self = Self(1 << 32);
     /// Splits `credential_process` at spaces, and requires an argument.
-    pub(super) const PROCESS_SPLIT_AT_SPACES: Self = Self(1 << 31);
+    pub(super) const PROCESS_SPLIT_AT_SPACES: Self = Self(1 << 33);
 
     const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -136,22 +140,24 @@ pub(crate) static SDKS: [Sdk; 16] = [
     Sdk {
         id: "go-v1", name: "Go v1", files: Files::LoadConfig, regions: &["AWS_REGION", "AWS_DEFAULT_REGION"],
         imds_variable: IMDS, order: &[Environment, WebIdentity, Role, Keys, ProfileWebIdentity, Sso, Process, Container, InstanceMetadata],
-        quirks: Quirks::FULL_URI_FIRST.and(Quirks::OTHER_KEY_NAMES).and(Quirks::ROLE_REQUIRED),
+        quirks: Quirks::FULL_URI_FIRST.and(Quirks::OTHER_KEY_NAMES).and(Quirks::ROLE_REQUIRED)
+            .and(Quirks::PROXY).and(Quirks::IMDS_PROXY).and(Quirks::NO_PROXY_FOR_LOOPBACK),
     },
     Sdk {
         id: "go-v2", name: "Go v2", files: Files::Both, regions: &["AWS_REGION", "AWS_DEFAULT_REGION"],
         imds_variable: IMDS, order: &[Environment, WebIdentity, Role, Keys, ProfileWebIdentity, Sso, Login, Process, Container, InstanceMetadata],
-        quirks: Quirks::DEFAULT_PROFILE.and(Quirks::OTHER_KEY_NAMES).and(Quirks::ROLE_REQUIRED).and(Quirks::PROFILE_REQUIRED),
+        quirks: Quirks::DEFAULT_PROFILE.and(Quirks::OTHER_KEY_NAMES).and(Quirks::ROLE_REQUIRED).and(Quirks::PROFILE_REQUIRED)
+            .and(Quirks::PROXY).and(Quirks::IMDS_PROXY).and(Quirks::NO_PROXY_FOR_LOOPBACK),
     },
     Sdk {
         id: "java-v1", name: "Java v1", files: Files::JavaV1, regions: &["AWS_REGION"],
         imds_variable: IMDS, order: &[Environment, WebIdentity, Role, Process, Keys, Container, InstanceMetadata],
-        quirks: Quirks::FALLS_THROUGH.and(Quirks::EMPTY_RELATIVE_URI).and(Quirks::EMPTY_FULL_URI).and(Quirks::TOKEN_BEFORE_FILE).and(Quirks::OTHER_KEY_NAMES),
+        quirks: Quirks::FALLS_THROUGH.and(Quirks::EMPTY_RELATIVE_URI).and(Quirks::EMPTY_FULL_URI).and(Quirks::TOKEN_BEFORE_FILE).and(Quirks::TOKEN_NEEDS_FULL_URI).and(Quirks::OTHER_KEY_NAMES),
     },
     Sdk {
         id: "java-v2", name: "Java v2", files: Files::Both, regions: &["AWS_REGION"],
         imds_variable: IMDS, order: &[Environment, WebIdentity, ProfileWebIdentity, Sso, Role, Login, Process, Keys, Container, InstanceMetadata],
-        quirks: Quirks::FALLS_THROUGH.and(Quirks::TOKEN_BEFORE_FILE).and(Quirks::EMPTY_RELATIVE_URI).and(Quirks::METADATA_AFTER_CONTAINER),
+        quirks: Quirks::FALLS_THROUGH.and(Quirks::TOKEN_BEFORE_FILE).and(Quirks::TOKEN_VARIABLE_TRIMMED).and(Quirks::EMPTY_RELATIVE_URI).and(Quirks::METADATA_AFTER_CONTAINER),
     },
     Sdk {
         id: "javascript-v3", name: "JavaScript v3", files: Files::Both, regions: &["AWS_REGION"],
@@ -171,11 +177,11 @@ pub(crate) static SDKS: [Sdk; 16] = [
     Sdk {
         id: "cpp", name: "C++", files: Files::Both, regions: &[],
         imds_variable: IMDS, order: &[Environment, Keys, Process, WebIdentity, ProfileWebIdentity, Sso, Container, InstanceMetadata],
-        quirks: Quirks::FALLS_THROUGH.and(Quirks::NARROW_LOOPBACK),
+        quirks: Quirks::FALLS_THROUGH.and(Quirks::NARROW_LOOPBACK).and(Quirks::TOKEN_TRIMMED),
     },
     Sdk {
         id: "crt", name: "Common Runtime", files: Files::Both, regions: &[],
-        imds_variable: IMDS, order: &[Environment, Role, Keys, WebIdentity, ProfileWebIdentity, Process, Container, InstanceMetadata],
+        imds_variable: IMDS, order: &[Environment, Role, Keys, Process, WebIdentity, ProfileWebIdentity, Container, InstanceMetadata],
         quirks: Quirks::FALLS_THROUGH,
     },
     Sdk {
@@ -191,7 +197,7 @@ pub(crate) static SDKS: [Sdk; 16] = [
     Sdk {
         id: "object_store", name: "object_store", files: Files::None, regions: &[],
         imds_variable: "AWS_METADATA_ENDPOINT", order: &[Environment, WebIdentity, Container, InstanceMetadata],
-        quirks: Quirks::HALF_A_PAIR_FAILS.and(Quirks::EMPTY_RELATIVE_URI).and(Quirks::TOKEN_FILE_REQUIRED).and(Quirks::TOKEN_FILE_NEEDS_FULL_URI).and(Quirks::ANY_HOST).and(Quirks::PROXY)
+        quirks: Quirks::HALF_A_PAIR_FAILS.and(Quirks::EMPTY_RELATIVE_URI).and(Quirks::TOKEN_FILE_REQUIRED).and(Quirks::TOKEN_NEEDS_FULL_URI).and(Quirks::ANY_HOST).and(Quirks::PROXY)
             .and(Quirks::IMDS_PROXY).and(Quirks::IMDS_ALWAYS),
     },
     Sdk {
@@ -209,7 +215,7 @@ pub(crate) static SDKS: [Sdk; 16] = [
     Sdk {
         id: "libcurl", name: "GDAL (libcurl)", files: Files::CredentialsInHome, regions: &[],
         imds_variable: "CPL_AWS_EC2_API_ROOT_URL", order: &[Environment, Process, Keys, Role, Sso, WebIdentity, Container, InstanceMetadata],
-        quirks: Quirks::FALLS_THROUGH.and(Quirks::DEFAULT_PROFILE_FIRST).and(Quirks::FULL_URI_FIRST).and(Quirks::TOKEN_BEFORE_FILE).and(Quirks::NO_CONTAINER_SOURCE).and(Quirks::ANY_HOST).and(Quirks::PROXY).and(Quirks::IMDS_PROXY)
+        quirks: Quirks::FALLS_THROUGH.and(Quirks::DEFAULT_PROFILE_FIRST).and(Quirks::FULL_URI_FIRST).and(Quirks::TOKEN_TRIMMED).and(Quirks::NO_CONTAINER_SOURCE).and(Quirks::ANY_HOST).and(Quirks::PROXY).and(Quirks::IMDS_PROXY)
             .and(Quirks::LOWER_CASE_PROXY).and(Quirks::IMDS_ALWAYS),
     },
 ];

@@ -1,17 +1,13 @@
 //! The environment, the files and the user of an application: of this process, or of another one through `/proc`.
 
 use std::{
-    collections::HashMap,
     fs::{File, Metadata},
     io,
     os::{fd::OwnedFd, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
 
-use rustix::{
-    fs::{CWD, Mode, OFlags, ResolveFlags, openat2},
-    io::Errno,
-};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -32,31 +28,13 @@ pub(crate) struct Surroundings<'a> {
 
 /// Another process.
 struct Process {
-    env: HashMap<String, String>,
+    /// Variables, `NAME=VALUE`, each followed by a null byte.
+    environ: Zeroizing<Vec<u8>>,
     root: OwnedFd,
     /// Working directory, as a path below `root`.
     directory: PathBuf,
     user: u32,
     groups: Vec<u32>,
-}
-
-/// A process cannot be examined.
-#[derive(Debug, thiserror::Error)]
-#[error("--pid: cannot read {path}: {}; {}", .error.kind(), self.help())]
-pub(crate) struct UnreadableProcess {
-    path: String,
-    error: io::Error,
-}
-
-impl UnreadableProcess {
-    fn help(&self) -> &'static str {
-        match self.error.kind() {
-            io::ErrorKind::PermissionDenied => {
-                "run as the user of that process, or as root with the capability SYS_PTRACE"
-            }
-            _ => "specify a running process of this process namespace",
-        }
-    }
 }
 
 impl<'a> Surroundings<'a> {
@@ -69,14 +47,14 @@ impl<'a> Surroundings<'a> {
     ///
     /// # Errors
     /// Returns an error if this process may not read the environment or the files of the other one.
-    pub(crate) fn of_process(env: &'a dyn Environment, pid: u32) -> Result<Self, UnreadableProcess> {
+    pub(crate) fn of_process(env: &'a dyn Environment, pid: &str) -> Result<Self, String> {
         Ok(Self { env, process: Some(Process::open(pid)?) })
     }
 
     /// Returns the value of a variable that is set, even if it is empty.
     pub(super) fn raw(&self, name: &str) -> Option<String> {
         match &self.process {
-            Some(process) => process.env.get(name).cloned(),
+            Some(process) => process.variable(name),
             None => self.env.raw(name).map(|value| value.to_string_lossy().into_owned()),
         }
     }
@@ -137,22 +115,29 @@ impl<'a> Surroundings<'a> {
 }
 
 impl Process {
-    fn open(pid: u32) -> Result<Self, UnreadableProcess> {
+    fn open(pid: &str) -> Result<Self, String> {
         let path = |name: &str| format!("/proc/{pid}/{name}");
-        let read = |name: &str| {
-            bounded_file::read_bytes(Path::new(&path(name)), MAX_ENVIRONMENT, FifoPolicy::Refuse).map_err(|error| {
-                let error = if let ReadError::Io(error) = error { error } else { io::ErrorKind::InvalidData.into() };
-                UnreadableProcess { path: path(name), error }
-            })
+        let failed = |name: &str, error: io::Error| {
+            let help = match error.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "run as the user of that process, or as root with the capability SYS_PTRACE"
+                }
+                _ => "specify a running process of this process namespace",
+            };
+            format!("--pid: cannot read {}: {}; {help}", path(name), error.kind())
         };
-        let failed = |name: &str| {
-            let path = path(name);
-            move |error: Errno| UnreadableProcess { path, error: error.into() }
+        let read = |name: &str| {
+            let bytes = bounded_file::read_bytes(Path::new(&path(name)), MAX_ENVIRONMENT, FifoPolicy::Refuse);
+            bytes.map_err(|error| match error {
+                ReadError::Io(error) => failed(name, error),
+                _ => failed(name, io::ErrorKind::InvalidData.into()),
+            })
         };
         let status = read("status")?;
         let environ = read("environ")?;
-        let root = rustix::fs::openat(CWD, path("root"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-        let directory = rustix::fs::readlinkat(CWD, path("cwd"), Vec::new()).map_err(failed("cwd"))?;
+        let root = rustix::fs::open(path("root"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|error| failed("root", error.into()))?;
+        let directory = std::fs::read_link(path("cwd")).map_err(|error| failed("cwd", error))?;
         let status = String::from_utf8_lossy(&status);
         let numbers = |key: &str| -> Vec<u32> {
             let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
@@ -162,18 +147,15 @@ impl Process {
         let last = |key| numbers(key).last().copied().unwrap_or(u32::MAX);
         let mut groups = numbers("Groups:");
         groups.push(last("Gid:"));
-        let variables = environ.split(|&byte| byte == 0).filter_map(|variable| {
-            let variable = String::from_utf8_lossy(variable);
-            variable.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
-        });
-        Ok(Self {
-            // The first of two variables of the same name counts, as in getenv.
-            env: variables.collect::<Vec<_>>().into_iter().rev().collect(),
-            root: root.map_err(failed("root"))?,
-            directory: PathBuf::from(directory.to_string_lossy().into_owned()),
-            user: last("Uid:"),
-            groups,
-        })
+        Ok(Self { environ, root, directory, user: last("Uid:"), groups })
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let value = |variable: &[u8]| -> Option<String> {
+            let value = variable.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            Some(String::from_utf8_lossy(value).into_owned())
+        };
+        self.environ.split(|&byte| byte == 0).find_map(value)
     }
 
     /// Opens a file below the root directory of the process. Absolute symbolic links start there too.

@@ -207,7 +207,7 @@ fn token_file_with_a_newline_or_unreadable_does_not_work() {
     let stage = Stage::new();
     let with_file = |path: &Path| Answers::of(explain(&stage).env(FULL_URI, URL).env(TOKEN_FILE, path));
     let answers = with_file(&stage.write("token", "opaque\n"));
-    answers.expect(&[("boto3 go-v1 go-v2 rust javascript-v3", "container!"), ("ruby", "container*")]);
+    answers.expect(&[("boto3 go-v1 go-v2 rust javascript-v3", "container!"), ("ruby cpp libcurl", "container*")]);
     answers.notes("boto3", &["line break", "printf"]);
     let answers = with_file(&stage.path("absent"));
     answers.expect(&[("boto3 go-v2 rust", "container!")]).notes("boto3", &["cannot read", "absent"]);
@@ -217,7 +217,7 @@ fn token_file_with_a_newline_or_unreadable_does_not_work() {
 fn both_uris_are_told_and_an_empty_one_breaks_some_sdks() {
     let stage = Stage::new();
     let answers = Answers::of(with_endpoint(&stage).env(RELATIVE_URI, "/v2/credentials/task"));
-    let without_token = ("object_store minio-go", "container!");
+    let without_token = ("java-v1 object_store minio-go", "container!");
     answers
         .expect(&[("go-v1 libcurl", "container*"), without_token, ("others", "container")])
         .notes("boto3", &["both"]);
@@ -261,6 +261,9 @@ fn hosts_that_an_sdk_refuses_do_not_work() {
         .expect(&[("boto3 go-v1 go-v2 javascript-v3 rust", "container!")])
         .notes("boto3", &["10.0.0.1", "not accepted"]);
     at("http://127.0.1.1:9911/v1/credentials").expect(&[("cpp", "container!"), ("boto3 go-v2", "container*")]);
+    // Programs in Go use a proxy only for other addresses than those of the loopback interface.
+    let relative = explain(&stage).env(RELATIVE_URI, "/v1/credentials").env("HTTP_PROXY", "http://proxy:3128");
+    Answers::of(relative).expect(&[("go-v1 go-v2 minio-go rust", "container!"), ("boto3 javascript-v3", "container*")]);
     at("127.0.0.1:9911").expect(&[("boto3", "container!")]);
 }
 
@@ -323,6 +326,7 @@ fn flags_select_sdks_and_wrong_ones_are_usage_errors() {
     assert_eq!(only.stdout.lines().count(), 3, "{}", only.stdout);
     explain(&stage).arg("--sdk=perl").end().failed(2, &["--sdk", "perl", "boto3"]);
     explain(&stage).arg("--format=yaml").end().failed(2, &["--format", "text or json"]);
+    explain(&stage).arg("--pid=../self").end().failed(2, &["--pid", "number"]);
     explain(&stage).arg("--pid=4194304").end().failed(2, &["--pid", "/proc/4194304/status"]);
 }
 

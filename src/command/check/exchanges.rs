@@ -220,7 +220,8 @@ fn check_identity(identity: &CallerIdentity, role_arn: &crate::arn::RoleArn, is_
         return Check::ok(IDENTITY, message);
     }
     let has_account = identity.arn.split(':').nth(4).is_some_and(|account| account.len() == 12);
-    if !is_aws && !(role_arn.is_aws() && has_account) {
+    let has_format_of_aws = role_arn.is_aws() && has_account;
+    if !is_aws && !has_format_of_aws {
         let help = "compare the ARN with the role: this STS is not that of AWS, and its ARNs have another format";
         return Check::warn(IDENTITY, message).help(help);
     }

@@ -21,6 +21,9 @@ SDKS = ["boto3", "go-v1", "go-v2", "java-v1", "java-v2", "javascript-v3", "rust"
 SHORT = {"environment": "keys", "keys": "file", "web_identity": "web", "container": "endp", "instance_metadata": "imds", None: "-"}
 SHORT |= {"process": "proc", "none": "-", "container_relative": "rel", "instance_metadata_variable": "imdsv"}
 
+# Differences that are not faults of `explain`.
+KNOWN = {("web identity in profile", "cpp"): "the SDK in PyArrow aborts the process"}
+
 
 def run(sdk: str, arguments: argparse.Namespace) -> list[dict]:
     worker = [sys.executable, "-B", str(Path(__file__).with_name("worker.py")), arguments.credvend, sdk, arguments.clients]
@@ -58,7 +61,7 @@ def main() -> int:
     print("| environment | " + " | ".join(sdks) + " |\n|---|" + "---|" * len(sdks))
     for name in names:
         print(f"| {name} | " + " | ".join(cell(by_cell.get((name, sdk))) for sdk in sdks) + " |")
-    differences = [result for result in results if not result["agrees"]]
+    differences = [result for result in results if not result["agrees"] and (result["environment"], result["sdk"]) not in KNOWN]
     for result in differences:
         said, seen = result["said"], result["seen"]
         print(f"\n{result['environment']}, {result['sdk']}: explain says {said['source']}, works: {said['works']}; the SDK used "
