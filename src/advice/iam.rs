@@ -10,7 +10,7 @@ mod aws_cli;
 mod policy;
 
 pub(crate) use aws_cli::{get_role, quoted as shell_word, raise_max_session_duration};
-pub(crate) use policy::{OneOrMany, Policy, Principal, Statement};
+pub(crate) use policy::{Policy, Principal, Statement};
 
 use crate::{
     arn::RoleArn,

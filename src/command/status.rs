@@ -93,11 +93,8 @@ async fn watch(
                 // The size can have changed.
                 let terminal = Terminal::on_stdout(env);
                 let mut text = Lines::on(terminal);
-                let title = format!(
-                    "{}  {address}, every {}",
-                    Expiry::from(clock.now().wall),
-                    humantime::format_duration(interval)
-                );
+                let every = args.watch.as_deref().unwrap_or_default();
+                let title = format!("{}  {address}, every {every}", Expiry::from(clock.now().wall));
                 text.entry(&[(&title, Style::Dim)], "", 0);
                 match status {
                     Ok(status) => table(&status.profiles, &mut text),

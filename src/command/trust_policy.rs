@@ -8,9 +8,9 @@
 
 mod cloudformation;
 mod eksctl;
+mod json;
 mod roles;
 mod terraform;
-mod tree;
 
 use serde::Serialize;
 
@@ -94,16 +94,18 @@ pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError
         ));
     }
     let account = args.account.as_deref();
-    // The order of the stacks of one account depends on the roles of the others.
-    let templates = (format == "cloudformation").then(|| cloudformation::templates(&setup));
     if let Some(account_id) = account {
-        setup.retain_account(account_id)?;
+        setup.check_account(account_id)?;
+        // The order of the stacks of one account depends on the roles of the others.
+        if format != "cloudformation" {
+            setup.retain_account(account_id);
+        }
     }
-    let lines = match (format, templates) {
-        ("json", _) => return print_json(&setup.document()),
-        (_, Some(templates)) => cloudformation::lines(&setup, &templates, account)?,
-        ("terraform", _) => terraform::lines(&setup),
-        ("eksctl", _) => eksctl::lines(&setup, scope),
+    let lines = match format {
+        "json" => return print_json(&setup.document()),
+        "terraform" => terraform::lines(&setup),
+        "cloudformation" => cloudformation::lines(&setup, account)?,
+        "eksctl" => eksctl::lines(&setup, scope),
         _ => setup.text(),
     };
     print_lines(&lines)
@@ -191,17 +193,21 @@ impl Setup {
         }
     }
 
-    /// Keeps only the resources of one account.
-    fn retain_account(&mut self, account_id: &str) -> Result<(), ConfigErrors> {
+    /// Returns an error if no resource belongs to the account.
+    fn check_account(&self, account_id: &str) -> Result<(), ConfigErrors> {
         let accounts = self.accounts();
-        if !accounts.contains(&account_id) {
-            let line =
-                format!("--account {account_id}: no resource belongs to it; the accounts are {}", accounts.join(", "));
-            return Err(ConfigErrors::one(line));
+        if accounts.contains(&account_id) {
+            return Ok(());
         }
+        let line =
+            format!("--account {account_id}: no resource belongs to it; the accounts are {}", accounts.join(", "));
+        Err(ConfigErrors::one(line))
+    }
+
+    /// Keeps only the resources of one account.
+    fn retain_account(&mut self, account_id: &str) {
         self.documents.retain(|document| document.role_arn.account_id() == account_id);
         self.providers.retain(|provider| provider.account_id == account_id);
-        Ok(())
     }
 
     /// Returns the IDs of the accounts, in the order of the chains.
@@ -234,7 +240,7 @@ impl Setup {
     }
 
     /// Adds the steps that no resource expresses, as comments.
-    fn add_remarks(&self, text: &mut Lines) {
+    fn remark_lines(&self, text: &mut Lines) {
         let issuers = self.providers.iter().flat_map(issuer_remarks);
         self.remarks.iter().cloned().chain(issuers).for_each(|remark| text.line(&format!("# {remark}")));
     }

@@ -9,22 +9,22 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Policy {
-    pub(crate) version: &'static str,
-    pub(crate) statement: Vec<Statement>,
+    version: &'static str,
+    statement: Vec<Statement>,
 }
 
 /// A statement that allows actions.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Statement {
-    pub(crate) effect: &'static str,
+    effect: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) principal: Option<Principal>,
-    pub(crate) action: OneOrMany,
+    principal: Option<Principal>,
+    action: OneOrMany,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) resource: Option<String>,
+    resource: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) condition: BTreeMap<&'static str, BTreeMap<String, OneOrMany>>,
+    condition: BTreeMap<&'static str, BTreeMap<String, OneOrMany>>,
 }
 
 /// The principal that a trust policy allows.
@@ -40,7 +40,7 @@ pub(crate) enum Principal {
 /// A single string or a list of strings. IAM accepts both.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-pub(crate) enum OneOrMany {
+enum OneOrMany {
     One(String),
     Many(Vec<String>),
 }
@@ -57,6 +57,11 @@ impl OneOrMany {
 impl Policy {
     pub(super) fn of(statement: Statement) -> Self {
         Self { version: "2012-10-17", statement: vec![statement] }
+    }
+
+    /// Returns the principals that the statements allow.
+    pub(crate) fn principals(&self) -> impl Iterator<Item = &Principal> {
+        self.statement.iter().filter_map(|statement| statement.principal.as_ref())
     }
 
     /// Adds the statements of another policy that this policy does not contain yet.

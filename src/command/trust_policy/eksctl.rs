@@ -8,7 +8,11 @@ use crate::{
     advice::iam::{PolicyDocument, PolicyKind, Scope},
     command::{
         output::Lines,
-        trust_policy::{Setup, document_lines, provider_lines, roles::policy_node, tree::Node},
+        trust_policy::{
+            Setup, document_lines,
+            json::{policy, quoted},
+            provider_lines,
+        },
     },
     token::Claims,
 };
@@ -17,6 +21,12 @@ const HEADER: &str = "# IAM roles for credvend, for eksctl. Set the name of the 
 #   eksctl create iamserviceaccount --config-file FILE --approve
 # To leave the service account and its annotation alone, add roleOnly: true.
 ";
+
+const CONFIG: &str = "apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+metadata:
+  name: CLUSTER
+  region: ";
 
 /// A role that eksctl can create.
 struct ServiceAccount<'a> {
@@ -29,7 +39,7 @@ struct ServiceAccount<'a> {
 pub(super) fn lines(setup: &Setup, scope: Scope) -> Lines {
     let mut text = Lines::default();
     text.block(HEADER);
-    setup.add_remarks(&mut text);
+    setup.remark_lines(&mut text);
     let region = setup.tokens.iter().find_map(|(_, claims)| eks_region(&claims.issuer)).unwrap_or("REGION");
     let mut accounts: Vec<ServiceAccount<'_>> = Vec::new();
     let mut others = Lines::default();
@@ -56,8 +66,19 @@ pub(super) fn lines(setup: &Setup, scope: Scope) -> Lines {
             "# eksctl requires a policy for each role: add attachPolicyARNs or attachPolicy where there is none.",
         );
     }
-    let nodes = accounts.iter().map(|account| account_node(setup, account)).collect();
-    text.block(&config(region, nodes).yaml(0));
+    let list = if accounts.is_empty() { " []" } else { "" };
+    text.block(&format!("{CONFIG}{region}\niam:\n  withOIDC: true\n  serviceAccounts:{list}"));
+    for account in &accounts {
+        text.block(&format!(
+            "    - metadata:\n        name: {}\n        namespace: {}\n      roleName: {}",
+            quoted(account.name),
+            quoted(account.namespace),
+            quoted(account.trust.role_arn.name())
+        ));
+        if let Some(permission) = permission_of(setup, account) {
+            text.block(&format!("      attachPolicy: {}", policy(&permission.policy, 8)));
+        }
+    }
     if !others.is_empty() {
         text.line("#");
         text.line(
@@ -85,7 +106,7 @@ fn service_account<'a>(
         (eks_region(&claims.issuer).is_some(), "the issuer of the token is not an EKS cluster"),
         (claims.audience.as_slice() == ["sts.amazonaws.com"], "the audience is always sts.amazonaws.com"),
         (role_arn.path() == "/", "a role cannot have a path"),
-        (trust.policy.statement.len() == 1, "a role cannot trust several principals"),
+        (trust.policy.principals().count() == 1, "a role cannot trust several principals"),
         (
             setup.cluster_account.as_deref() == Some(role_arn.account_id()),
             "a role is always in the account of the cluster",
@@ -106,25 +127,6 @@ fn permission_of<'a>(setup: &'a Setup, account: &ServiceAccount<'_>) -> Option<&
         document.kind == PolicyKind::PermissionPolicy && document.role_arn == account.trust.role_arn
     };
     setup.documents.iter().find(is_permission)
-}
-
-fn account_node(setup: &Setup, account: &ServiceAccount<'_>) -> Node {
-    let metadata = Node::map([("name", Node::text(account.name)), ("namespace", Node::text(account.namespace))]);
-    let mut node = Node::map([("metadata", metadata), ("roleName", Node::text(account.trust.role_arn.name()))]);
-    if let Some(permission) = permission_of(setup, account) {
-        node.push("attachPolicy", policy_node(&permission.policy));
-    }
-    node
-}
-
-fn config(region: &str, accounts: Vec<Node>) -> Node {
-    let iam = Node::map([("withOIDC", Node::Keyword("true")), ("serviceAccounts", Node::List(accounts))]);
-    Node::map([
-        ("apiVersion", Node::text("eksctl.io/v1alpha5")),
-        ("kind", Node::text("ClusterConfig")),
-        ("metadata", Node::map([("name", Node::text("CLUSTER")), ("region", Node::text(region))])),
-        ("iam", iam),
-    ])
 }
 
 /// Returns the region of the EKS cluster that has this issuer, such as `https://oidc.eks.eu-central-1.amazonaws.com/id/…`.

@@ -1,9 +1,9 @@
 //! The roles and identity providers of a setup as resources with names and dependencies, for tools that create them.
 
 use crate::{
-    advice::iam::{IdentityProvider, OneOrMany, Policy, PolicyDocument, PolicyKind, Principal, Statement},
+    advice::iam::{IdentityProvider, PolicyDocument, PolicyKind, Principal},
     arn::RoleArn,
-    command::trust_policy::{Setup, tree::Node},
+    command::{output::Lines, trust_policy::Setup},
 };
 
 /// A role with its policies.
@@ -20,10 +20,11 @@ pub(super) struct Role<'a> {
 }
 
 impl Role<'_> {
-    /// Returns the manual steps that remain for this role.
-    pub(super) fn notes(&self) -> impl Iterator<Item = String> {
-        let notes = [self.trust, self.permission].into_iter().flatten().filter_map(|document| document.note);
-        notes.map(|note| format!("{}: {note}", self.arn))
+    /// Adds the manual steps that remain for this role as comments.
+    pub(super) fn note_lines(&self, text: &mut Lines) {
+        for note in [self.trust, self.permission].into_iter().flatten().filter_map(|document| document.note) {
+            text.line(&format!("# {}: {note}", self.arn));
+        }
     }
 }
 
@@ -45,18 +46,17 @@ pub(super) fn roles(setup: &Setup, label: fn(&str) -> String) -> Vec<Role<'_>> {
     }
     for index in 0..roles.len() {
         let Some(trust) = roles[index].trust else { continue };
-        for statement in &trust.policy.statement {
-            match &statement.principal {
+        for principal in trust.policy.principals() {
+            match principal {
                 // A role cannot wait for a later one. Roles that trust each other need two steps in every tool.
-                Some(Principal::Aws(arn)) => {
+                Principal::Aws(arn) => {
                     let earlier = roles[..index].iter().position(|role| role.arn.as_str() == arn);
                     roles[index].roles.extend(earlier);
                 }
-                Some(Principal::Federated(arn)) => {
+                Principal::Federated(arn) => {
                     let provider = setup.providers.iter().position(|provider| provider.arn() == *arn);
                     roles[index].providers.extend(provider);
                 }
-                None => {}
             }
         }
     }
@@ -73,46 +73,13 @@ pub(super) fn provider_labels(providers: &[IdentityProvider], label: fn(&str) ->
     labels
 }
 
-/// Returns `name`, or the first of `name2`, `name3` and so on that is not taken.
+/// Returns `name`, with a number if it is taken.
 fn unique(name: String, is_taken: impl Fn(&str) -> bool) -> String {
-    let numbered = (2..).map(|number| format!("{name}{number}"));
-    std::iter::once(name.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or(name)
-}
-
-/// Returns a policy as a value, with its fields in their usual order.
-pub(super) fn policy_node(policy: &Policy) -> Node {
-    Node::map([
-        ("Version", Node::text(policy.version)),
-        ("Statement", Node::List(policy.statement.iter().map(statement_node).collect())),
-    ])
-}
-
-fn statement_node(statement: &Statement) -> Node {
-    let mut node = Node::map([("Effect", Node::text(statement.effect))]);
-    if let Some(principal) = &statement.principal {
-        let (kind, arn) = match principal {
-            Principal::Federated(arn) => ("Federated", arn),
-            Principal::Aws(arn) => ("AWS", arn),
-        };
-        node.push("Principal", Node::map([(kind, Node::text(arn))]));
+    let mut candidate = name.clone();
+    let mut number = 1;
+    while is_taken(&candidate) {
+        number += 1;
+        candidate = format!("{name}{number}");
     }
-    node.push("Action", one_or_many(&statement.action));
-    if let Some(resource) = &statement.resource {
-        node.push("Resource", Node::text(resource));
-    }
-    if !statement.condition.is_empty() {
-        let operators = statement.condition.iter().map(|(operator, values)| {
-            let values = values.iter().map(|(key, values)| (key.clone(), one_or_many(values)));
-            ((*operator).to_owned(), Node::Map(values.collect()))
-        });
-        node.push("Condition", Node::Map(operators.collect()));
-    }
-    node
-}
-
-fn one_or_many(values: &OneOrMany) -> Node {
-    match values {
-        OneOrMany::One(value) => Node::text(value),
-        OneOrMany::Many(values) => Node::texts(values),
-    }
+    candidate
 }

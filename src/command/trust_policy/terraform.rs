@@ -8,15 +8,15 @@ use crate::{
         output::Lines,
         trust_policy::{
             Setup,
-            roles::{Role, policy_node, provider_labels, roles},
-            tree::{Node, assignments, quoted},
+            json::{list, policy, quoted},
+            roles::{Role, provider_labels, roles},
         },
     },
 };
 
-const HEADER: &str = r#"# IAM resources for credvend, for Terraform and OpenTofu.
+const HEADER: &str = "# IAM resources for credvend, for Terraform and OpenTofu.
 # Set the credentials of each account in its provider configuration, for example with profile or assume_role.
-"#;
+";
 
 const VARIABLE: &str = r#"
 # false if another configuration, such as that of the cluster, creates the identity providers; they need all audiences below.
@@ -30,7 +30,7 @@ variable "create_identity_providers" {
 pub(super) fn lines(setup: &Setup) -> Lines {
     let mut text = Lines::default();
     text.block(HEADER);
-    setup.add_remarks(&mut text);
+    setup.remark_lines(&mut text);
     if !setup.providers.is_empty() {
         text.block(VARIABLE);
     }
@@ -38,90 +38,66 @@ pub(super) fn lines(setup: &Setup) -> Lines {
     let labels = provider_labels(&setup.providers, |account_id| format!("cluster_{account_id}"));
     for account_id in setup.accounts() {
         let alias = identifier(&format!("account-{account_id}"));
-        text.gap();
-        text.line(&format!("# account {account_id}"));
-        block(
-            &mut text,
-            "provider \"aws\"",
-            &[("alias", quoted(&alias)), ("allowed_account_ids", Node::texts(&[account_id.to_owned()]).hcl(2))],
-        );
-        let provider = ("provider", format!("aws.{alias}"));
-        for (identity_provider, label) in setup.providers.iter().zip(&labels) {
-            if identity_provider.account_id == account_id {
-                text.gap();
-                text.line("# once per cluster");
-                block(
-                    &mut text,
-                    &format!("resource \"aws_iam_openid_connect_provider\" \"{label}\""),
-                    &[
-                        ("count", "var.create_identity_providers ? 1 : 0".to_owned()),
-                        provider.clone(),
-                        ("url", quoted(&identity_provider.url)),
-                        ("client_id_list", Node::texts(&identity_provider.client_ids).hcl(2)),
-                    ],
-                );
+        text.block(&format!(
+            "\n# account {account_id}\nprovider \"aws\" {{\n  alias               = \"{alias}\"\n  \
+             allowed_account_ids = [{}]\n}}",
+            quoted(account_id)
+        ));
+        for (provider, label) in setup.providers.iter().zip(&labels) {
+            if provider.account_id == account_id {
+                text.block(&format!(
+                    "\n# once per cluster\nresource \"aws_iam_openid_connect_provider\" \"{label}\" {{\n  \
+                     count          = var.create_identity_providers ? 1 : 0\n  provider       = aws.{alias}\n  \
+                     url            = {}\n  client_id_list = {}\n}}",
+                    quoted(&provider.url),
+                    list(&provider.client_ids)
+                ));
             }
         }
         for role in roles.iter().filter(|role| role.arn.account_id() == account_id) {
-            role_blocks(&mut text, role, &provider, &roles, &labels);
+            role_blocks(&mut text, role, &alias, &roles, &labels);
         }
     }
     text
 }
 
-fn role_blocks(
-    text: &mut Lines,
-    role: &Role<'_>,
-    provider: &(&'static str, String),
-    roles: &[Role<'_>],
-    labels: &[String],
-) {
-    let name = role.arn.name();
-    let label = &role.label;
+fn role_blocks(text: &mut Lines, role: &Role<'_>, alias: &str, roles: &[Role<'_>], labels: &[String]) {
+    let (name, label) = (role.arn.name(), &role.label);
     text.gap();
     if let Some(trust) = role.trust {
-        text.line(&format!("# {}", role.arn));
         let word = iam::shell_word(name);
+        text.line(&format!("# {}", role.arn));
         text.line(&format!(
             "# If the role exists, import it (terraform import aws_iam_role.{label} {word}); its trust policy is replaced."
         ));
-        role.notes().for_each(|note| text.line(&format!("# {note}")));
-        let mut arguments = vec![provider.clone(), ("name", quoted(name))];
-        if role.arn.path() != "/" {
-            arguments.push(("path", quoted(role.arn.path())));
+        role.note_lines(text);
+        let mut dependencies = String::new();
+        for index in &role.providers {
+            dependencies.extend(["aws_iam_openid_connect_provider.", &labels[*index], ", "]);
         }
-        arguments.push(("assume_role_policy", format!("jsonencode({})", policy_node(&trust.policy).hcl(2))));
-        let providers =
-            role.providers.iter().map(|index| format!("aws_iam_openid_connect_provider.{}", labels[*index]));
-        let earlier = role.roles.iter().map(|index| format!("aws_iam_role.{}", roles[*index].label));
-        let dependencies: Vec<String> = providers.chain(earlier).collect();
-        if !dependencies.is_empty() {
-            arguments.push(("depends_on", format!("[{}]", dependencies.join(", "))));
+        for index in &role.roles {
+            dependencies.extend(["aws_iam_role.", &roles[*index].label, ", "]);
         }
-        block(text, &format!("resource \"aws_iam_role\" \"{label}\""), &arguments);
+        text.block(&format!(
+            "resource \"aws_iam_role\" \"{label}\" {{\n  provider = aws.{alias}\n  name     = {}\n  path     = {}\n  \
+             assume_role_policy = jsonencode({})\n  depends_on = [{}]\n}}",
+            quoted(name),
+            quoted(role.arn.path()),
+            policy(&trust.policy, 2),
+            dependencies.trim_end_matches(", ")
+        ));
     }
     if let Some(permission) = role.permission {
-        text.gap();
-        block(
-            text,
-            &format!("resource \"aws_iam_role_policy\" \"{label}\""),
-            &[
-                provider.clone(),
-                ("role", format!("aws_iam_role.{label}.name")),
-                ("name", quoted("assume-role")),
-                ("policy", format!("jsonencode({})", policy_node(&permission.policy).hcl(2))),
-            ],
-        );
+        text.block(&format!(
+            "\nresource \"aws_iam_role_policy\" \"{label}\" {{\n  provider = aws.{alias}\n  \
+             role     = aws_iam_role.{label}.name\n  name     = \"assume-role\"\n  policy = jsonencode({})\n}}",
+            policy(&permission.policy, 2)
+        ));
     }
-}
-
-fn block(text: &mut Lines, header: &str, arguments: &[(&'static str, String)]) {
-    let arguments: Vec<_> = arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    text.block(&format!("{header} {{\n{}}}", assignments(&arguments, 2)));
 }
 
 /// Returns a name as an identifier of Terraform.
 fn identifier(name: &str) -> String {
-    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     if name.starts_with(|c: char| c.is_ascii_digit()) { format!("role_{name}") } else { name }
 }

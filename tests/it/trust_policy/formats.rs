@@ -53,11 +53,11 @@ fn terraform_has_a_provider_configuration_for_each_account() {
         &text,
         &[
             "  url            = \"https://oidc.example.com/id/ABCDEF\"\n  client_id_list = [\"sts.amazonaws.com\"]\n",
-            "\"oidc.example.com/id/ABCDEF:sub\" = \"system:serviceaccount:shop:checkout\"",
+            "\"oidc.example.com/id/ABCDEF:sub\": \"system:serviceaccount:shop:checkout\"",
             "  depends_on = [aws_iam_openid_connect_provider.cluster_111111111111]\n",
             "  depends_on = [aws_iam_role.account_b_role]\n",
-            "Action = [\"sts:AssumeRole\", \"sts:TagSession\", \"sts:SetSourceIdentity\"]",
-            "\"sts:ExternalId\" = \"shared/word\"",
+            "\"sts:TagSession\",\n          \"sts:SetSourceIdentity\"\n",
+            "\"sts:ExternalId\": \"shared/word\"",
             "  role     = aws_iam_role.account_a_role.name\n",
         ],
     );
@@ -94,10 +94,10 @@ fn eksctl_has_the_role_of_the_service_account_and_comments_for_the_rest() {
     contains(
         &code(&text),
         &[
-            "  region: \"eu-central-1\"\n",
+            "  region: eu-central-1\n",
             "    - metadata:\n        name: \"checkout\"\n        namespace: \"shop\"\n      roleName: \"account-a-role\"\n",
-            "      attachPolicy:\n",
-            &format!("            Resource: \"{ROLE_B}\"\n"),
+            "      attachPolicy: {\n",
+            &format!("            \"Resource\": \"{ROLE_B}\"\n"),
         ],
     );
     contains(
