@@ -30,7 +30,7 @@ def venv(requirements, name):
         pip = [place / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]
         run([*pip, "-r", requirements])
 
-    return _installer(name, [requirements], build)
+    return installer(name, [requirements], build)
 
 
 def npm(folder):
@@ -41,7 +41,7 @@ def npm(folder):
         _copy(folder, place)
         run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], cwd=place)
 
-    return _installer("javascript", _files(folder), build)
+    return installer("javascript", _files(folder), build)
 
 
 def go(folder, name="go"):
@@ -52,7 +52,7 @@ def go(folder, name="go"):
         place.mkdir(parents=True)
         run(["nice", "go", "build", "-o", f"{place}/", "./..."], cwd=folder, env={**os.environ, "CGO_ENABLED": "0"})
 
-    return _installer(name, _files(folder), build)
+    return installer(name, _files(folder), build)
 
 
 def maven(folder):
@@ -63,7 +63,7 @@ def maven(folder):
         _copy(folder, place)
         run(["nice", "mvn", "--quiet", "--batch-mode", "compile", "dependency:copy-dependencies"], cwd=place)
 
-    return _installer(f"java-{Path(folder).name}", _files(folder), build)
+    return installer(f"java-{Path(folder).name}", _files(folder), build)
 
 
 def cargo(folder):
@@ -73,7 +73,7 @@ def cargo(folder):
         _require("cargo", "cargo")
         run(["nice", "cargo", "build", "--quiet", "--locked", "--release", "--target-dir", place], cwd=folder)
 
-    return _installer(f"rust-{Path(folder).name}", _files(folder), build)
+    return installer(f"rust-{Path(folder).name}", _files(folder), build)
 
 
 def gem(folder):
@@ -84,7 +84,7 @@ def gem(folder):
         _copy(folder, place)
         run(["bundle", "install", "--quiet"], cwd=place, env={**os.environ, "BUNDLE_PATH": str(place), "BUNDLE_FROZEN": "true"})
 
-    return _installer(f"ruby-{Path(folder).name}", _files(folder), build)
+    return installer(f"ruby-{Path(folder).name}", _files(folder), build)
 
 
 def debian(*packages, program):
@@ -114,7 +114,7 @@ def run(command, **options):
     return done.stdout
 
 
-def _installer(name, pins, build):
+def installer(name, pins, build):
     """The digest of the pinning files is written last, so that an interrupted installation is repeated."""
 
     def install():
