@@ -80,6 +80,11 @@ clients *ARGS: build-static _local-sts
 client-matrix *ARGS: build-static _local-sts
     tests/clients/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
 
+# Tests the static binary with the STS and the S3 of SeaweedFS; needs root, Python and Go; the first build takes 10 minutes
+[group('verify')]
+seaweedfs *ARGS: build-static _local-sts
+    .ci/as-root tests/clients/seaweedfs/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
+
 # Compares `credvend explain` with the AWS SDKs; needs root, Python, Node.js, Go and Java; `--sdk SDK` compares one
 [group('verify')]
 explain-clients *ARGS: build-static

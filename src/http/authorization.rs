@@ -139,13 +139,22 @@ impl Authorization {
     /// Returns true if there is exactly one Authorization header and its token gives access to `profile`, even if none is
     /// needed. With `None`, any valid token is accepted.
     pub(crate) fn holds_token(self: &Arc<Self>, headers: &HeaderMap, profile: Option<&str>, now: Moment) -> bool {
-        self.check_files(profile, now);
+        self.check_files(profile, now, |account, _| account.take_check(now));
         let mut offered = headers.get_all(header::AUTHORIZATION).iter();
         let (Some(offered), None) = (offered.next(), offered.next()) else { return false };
+        if self.accepts(offered.as_bytes(), profile, now) {
+            return true;
+        }
+        // The client may have read a new token before this process did.
+        self.check_files(profile, now, Account::take_change);
+        self.accepts(offered.as_bytes(), profile, now)
+    }
+
+    fn accepts(&self, offered: &[u8], profile: Option<&str>, now: Moment) -> bool {
         // Compare every key, so that the duration does not depend on which one matches.
         let accounts = self.accounts();
         let covering = accounts.iter().filter(|account| account.covers(profile));
-        covering.fold(false, |found, account| found | account.accepts(offered.as_bytes(), now))
+        covering.fold(false, |found, account| found | account.accepts(offered, now))
     }
 
     /// Returns the number of failed attempts to write a token file since the last call.
@@ -153,14 +162,14 @@ impl Authorization {
         self.write_failures.swap(0, Ordering::Relaxed)
     }
 
-    /// Reads the token files of `profile` again, if that was more than a second ago; with `None`, those of all profiles. Each
-    /// file has its own interval, so that requests for one profile do not delay the rotation of another's token.
-    fn check_files(self: &Arc<Self>, profile: Option<&str>, now: Moment) {
+    /// Reads the token files of `profile` again that are due; with `None`, those of all profiles. Each file has its own interval,
+    /// so that requests for one profile do not delay the rotation of another's token.
+    fn check_files(self: &Arc<Self>, profile: Option<&str>, now: Moment, is_due: impl Fn(&mut Account, &Path) -> bool) {
         for account in self.accounts().iter_mut().filter(|account| account.covers(profile)) {
-            if !account.take_check(now) {
+            let Ok(Some(path)) = self.path(account.profile.as_deref()) else { continue };
+            if !is_due(account, &path) {
                 continue;
             }
-            let Ok(Some(path)) = self.path(account.profile.as_deref()) else { continue };
             if let Some(token) = account.compare(&path, token_file::read(&path), now) {
                 self.restore(account.profile.clone(), path, token);
             }

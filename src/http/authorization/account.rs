@@ -1,6 +1,6 @@
 //! The tokens of one token file: the current one, and those that it replaced less than a minute ago.
 
-use std::{io, path::Path, time::Duration};
+use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
@@ -10,7 +10,7 @@ use crate::{atomic_file::ReplaceError, clock::Moment};
 
 /// Time for which a token stays valid after its replacement.
 const OVERLAP: Duration = Duration::from_secs(60);
-/// Minimum time between two reads of a token file, so that guessing does not keep the disk busy.
+/// Minimum time between two reads of a token file that has not changed by its metadata.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The tokens of one file, and what is known about the file.
@@ -19,10 +19,26 @@ pub(super) struct Account {
     pub(super) profile: Option<String>,
     keys: Vec<Key>,
     checked_at: Option<Moment>,
+    stamp: Option<Stamp>,
     /// Whether the deleted file is being written.
     is_restoring: bool,
     /// Whether the last access to the file failed, so that further failures are not logged.
     is_failing: bool,
+}
+
+/// Metadata that changes when a file is written or replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: (u64, u64),
+    modified: (i64, i64),
+    size: u64,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let file = fs::metadata(path).ok()?;
+        Some(Self { inode: (file.dev(), file.ino()), modified: (file.mtime(), file.mtime_nsec()), size: file.size() })
+    }
 }
 
 struct Key {
@@ -34,7 +50,7 @@ struct Key {
 impl Account {
     pub(super) fn new(profile: Option<String>, token: SecretString) -> Self {
         let keys = vec![Key { token, replaced_at: None }];
-        Self { profile, keys, checked_at: None, is_restoring: false, is_failing: false }
+        Self { profile, keys, checked_at: None, stamp: None, is_restoring: false, is_failing: false }
     }
 
     /// Returns true if the tokens give access to `profile`, or with `None`, to any profile.
@@ -82,6 +98,13 @@ impl Account {
         self.checked_at = Some(now);
         self.keys.retain(|key| !key.is_expired(now));
         true
+    }
+
+    /// Records the metadata of the file, before it is read. Returns true if it differs from the recorded one: the file has to be
+    /// read before a token is refused. Comparing it costs a system call, so guessing does not keep the disk busy.
+    pub(super) fn take_change(&mut self, path: &Path) -> bool {
+        let stamp = Stamp::of(path);
+        std::mem::replace(&mut self.stamp, stamp) != stamp && !self.is_restoring
     }
 
     /// Compares the current token with the content of its file, and accepts a new one. Returns the token to write if the file
