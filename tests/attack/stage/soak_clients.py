@@ -26,6 +26,8 @@ class Clients:
         self.count = len(kinds)
         self.requests = self.failed = self.tolerated = 0
         self.errors = Counter()
+        # The times of the failures, in UTC as in the log of credvend.
+        self.failed_at = set()
 
     def __enter__(self):
         for thread in self._threads:
@@ -64,6 +66,7 @@ class Clients:
             else:
                 self.failed += 1
                 self.errors[error] += 1
+                self.failed_at.add(time.strftime("%H:%M:%S", time.gmtime()))
 
     def _new_connection(self, _state):
         return self._request(self._connect(), "close")
