@@ -65,6 +65,8 @@ fn executable_name(pid: Pid) -> Name {
 mod tests {
     use std::process::{Command, Stdio};
 
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+
     use super::*;
 
     #[test]
@@ -80,6 +82,7 @@ mod tests {
         fs::remove_file(&program).expect("removed");
         assert_eq!(processes_named(name), [pid], "a deleted executable");
         child.kill().expect("killed");
+        waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).expect("a process that is not reaped");
         assert_eq!(processes_named(name), [], "a process that has ended");
         child.wait().expect("reaped");
     }
