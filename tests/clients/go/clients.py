@@ -17,6 +17,6 @@ CLIENTS = [
     go_client("go-v2", "Go v2 (config 1.33.18)", core=True),
     go_client("go-v1", "Go v1 1.55.8", core=True, needs={"CP": LOAD_CONFIG}),
     go_client("minio-go", "minio-go 7.4.1", service="s3", core=True, fails={
-        "IM": "asks only 169.254.169.254", "RT": "sends no token with the relative URI",
+        "IM": "asks no other address than that of the metadata service", "RT": "sends no token with the relative URI",
     }),
 ]

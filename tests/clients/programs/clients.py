@@ -74,7 +74,7 @@ CLIENTS = [
     program(
         "s3fs-fuse", "s3fs-fuse 1.90 (2021)", "s3fs-fuse", debian("s3fs", program="/usr/bin/s3fs"),
         lambda place: ["python3", "-B", HERE / "s3fs_probe.py"], repeats=True,
-        fails={**CONTAINER_ENDPOINT, "CF": "does not read the shared files", "CP": NO_PROCESS, "IM": FIXED, "RT": NO_TOKEN},
+        fails={**CONTAINER_ENDPOINT, "CF": "does not read shared files", "CP": NO_PROCESS, "IM": FIXED, "RT": NO_TOKEN},
         needs={
             "I254": Need("with `-o iam_role=NAME`", arguments=("-o", "iam_role=account-b-role")),
             "R": Need("with `-o ecs`", arguments=("-o", "ecs")),

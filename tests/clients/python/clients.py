@@ -44,6 +44,6 @@ CLIENTS = [
     object_store("polars", "polars 2.1.0"),
     object_store("deltalake", "deltalake 1.6.6"),
     python_client("minio", "minio-py 7.2.20", "minio-py", service="s3", core=True, fails={
-        "CP": "does not run a `credential_process`", "IM": "asks only 169.254.169.254", "RT": NO_TOKEN,
+        "CP": "does not know `credential_process`", "IM": "asks no other address than that of the metadata service", "RT": NO_TOKEN,
     }),
 ]
