@@ -87,7 +87,8 @@ class Scratch:
     def __enter__(self):
         self.temporary = tempfile.TemporaryDirectory(prefix="commands-")
         self.home = Path(self.temporary.name)
-        self.server = sts.serve(self.local_sts, self.home / "sts")
+        world = sts.write_world(self.home / "world.json", "https://oidc.shop.example")
+        self.server = sts.serve(self.local_sts, self.home / "sts", "--world", world)
         self.sidecar = None
         try:
             self.lay_out()
@@ -149,7 +150,7 @@ class Scratch:
         """Runs a command. Returns the faults of its result, and the notes of fake_kubectl.py."""
         words = shlex.split(command)
         environment = self.environment
-        if words[0] == "/credvend" or words[:2] == ["credvend", "trust-policy"] and len(words) == 2:
+        if words[0] == "/credvend" or words in (["credvend", "check"], ["credvend", "trust-policy"]):
             # Inline code: the command as it runs in the container.
             command, environment = shlex.join(["credvend", *words[1:]]), {**self.environment, **self.in_container}
         elif words[0] == "kubectl" and len(words) == 2:

@@ -5,6 +5,8 @@ import subprocess
 import time
 import urllib.request
 
+import rendered
+
 ROLE = "arn:aws:iam::111111111111:role/account-a-role"
 CHAINED_ROLE = "arn:aws:iam::222222222222:role/account-b-role"
 
@@ -20,6 +22,13 @@ def serve(local_sts, home, *options):
             raise TimeoutError("the local STS did not start within 20 s")
         time.sleep(0.02)
     return server
+
+
+def write_world(path, issuer):
+    """Writes the world of two accounts with this issuer, and returns the path."""
+    world = (rendered.ROOT / "tests/local-sts/src/world/two_accounts.json").read_text()
+    path.write_text(world.replace("{", f'{{"issuer": "{issuer}",', 1))
+    return path
 
 
 def mint(home, **claims):

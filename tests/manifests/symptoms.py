@@ -126,12 +126,11 @@ class Scenarios:
         self.servers = []
 
     def __enter__(self):
-        issuer = '"issuer": "https://oidc.shop.example"'
-        world = (rendered.ROOT / "tests/local-sts/src/world/two_accounts.json").read_text()
-        (self.home / "world.json").write_text(world.replace("{", "{" + issuer + ",", 1))
         self.serve("good")
         self.serve("stranger", "--service-account", "other")
-        self.serve("public-issuer", "--world", self.home / "world.json")
+        self.serve("public-issuer", "--world", sts.write_world(self.home / "public.json", "https://oidc.shop.example"))
+        cluster = "https://kubernetes.default.svc.cluster.local"
+        self.serve("private-issuer", "--world", sts.write_world(self.home / "private.json", cluster))
         self.serve("brief", "--token-lifetime", "1")
         shutil.copy(self.home / "good/token/token", self.home / "unreadable")
         (self.home / "unreadable").chmod(0o400)
@@ -160,6 +159,7 @@ class Scenarios:
             "token expired": self.exchange("brief", {token: str(self.home / "expired")}),
             "audience": self.exchange("public-issuer", {token: str(self.home / "audience")}),
             "issuer unknown": self.exchange("good", {token: str(self.home / "stranger/token/token")}),
+            "issuer not public": self.exchange("good", {token: str(self.home / "private-issuer/token/token")}),
             "trust policy": self.exchange("stranger", {}),
             "second hop": self.exchange("good", chained),
             "STS unreachable": self.exchange("good", {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1"}),
@@ -179,8 +179,14 @@ class Scenarios:
             address = f"127.0.0.1:{taken.getsockname()[1]}"
             outcomes["address in use"] = self.credvends("good", {}, ["run", "--listen", address])
         if os.getuid() != 0:
-            self.skipped = ["token unreadable", "directory not writable"]
+            self.skipped = ["token unreadable", "directory not writable", "planted"]
             return outcomes
+        planted = self.home / "writable/credentials"
+        planted.parent.mkdir()
+        planted.parent.chmod(0o777)
+        planted.touch()
+        os.chown(planted, 1000, 1000)
+        outcomes["planted"] = self.credvends("good", {}, [*credentials, str(planted)])
         unreadable = {token: str(self.home / "unreadable")}
         outcomes["token unreadable"] = self.exchange("good", unreadable, user=1000)
         outcomes["directory not writable"] = self.credvends("good", {}, [*credentials, str(self.home / "credentials")], user=1000)
