@@ -20,6 +20,18 @@ pub(crate) use field::Field;
 
 use crate::arn::RoleArn;
 
+/// The variables from which SDKs read credentials.
+pub(crate) const CREDENTIALS_VARIABLES: [&str; 6] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    // botocore reads this before AWS_SESSION_TOKEN.
+    "AWS_SECURITY_TOKEN",
+    // Alternative names in the SDKs for Go and Java 1.
+    "AWS_ACCESS_KEY",
+    "AWS_SECRET_KEY",
+];
+
 /// An access key pair with an optional session token.
 #[derive(Clone)]
 pub(crate) struct Credentials(Arc<Inner>);

@@ -43,6 +43,11 @@ impl ChainPlan {
         }
     }
 
+    /// Returns the session parameters of all hops that assume a role, the first one first.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = &SessionPlan> {
+        (1..=self.hops.len() + 1).filter_map(|number| self.session(number))
+    }
+
     /// Returns the requested duration of the last session, if one is configured.
     pub(crate) fn duration(&self) -> Option<SessionDuration> {
         self.session(self.hops.len() + 1)?.duration

@@ -73,7 +73,7 @@ pub(crate) fn exit_permission() -> Arc<AtomicBool> {
 }
 
 /// Returns the place in which signal handlers record their signal, if it is to end the process. The signal is raised again at
-/// the end of the section. 0 is none.
+/// the end of the section. 0 means that there is no such signal.
 pub(crate) fn waiting_signal() -> Arc<AtomicUsize> {
     Arc::clone(&WAITING_SIGNAL)
 }

@@ -24,7 +24,7 @@ use crate::{
             report::{Check, Hop, ProfileReport, Report},
         },
         oneshot,
-        output::{print_json, print_lines},
+        output::{is_json, print_json, print_lines},
         terminal::Terminal,
     },
     config::{self, Identity},
@@ -63,11 +63,7 @@ struct Checker<'a> {
 
 /// Checks all selected profiles and prints the report. Returns the first failure in the report.
 pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
-    let as_json = match args.format.as_str() {
-        "text" => false,
-        "json" => true,
-        _ => return Err(ConfigErrors::one("--format must be text or json").into()),
-    };
+    let as_json = is_json(&args.format)?;
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
     let app = App::new();
     let started = app.clock().now();
@@ -205,8 +201,7 @@ fn configuration(chain: &ChainPlan) -> Check {
     };
     let hops = chain.hops.iter().map(|hop| hop.session.role_arn.to_string());
     let steps: Vec<String> = std::iter::once(base).chain(hops).collect();
-    let sessions = (1..=chain.hops.len() + 1).filter_map(|number| chain.session(number));
-    if let Some(session) = sessions.into_iter().find(|session| !session.role_arn.is_aws()) {
+    if let Some(session) = chain.sessions().find(|session| !session.role_arn.is_aws()) {
         let message = format!(
             "{}: {} is not a role ARN of AWS, so only the STS at {} can accept it",
             steps.join(" -> "),

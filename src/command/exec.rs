@@ -1,9 +1,9 @@
 //! `credvend exec`: runs a program with a private container credentials endpoint.
 //!
 //! The endpoint listens on a free loopback port and requires its own authorization token, which is in the environment of the program
-//! and in a private file, removed at the end. credvend makes the first exchange before it starts the program, so that a failed exchange is an exit code of
-//! credvend and not an error in the program's log. While the program runs, credvend refreshes the credentials and forwards
-//! signals. It exits with the exit code of the program.
+//! and in a private file, removed at the end. credvend makes the first exchange before it starts the program, so that a failed
+//! exchange is an exit code of credvend and not an error in the program's log. While the program runs, credvend refreshes the
+//! credentials and forwards signals. It exits with the exit code of the program.
 
 mod environment;
 mod token_file;
@@ -23,7 +23,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use self::{
     environment::{Change, PrivateEndpoint},
-    token_file::TokenFile,
+    token_file::AuthorizationTokenFile,
 };
 use crate::{
     app::App,
@@ -109,7 +109,7 @@ pub(super) async fn run(
     let url = format!("http://{bound}{CREDENTIALS_PATH}");
     let region = identity.chains.first().and_then(|chain| chain.region.as_ref());
     // Removed when this function returns.
-    let token_file = TokenFile::create(&authorization_token, env)
+    let token_file = AuthorizationTokenFile::create(&authorization_token, env)
         .inspect_err(|(path, error)| {
             let path = path.display();
             tracing::warn!(%path, %error, "token file not written: the program gets the authorization token in a variable only");
@@ -118,7 +118,7 @@ pub(super) async fn run(
     let endpoint = PrivateEndpoint {
         url: &url,
         authorization_token: authorization_token.expose_secret(),
-        token_file: token_file.as_ref().and_then(TokenFile::path),
+        token_file: token_file.as_ref().and_then(AuthorizationTokenFile::path),
         region,
     };
     let child = Child::start(command(args, &endpoint, env), &core_limit).map_err(|error| start_error(args, &error))?;

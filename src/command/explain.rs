@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::{
     command::{
         CommandError, Exit,
-        output::{Lines, print_json_line, print_lines},
+        output::{Lines, is_json, print_json_line, print_lines},
+        terminal::wrap,
     },
     explain::{Explanation, Note, SDKS, Sdk, Surroundings, explain},
     settings::{environment::Environment, errors::ConfigErrors},
@@ -44,9 +45,7 @@ pub(crate) struct Args {
 
 /// Prints the explanation of each SDK.
 pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, CommandError> {
-    if !["text", "json"].contains(&args.format.as_str()) {
-        return Err(ConfigErrors::one("--format must be text or json").into());
-    }
+    let as_json = is_json(&args.format)?;
     let sdks = selected(&args.sdk)?;
     let surroundings = match &args.pid {
         None => Surroundings::of_this_process(env),
@@ -56,7 +55,7 @@ pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, Comman
         Some(pid) => Surroundings::of_process(env, pid).map_err(|error| CommandError::new(Exit::Usage, error))?,
     };
     let explanations: Vec<_> = sdks.into_iter().map(|sdk| explain(sdk, &surroundings)).collect();
-    if args.format == "json" {
+    if as_json {
         print_json_line(&Wire { sdks: explanations.iter().map(WireSdk::of).collect() })?;
     } else {
         print_lines(&text(&explanations))?;
@@ -125,21 +124,11 @@ fn text(explanations: &[Explanation]) -> Lines {
 
 /// Adds a paragraph in lines of at most [`WIDTH`] characters, if its words allow it.
 fn wrapped(text: &mut Lines, first_indentation: usize, indentation: usize, paragraph: &str) {
-    let mut line = " ".repeat(first_indentation);
-    let mut is_empty = true;
-    for word in paragraph.split(' ') {
-        if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            text.line(&line);
-            line = " ".repeat(indentation);
-            is_empty = true;
-        }
-        if !is_empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_empty = false;
+    let lines = wrap(paragraph, WIDTH - first_indentation, WIDTH - indentation);
+    for (number, line) in lines.iter().enumerate() {
+        let blanks = " ".repeat(if number == 0 { first_indentation } else { indentation });
+        text.line(&(blanks + line));
     }
-    text.line(&line);
 }
 
 #[derive(Serialize)]

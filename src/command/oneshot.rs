@@ -73,7 +73,7 @@ pub(super) async fn provide_single_profile(
 /// Returns what the chain asks, for messages.
 pub(super) fn hosts(chain: &ChainPlan) -> String {
     let mut hosts = Vec::new();
-    for session in (1..=chain.hops.len() + 1).filter_map(|number| chain.session(number)) {
+    for session in chain.sessions() {
         let host = format!("STS at {}", session.endpoint.url_without_secrets());
         if !hosts.contains(&host) {
             hosts.push(host);

@@ -13,7 +13,20 @@ use crate::{
         terminal::{Style, Terminal, wrap},
     },
     printable,
+    settings::errors::ConfigErrors,
 };
+
+/// Returns true for the output format `json`, and false for `text`.
+///
+/// # Errors
+/// Returns an error for every other value of `--format`.
+pub(super) fn is_json(format: &str) -> Result<bool, ConfigErrors> {
+    match format {
+        "json" => Ok(true),
+        "text" => Ok(false),
+        _ => Err(ConfigErrors::one("--format must be text or json")),
+    }
+}
 
 /// Lines of text for people.
 #[derive(Debug, Default)]

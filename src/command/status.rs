@@ -12,7 +12,7 @@ use crate::{
     command::{
         CommandError, Exit,
         health::server_address,
-        output::{Lines, json_line, print_json_line, print_lines, print_until_closed},
+        output::{Lines, is_json, json_line, print_json_line, print_lines, print_until_closed},
         terminal::{Style, Terminal},
     },
     credentials::Expiry,
@@ -49,9 +49,7 @@ pub(crate) struct Args {
 
 /// Prints the status, once or repeatedly.
 pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
-    if !["text", "json"].contains(&args.format.as_str()) {
-        return Err(ConfigErrors::one("--format must be text or json").into());
-    }
+    let as_json = is_json(&args.format)?;
     let address = server_address(&Listeners::parse(&args.listeners, env)?)?;
     if let Some(interval) = &args.watch {
         let interval = parse_duration(interval)
@@ -60,10 +58,10 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
                 false => Ok(length),
             })
             .map_err(|error| ConfigErrors::one(format!("--watch {error}")))?;
-        return watch(args, env, address, interval).await;
+        return watch(args, as_json, env, address, interval).await;
     }
     let status = fetch(args, env, address).await?;
-    if args.format == "json" {
+    if as_json {
         return print_json_line(&status);
     }
     let mut text = Lines::on(Terminal::on_stdout(env));
@@ -75,6 +73,7 @@ pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), Comman
 /// The command ends if the reader of its output does.
 async fn watch(
     args: &Args,
+    as_json: bool,
     env: &dyn Environment,
     address: SocketAddr,
     interval: Duration,
@@ -83,13 +82,13 @@ async fn watch(
     let mut is_first = true;
     loop {
         let status = fetch(args, env, address).await;
-        let text = match (status, args.format.as_str()) {
-            (Ok(status), "json") => json_line(&status),
-            (Err(error), "json") => {
+        let text = match (status, as_json) {
+            (Ok(status), true) => json_line(&status),
+            (Err(error), true) => {
                 tracing::error!("{}", error.line);
                 String::new()
             }
-            (status, _) => {
+            (status, false) => {
                 // The size can have changed.
                 let terminal = Terminal::on_stdout(env);
                 let mut text = Lines::on(terminal);

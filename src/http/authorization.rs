@@ -139,14 +139,17 @@ impl Authorization {
     /// Returns true if there is exactly one Authorization header and its token gives access to `profile`, even if none is
     /// needed. With `None`, any valid token is accepted.
     pub(crate) fn holds_token(self: &Arc<Self>, headers: &HeaderMap, profile: Option<&str>, now: Moment) -> bool {
-        self.check_files(profile, now, |account, _| account.take_check(now));
+        self.check_files(profile, now, |account| account.take_check(now));
         let mut offered = headers.get_all(header::AUTHORIZATION).iter();
         let (Some(offered), None) = (offered.next(), offered.next()) else { return false };
         if self.accepts(offered.as_bytes(), profile, now) {
             return true;
         }
         // The client may have read a new token before this process did.
-        self.check_files(profile, now, Account::take_change);
+        self.check_files(profile, now, |account| {
+            let path = self.path(account.profile.as_deref()).ok().flatten();
+            path.is_some_and(|path| account.take_change(&path))
+        });
         self.accepts(offered.as_bytes(), profile, now)
     }
 
@@ -164,12 +167,12 @@ impl Authorization {
 
     /// Reads the token files of `profile` again that are due; with `None`, those of all profiles. Each file has its own interval,
     /// so that requests for one profile do not delay the rotation of another's token.
-    fn check_files(self: &Arc<Self>, profile: Option<&str>, now: Moment, is_due: impl Fn(&mut Account, &Path) -> bool) {
+    fn check_files(self: &Arc<Self>, profile: Option<&str>, now: Moment, is_due: impl Fn(&mut Account) -> bool) {
         for account in self.accounts().iter_mut().filter(|account| account.covers(profile)) {
-            let Ok(Some(path)) = self.path(account.profile.as_deref()) else { continue };
-            if !is_due(account, &path) {
+            if !is_due(account) {
                 continue;
             }
+            let Ok(Some(path)) = self.path(account.profile.as_deref()) else { continue };
             if let Some(token) = account.compare(&path, token_file::read(&path), now) {
                 self.restore(account.profile.clone(), path, token);
             }

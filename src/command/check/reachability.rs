@@ -33,7 +33,7 @@ impl Checker<'_> {
     /// Checks each endpoint of the chain.
     pub(super) async fn sts(&mut self, chain: &ChainPlan) -> Vec<Check> {
         let mut checks: Vec<Check> = Vec::new();
-        for session in (1..=chain.hops.len() + 1).filter_map(|number| chain.session(number)) {
+        for session in chain.sessions() {
             let key = (session.endpoint.clone(), session.ca_bundle.clone());
             let checked =
                 self.endpoint_checks.0.iter().find(|(other, _)| *other == key).map(|(_, check)| check.clone());

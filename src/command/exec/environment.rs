@@ -6,18 +6,13 @@
 
 use zeroize::Zeroizing;
 
-use crate::{arn::Region, config::shadowing::shadowing_files, settings::environment::Environment};
+use crate::{
+    arn::Region, config::shadowing::shadowing_files, credentials::CREDENTIALS_VARIABLES,
+    settings::environment::Environment,
+};
 
-/// Variables that some SDK reads before, or together with, the variables of the endpoint.
-const CONFLICTING_VARIABLES: [&str; 13] = [
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    // botocore reads this before AWS_SESSION_TOKEN.
-    "AWS_SECURITY_TOKEN",
-    // Alternative names in the SDKs for Go and Java 1.
-    "AWS_ACCESS_KEY",
-    "AWS_SECRET_KEY",
+/// Variables, beside those of credentials, that some SDK reads before, or together with, the variables of the endpoint.
+const CONFLICTING_VARIABLES: [&str; 7] = [
     "AWS_CREDENTIAL_EXPIRATION",
     "AWS_ROLE_ARN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -60,7 +55,8 @@ pub(super) enum Change {
 /// Returns the changes to the environment. Each variable occurs once.
 pub(super) fn changes(endpoint: &PrivateEndpoint<'_>, env: &dyn Environment) -> Vec<(&'static str, Change)> {
     let set = |text: &str| Change::Set(Zeroizing::new(text.to_owned()));
-    let mut changes: Vec<_> = CONFLICTING_VARIABLES.into_iter().map(|variable| (variable, Change::Removed)).collect();
+    let removed = CREDENTIALS_VARIABLES.into_iter().chain(CONFLICTING_VARIABLES);
+    let mut changes: Vec<_> = removed.map(|variable| (variable, Change::Removed)).collect();
     changes.push(("AWS_CONTAINER_CREDENTIALS_FULL_URI", set(endpoint.url)));
     // Some clients read only the variable, others only the file.
     changes.push(("AWS_CONTAINER_AUTHORIZATION_TOKEN", set(endpoint.authorization_token)));

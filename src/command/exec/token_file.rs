@@ -16,12 +16,12 @@ use crate::{http::authorization::random_token, settings::environment::Environmen
 const DEFAULT_DIRECTORIES: [&str; 2] = ["/tmp", "/dev/shm"];
 
 /// A token file in a directory of its own. Both are removed when this value is dropped.
-pub(super) struct TokenFile {
+pub(super) struct AuthorizationTokenFile {
     directory: PathBuf,
     path: PathBuf,
 }
 
-impl TokenFile {
+impl AuthorizationTokenFile {
     /// Writes the file, readable by this user only, to a new directory in TMPDIR.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl TokenFile {
     }
 }
 
-impl Drop for TokenFile {
+impl Drop for AuthorizationTokenFile {
     fn drop(&mut self) {
         let removed = fs::remove_file(&self.path).and_then(|()| fs::remove_dir(&self.directory));
         if let Err(error) = removed

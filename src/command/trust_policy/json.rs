@@ -1,7 +1,7 @@
 //! JSON values inside of YAML and of Terraform's HCL. Both languages accept them, after the changes below.
 //!
 //! All characters that are not printable ASCII are escaped, and so is the first character of `${` and `%{`, which start a template in
-//! HCL. A value therefore cannot end its string, whatever the claims of the token contain.
+//! HCL. A claim of the token therefore cannot end its string.
 //! [YAML](https://yaml.org/spec/1.2.2/#double-quoted-style),
 //! [HCL](https://developer.hashicorp.com/terraform/language/expressions/strings).
 

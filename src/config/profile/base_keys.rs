@@ -76,7 +76,8 @@ fn environment(origin: &str, env: &dyn Environment, errors: &mut ConfigErrors) -
         let webhook = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"].into_iter().find(|name| env.text(name).is_some());
         let help = webhook.map(|variable| {
             format!(
-                "; {variable} is set, which this credential_source does not read: to start the chain with the token, replace                  credential_source with a source_profile that has the role_arn and the web_identity_token_file"
+                "; {variable} is set, which this credential_source does not read: to start the chain with the token, replace \
+                 credential_source with a source_profile that has the role_arn and the web_identity_token_file"
             )
         });
         errors.add(format!(

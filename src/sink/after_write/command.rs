@@ -5,6 +5,7 @@ use std::{io, time::Duration};
 use tokio::{net::unix::pipe, process::Command, sync::oneshot};
 
 use crate::{
+    credentials::CREDENTIALS_VARIABLES,
     process::program::{Program, describe_exit, last_line, read_tail},
     settings::environment::Environment,
     sink::SinkContext,
@@ -16,17 +17,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// Time to read the last output of a command that has ended: a process that it left behind can hold the pipe.
 const OUTPUT_GRACE: Duration = Duration::from_millis(100);
 
-/// Variables that can hold secrets. The command does not inherit them.
-const SECRET_VARIABLES: [&str; 8] = [
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_SECURITY_TOKEN",
-    "AWS_ACCESS_KEY",
-    "AWS_SECRET_KEY",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-    "CREDVEND_EXTERNAL_ID",
-];
+/// Variables, beside those of credentials, that can hold secrets. The command inherits none of them.
+const SECRET_VARIABLES: [&str; 2] = ["AWS_CONTAINER_AUTHORIZATION_TOKEN", "CREDVEND_EXTERNAL_ID"];
 
 /// Variables of proxies, whose URLs can contain a password.
 const PROXY_VARIABLES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
@@ -42,7 +34,8 @@ impl HookCommand {
     /// Returns the command that consists of these words.
     pub(super) fn new(words: Vec<String>, env: &dyn Environment) -> Self {
         let has_password = |name: &&&str| env.text(name).is_some_and(|url| url.contains('@'));
-        let removed = SECRET_VARIABLES.iter().chain(PROXY_VARIABLES.iter().filter(has_password)).copied().collect();
+        let secret = CREDENTIALS_VARIABLES.iter().chain(&SECRET_VARIABLES);
+        let removed = secret.chain(PROXY_VARIABLES.iter().filter(has_password)).copied().collect();
         Self { words, removed }
     }
 

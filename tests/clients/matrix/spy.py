@@ -1,12 +1,9 @@
 """A relay between the client and credvend that records when credentials are fetched, and can spoil their documents."""
 
 import json
-import threading
 import time
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler
 
-from matrix.gate import HOP_BY_HOP, QuietServer
+from matrix.relay import Relay
 
 WRONG_SECRET = "0" * 40
 
@@ -26,55 +23,28 @@ def past_expiry(document):
 SPOILS = {"wrong secret": wrong_secret, "missing token": missing_token, "past expiry": past_expiry}
 
 
-class Spy:
+class Spy(Relay):
     def __init__(self, port, spoil):
-        spy = self
+        self._host = f"127.0.0.1:{port}"
+        self._spoil = spoil
         # The times of successful requests for credentials.
         self.fetches = []
         self.statuses = []
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1
+    def route(self, target, headers):
+        for name in [name for name in headers if name.lower() == "host"]:
+            del headers[name]
+        headers["Host"] = self._host
+        return self._host, target
 
-            def relay(self):
-                body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP | {"host"}}
-                headers["Host"] = f"127.0.0.1:{port}"
-                connection = HTTPConnection("127.0.0.1", port, timeout=30)
-                try:
-                    connection.request(self.command, self.path, body, headers)
-                    response = connection.getresponse()
-                    answer = response.read()
-                except OSError:
-                    self.close_connection = True
-                    return
-                finally:
-                    connection.close()
-                spy.statuses.append(response.status)
-                if b"SecretAccessKey" in answer:
-                    spy.fetches.append(time.time())
-                    if spoil:
-                        document = json.loads(answer)
-                        spoil(document)
-                        answer = json.dumps(document).encode()
-                self.send_response(response.status)
-                for name, value in response.getheaders():
-                    if name.lower() not in HOP_BY_HOP:
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            do_GET = do_PUT = relay
-
-            def log_message(self, *_):
-                pass
-
-        self._server = QuietServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
+    def answered(self, status, answer):
+        self.statuses.append(status)
+        if b"SecretAccessKey" not in answer:
+            return answer
+        self.fetches.append(time.time())
+        if not self._spoil:
+            return answer
+        document = json.loads(answer)
+        self._spoil(document)
+        return json.dumps(document).encode()
