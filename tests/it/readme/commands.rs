@@ -3,7 +3,8 @@
 //! - `sh` blocks must succeed. In `console` blocks each command (`$ …`) must also print the lines below it. `…` stands for any text,
 //!   and on a line of its own for any number of lines.
 //! - A block with a file name after its language is written to that file. `credvend check --offline` must accept each `ini` block.
-//! - `credvend run` stays in the background until the end of its section. The next command starts when it is ready.
+//! - `credvend run` stays in the background until the next `credvend run` or the end of its section. The next command starts when it is
+//!   ready.
 //! - The environment has the variables that the EKS pod identity webhook sets. 127.0.0.1 is replaced with a loopback address that no
 //!   other test uses, and absolute paths with paths in the scratch directory.
 
@@ -30,11 +31,15 @@ const NOT_RUN: [(&str, &str); 4] = [
 /// Functions that the shell defines before the first block.
 const PRELUDE: &str = r#"
 runs=
+end_runs() {
+  for run in $runs; do
+    kill "$run" && wait "$run" || { cat run.log; return 1; }
+  done
+  runs=
+}
 finish() {
   code=$?
-  for run in $runs; do
-    kill "$run" && wait "$run" || { cat run.log; code=1; }
-  done
+  end_runs || code=1
   exit "$code"
 }
 trap finish EXIT
@@ -44,6 +49,7 @@ credvend() {
     " run "*) ;;
     *) command credvend "$@" || return; return ;;
   esac
+  end_runs || exit 1
   command credvend "$@" >>run.log 2>&1 &
   runs="$runs $!"
   tries=0
