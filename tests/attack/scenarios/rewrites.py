@@ -22,29 +22,32 @@ PROGRAMS = Path(__file__).resolve().parent.parent / "programs"
 def readers(stage, report):
     """Readers of the credentials file never see half a file, whatever the number of rewrites."""
     count = stage.scaled(100_000, 500)
-    file = stage.temporary_directory() / "credentials"
+    # A rewrite holds the lock of its file for 50 ms, so more files make more rewrites at a time.
+    files = [stage.temporary_directory() / "credentials" for _ in range(stage.scaled(8, 1))]
     names = ["first", "second", "third"]
-    sidecar = stage.start("--credentials-file", file, "--credentials-profile", names[0])
+    writers = [(file, name) for file in files for name in names[1:]]
+    sidecars = [stage.start("--credentials-file", file, "--credentials-profile", names[0]) for file in files]
 
-    def write(name):
-        """Rewrites the file until its share of the rewrites is done. A reload would refresh at most once in 2 s."""
+    def write(file, name, times):
+        """Rewrites the file. A reload would refresh at most once in 2 s."""
         words = ["run", "--once", "--credentials-file", file, "--credentials-profile", name]
-        return sum(stage.run_command(*words).returncode == 0 for _ in range(count // 2))
+        return sum(stage.run_command(*words).returncode == 0 for _ in range(times))
 
-    for name in names[1:]:
-        stage.run_command("run", "--once", "--credentials-file", file, "--credentials-profile", name)
-    processes = [start_reader(stage, file, names) for _ in range(4)]
+    for file, name in writers:
+        write(file, name, 1)
+    processes = [start_reader(stage, file, names) for file in files for _ in range(max(1, 4 // len(files)))]
     started = time.monotonic()
-    with ThreadPoolExecutor(2) as pool:
-        rewrites = sum(pool.map(write, names[1:]))
+    with ThreadPoolExecutor(len(writers)) as pool:
+        rewrites = sum(pool.map(lambda writer: write(*writer, count // len(writers)), writers))
     report.figure("rewrites per second", rewrites / (time.monotonic() - started))
     results = [json.loads(process.communicate()[0]) for process in processes]
     report.figure("rewrites", rewrites, at_least=count)
     report.figure("reads", sum(result["reads"] for result in results), at_least=1000)
     report.figure("torn", sum(result["torn"] for result in results), exactly=0)
     report.that("no example", not any(result["example"] for result in results), [result["example"] for result in results])
-    sidecar.terminate()
-    report.figure("files left", len(leftovers(file.parent, file.name)), exactly=0)
+    for sidecar in sidecars:
+        sidecar.terminate()
+    report.figure("files left", sum(len(leftovers(file.parent, file.name)) for file in files), exactly=0)
 
 
 def start_reader(stage, file, names):
