@@ -157,8 +157,7 @@ fn start<const N: usize>(arguments: Vec<&str>, environment: [(&str, String); N])
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
             return ExitCode::FAILURE;
         };
-        credvend::parse(arguments)
-            .map_or_else(|code| code, |cli| runtime.block_on(credvend::execute(cli, &environment)))
+        credvend::parse(arguments).map_or_else(|code| code, |cli| runtime.block_on(credvend::execute(cli, environment)))
     })
 }
 

@@ -242,7 +242,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return error.report(&LogOutput::direct(LogFormat::Text));
         }
     };
-    let code = runtime.block_on(execute_with(cli, &ProcessEnvironment, signals));
+    let code = runtime.block_on(execute_with(cli, Arc::new(ProcessEnvironment), signals));
     // Do not wait for a thread that is blocked in file I/O, except for the moment in which a temporary file has a name.
     critical_section::close();
     runtime.shutdown_background();
@@ -250,14 +250,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Runs the command, reports its failure and returns its exit code.
-pub async fn execute(cli: Cli, env: &dyn Environment) -> ExitCode {
-    execute_with(cli, env, SignalHandlers::install()).await
+pub async fn execute(cli: Cli, env: impl Environment + 'static) -> ExitCode {
+    execute_with(cli, Arc::new(env), SignalHandlers::install()).await
 }
 
-async fn execute_with(cli: Cli, env: &dyn Environment, signals: io::Result<SignalHandlers>) -> ExitCode {
+async fn execute_with(cli: Cli, env: Arc<dyn Environment>, signals: io::Result<SignalHandlers>) -> ExitCode {
     // One-shot commands log only errors by default: SDKs show everything that a credential process writes to stderr.
     let default_level = if matches!(cli.command, Command::Run(_)) { LevelFilter::INFO } else { LevelFilter::ERROR };
-    let settings = match config::logging::log_settings(&cli.log, default_level, env) {
+    let settings = match config::logging::log_settings(&cli.log, default_level, &*env) {
         Ok(settings) => settings,
         Err(errors) => return CommandError::from(errors).report(&LogOutput::direct(LogFormat::Text)),
     };
@@ -274,7 +274,7 @@ async fn execute_with(cli: Cli, env: &dyn Environment, signals: io::Result<Signa
 
 async fn dispatch(
     command: Command,
-    env: &dyn Environment,
+    shared_env: Arc<dyn Environment>,
     mut signals: SignalHandlers,
 ) -> Result<ExitCode, CommandError> {
     // `run` shuts down by itself. `exec` replaces the handlers once it knows its program.
@@ -283,13 +283,14 @@ async fn dispatch(
     {
         return Ok(ExitCode::from(128 + signal));
     }
+    let env = &*shared_env;
     let unreadable = env.unreadable();
     if !unreadable.is_empty() {
         return Err(ConfigErrors::one(format!("{} must be UTF-8 text", unreadable.join(" and "))).into());
     }
     let result = match command {
         Command::Exec(args) => return exec::run(&args, env, signals).await,
-        Command::Run(args) => run::run(&args, env, signals).await,
+        Command::Run(args) => run::run(*args, shared_env, signals).await,
         Command::Export(args) => export::run(&args, env).await,
         Command::Process(args) => process::run(&args, env).await,
         Command::Check(args) => check::run(&args, env).await,

@@ -84,6 +84,9 @@ pub(crate) struct Args {
     listeners: ListenArgs,
 }
 
+/// Where the configuration of a process comes from, shared with the thread that reads it again.
+type ConfigurationSource = Arc<(Args, Arc<dyn Environment>)>;
+
 /// The sinks and the settings that apply to all of them.
 pub(super) struct Outputs {
     sinks: Vec<Box<dyn Sink>>,
@@ -95,7 +98,7 @@ pub(super) struct Outputs {
 }
 
 /// Runs until a signal arrives or, with `--once`, until the files are written.
-pub(super) async fn run(args: &Args, env: &dyn Environment, handlers: SignalHandlers) -> Result<(), CommandError> {
+pub(super) async fn run(args: Args, env: Arc<dyn Environment>, handlers: SignalHandlers) -> Result<(), CommandError> {
     if args.timeout.is_some() && !args.once {
         return Err(
             ConfigErrors::one("--timeout applies to --once only: without it, run continues until a signal").into()
@@ -106,15 +109,15 @@ pub(super) async fn run(args: &Args, env: &dyn Environment, handlers: SignalHand
     let signals = if args.once { None } else { Some(handlers.into_stream().map_err(signal_error)?) };
     // Nothing else runs yet, so the thread can wait for a FIFO.
     let fifos = FifoPolicy::ReadWithin(if args.once { timeout } else { FIFO_TIMEOUT });
-    let identity = read_identity(&args.identity, env, fifos)?;
-    let outputs = read_outputs(args, &identity, env)?;
+    let identity = read_identity(&args.identity, &*env, fifos)?;
+    let outputs = read_outputs(&args, &identity, &*env)?;
     if !args.once {
         start_workers()?;
     }
-    let app = App::new();
+    let app = Arc::new(App::new());
     match signals {
         None => once(&app, &identity, &outputs, timeout).await,
-        Some(signals) => keep_running(&app, identity, &outputs, args, env, signals).await,
+        Some(signals) => keep_running(&app, identity, &outputs, Arc::new((args, env)), signals).await,
     }
 }
 
@@ -218,11 +221,10 @@ async fn once(app: &App, identity: &Identity, outputs: &Outputs, timeout: Durati
 }
 
 async fn keep_running(
-    app: &App,
+    app: &Arc<App>,
     identity: Identity,
     outputs: &Outputs,
-    args: &Args,
-    env: &dyn Environment,
+    source: ConfigurationSource,
     mut signals: ShutdownSignals,
 ) -> Result<(), CommandError> {
     start_reaper(app)?;
@@ -239,7 +241,7 @@ async fn keep_running(
         if !std::mem::take(&mut reload_wanted) && signals.next().await == ShutdownSignal::Terminate {
             break;
         }
-        let reload = reload(app, &context, outputs, args, env);
+        let reload = reload(app, &context, outputs, &source);
         if until_terminated(reload, &mut signals, &mut reload_wanted).await.is_none() {
             break;
         }
@@ -307,12 +309,19 @@ async fn refuse_planted_tokens(identity: &Identity) -> Result<(), CommandError> 
 }
 
 /// Applies a changed configuration and refreshes all credentials. An invalid configuration changes nothing.
-async fn reload(app: &App, context: &SinkContext, outputs: &Outputs, args: &Args, env: &dyn Environment) {
+async fn reload(app: &Arc<App>, context: &SinkContext, outputs: &Outputs, source: &ConfigurationSource) {
     tracing::debug!("reading the configuration again");
+    let (source, shared_app) = (Arc::clone(source), Arc::clone(app));
+    let read = move || {
+        let (args, env) = &*source;
+        let identity = read_identity(&args.identity, &**env, FifoPolicy::Refuse)?;
+        read_outputs(args, &identity, &**env)?;
+        let providers = shared_app.providers(&identity.chains, &identity.proxies)?;
+        Ok::<_, CommandError>((identity, providers))
+    };
     let reloaded = async {
-        let identity = read_identity(&args.identity, env, FifoPolicy::Refuse)?;
-        read_outputs(args, &identity, env)?;
-        let providers = app.providers(&identity.chains, &identity.proxies)?;
+        // The files may be on a network file system that does not respond.
+        let (identity, providers) = spawn_blocking(read).await?;
         load_authorization(context, &identity).await?;
         Ok::<_, CommandError>((identity, providers))
     };

@@ -32,12 +32,12 @@ impl Random for SystemRandom {
 /// distributed between 1 s and an upper bound of 2 s, 4 s, 8 s … 60 s.
 ///
 /// `servable` is the time during which the credentials of the last success are still served; zero if there are none. The upper bound
-/// is half of it, so that attempts become more frequent before the credentials are lost. Once they are lost, requests for credentials
+/// is a third of it, so that attempts become more frequent before the credentials are lost. Once they are lost, requests for credentials
 /// cause attempts, and the bound does not apply.
 pub(crate) fn delay(failures: u32, servable: Duration, random: &dyn Random) -> Duration {
     let mut upper_bound = MAX_DELAY.min(MIN_DELAY.saturating_mul(2_u32.saturating_pow(failures)));
     if !servable.is_zero() {
-        upper_bound = upper_bound.min(servable / 2).max(MIN_DELAY);
+        upper_bound = upper_bound.min(servable / 3).max(MIN_DELAY);
     }
     MIN_DELAY + (upper_bound - MIN_DELAY).mul_f64(random.unit())
 }
@@ -63,8 +63,8 @@ mod tests {
     }
 
     #[test]
-    fn delays_are_at_most_half_of_the_time_during_which_credentials_are_served() {
+    fn delays_are_at_most_a_third_of_the_time_during_which_credentials_are_served() {
         let upper_bound = |servable| delay(9, Duration::from_secs(servable), &Constant(1.0)).as_secs();
-        assert_eq!([3600, 120, 60, 20, 2, 1, 0].map(upper_bound), [60, 60, 30, 10, 1, 1, 60]);
+        assert_eq!([3600, 120, 60, 20, 2, 1, 0].map(upper_bound), [60, 40, 20, 6, 1, 1, 60]);
     }
 }

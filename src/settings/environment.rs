@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ffi::OsString};
 
 /// A source of environment variables.
-pub trait Environment {
+pub trait Environment: Send + Sync {
     /// Returns the value of the variable without changes.
     fn raw(&self, name: &str) -> Option<OsString>;
 

@@ -4,6 +4,7 @@ Prints one line for each scenario and a Markdown table of the figures at the end
 and, with --required, if a scenario was skipped. A scenario of the short part that fails runs once more, by itself.
 """
 
+import signal
 import sys
 import tempfile
 import time
@@ -37,6 +38,8 @@ def main(arguments):
         scenario for module in MODULES for scenario in scenarios_of(module)
         if (scenario.short or not arguments.short) and (not arguments.only or arguments.only in full_name(scenario))
     ]
+    # A shell that starts this program in the background makes it ignore SIGINT, and processes inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="attack-", ignore_cleanup_errors=True) as scratch:
         Path(scratch).chmod(0o755)

@@ -129,7 +129,7 @@ fn run(config: &Path, arguments: &[&str]) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let cli = credvend::parse(arguments).unwrap_or_else(|_| panic!("valid arguments"));
         let environment = HashMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
-        runtime.block_on(credvend::execute(cli, &environment));
+        runtime.block_on(credvend::execute(cli, environment));
         panic!("the server ended");
     });
 }

@@ -32,7 +32,7 @@ def main(file, *names):
             text = b""
         reads += 1
         # Leaves the processor to the writers.
-        time.sleep(0.001)
+        time.sleep(0.002)
         if torn(text, names):
             torn_reads += 1
             example = example or text[-300:].decode(errors="replace")

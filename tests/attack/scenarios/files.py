@@ -2,10 +2,13 @@
 
 import shutil
 import time
+from pathlib import Path
 
+from stage.certificates import Authority
 from stage.credentials_file import key_in, leftovers
-from stage.mounts import SmallFilesystem
+from stage.mounts import HangingFilesystem, SmallFilesystem
 from stage.scenario import scenario
+from support.roles import ROLE_A
 from support.waiting import wait_until
 
 RECOVERY = 10.0
@@ -35,6 +38,34 @@ def deleted_directory(stage, report):
     """A deleted directory is survived; the file follows within 10 s once the directory exists."""
     directory = stage.temporary_directory()
     fault(stage, report, directory, lambda: shutil.rmtree(directory), directory.mkdir)
+
+
+@scenario
+def hanging_file_system(stage, report):
+    """A configuration on a file system that does not respond delays only the reload: `run` serves on and ends within 1 s."""
+    files = HangingFilesystem(stage)
+    token = Path(stage.pod_variables()["AWS_WEB_IDENTITY_TOKEN_FILE"])
+    config = files.source / "config"
+    config.write_text(f"[default]\nrole_arn = {ROLE_A}\nweb_identity_token_file = {token}\nca_bundle = {files.path}/bundle\n")
+    (files.source / "bundle").write_bytes(Authority().pem)
+    sidecar = stage.start("--config", files.path / "config")
+    client = stage.good_client(sidecar.url)
+    for _ in range(2):
+        files.hang()
+        sidecar.reload()
+        time.sleep(2)
+        code, _ = sidecar.health()
+        report.figure("exit code of `credvend health`", code, exactly=0)
+        reloads = len(sidecar.log_lines("configuration reloaded"))
+        files.resume()
+        wait_until("the configuration is reloaded", 10, lambda: len(sidecar.log_lines("configuration reloaded")) > reloads)
+    client.report(report)
+    files.hang()
+    sidecar.reload()
+    time.sleep(0.5)
+    code, seconds = sidecar.terminate()
+    report.figure("exit code on SIGTERM", code, exactly=0)
+    report.figure("after", seconds, "s", at_most=1.0)
 
 
 def fault(stage, report, directory, begin, end):

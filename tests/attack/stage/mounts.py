@@ -1,8 +1,12 @@
-"""A small file system that can be full or read-only."""
+"""File systems that fail: one that can be full or read-only, and one that can stop responding."""
 
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
+
+PROGRAM = Path(__file__).resolve().parent.parent / "programs/filesystem.py"
 
 
 class SmallFilesystem:
@@ -32,3 +36,32 @@ class SmallFilesystem:
     @staticmethod
     def _command(*words):
         subprocess.run([str(Path(word)) for word in words], check=True, capture_output=True)
+
+
+class HangingFilesystem:
+    """A read-only FUSE mount of `source` that can stop responding, as a network file system does. Needs root."""
+
+    def __init__(self, stage):
+        stage.require_root()
+        if not os.path.exists("/dev/fuse"):
+            stage.skip("needs /dev/fuse")
+        self.source = stage.temporary_directory()
+        self.path = stage.temporary_directory()
+        command = [sys.executable, "-B", PROGRAM, self.source, self.path]
+        self._server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        stage.at_end(self._unmount)
+        if not self._server.stdout.readline():
+            stage.skip("cannot mount a FUSE file system")
+
+    def hang(self):
+        self._server.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self._server.send_signal(signal.SIGCONT)
+
+    def _unmount(self):
+        # Processes that wait for the file system get an error.
+        self._server.kill()
+        self._server.wait()
+        self._server.stdout.close()
+        subprocess.run(["umount", "--lazy", self.path], capture_output=True)

@@ -98,9 +98,12 @@ class Stage(ClientsContext):
         directory.chmod(mode)
         return directory
 
+    def skip(self, reason):
+        raise Skipped(reason)
+
     def require_root(self):
         if os.geteuid() != 0:
-            raise Skipped("needs root")
+            self.skip("needs root")
 
     def require_program(self, program):
         """Skips the scenario if the machine does not have the program, and returns its path."""
