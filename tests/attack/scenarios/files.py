@@ -49,6 +49,7 @@ def hanging_file_system(stage, report):
     config.write_text(f"[default]\nrole_arn = {ROLE_A}\nweb_identity_token_file = {token}\nca_bundle = {files.path}/bundle\n")
     (files.source / "bundle").write_bytes(Authority().pem)
     sidecar = stage.start("--config", files.path / "config")
+    stage.at_end(files.end)
     client = stage.good_client(sidecar.url)
     for _ in range(2):
         files.hang()

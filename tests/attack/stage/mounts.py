@@ -49,7 +49,8 @@ class HangingFilesystem:
         self.path = stage.temporary_directory()
         command = [sys.executable, "-B", PROGRAM, self.source, self.path]
         self._server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        stage.at_end(self._unmount)
+        stage.at_end(subprocess.run, ["umount", "--lazy", self.path])
+        stage.at_end(self.end)
         if not self._server.stdout.readline():
             stage.skip("cannot mount a FUSE file system")
 
@@ -59,9 +60,8 @@ class HangingFilesystem:
     def resume(self):
         self._server.send_signal(signal.SIGCONT)
 
-    def _unmount(self):
-        # Processes that wait for the file system get an error.
+    def end(self):
+        """Ends the file system. Processes that wait for it get an error, and can be killed only then."""
         self._server.kill()
         self._server.wait()
         self._server.stdout.close()
-        subprocess.run(["umount", "--lazy", self.path], capture_output=True)
