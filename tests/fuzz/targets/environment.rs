@@ -20,8 +20,9 @@ static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    // Devices and other processes' files must not influence the result.
-    if ["/dev", "/proc", "/sys", "~"].iter().any(|path| text.contains(path)) || text.contains(FILE_SECRET) {
+    // Devices and other processes' files must not influence the result, and a message may contain arguments.
+    let mut excluded = ["/dev", "/proc", "/sys", "~", FILE_SECRET].into_iter().chain(SECRETS);
+    if excluded.any(|excluded| text.contains(excluded)) {
         return;
     }
     let mut parts = text.splitn(3, "\n%%\n");
