@@ -22,6 +22,7 @@ use crate::{
         sts_settings::{StsKeys, StsSettings},
     },
     plan::{AssumeRoleHop, Base, ChainPlan, SessionPlan, WebIdentityHop},
+    printable,
     settings::{environment::Environment, errors::ConfigErrors, setting::Setting},
     token::TokenFile,
 };
@@ -172,7 +173,8 @@ impl<'a> Resolver<'a> {
                         &profile,
                         path,
                         &format!(
-                            "its source_profile {source} does not exist; add the profile or correct the name{}",
+                            "its source_profile {} does not exist; add the profile or correct the name{}",
+                            printable::short(source),
                             self.files.skipped(source)
                         ),
                     );

@@ -9,6 +9,7 @@ use crate::{
     bounded_file::{self, FifoPolicy, ReadError},
     cli::IdentityArgs,
     config::{session::DEFAULT_PROFILE, sts_settings::StsKeys},
+    printable,
     settings::{
         environment::Environment,
         errors::ConfigErrors,
@@ -130,7 +131,8 @@ impl Files {
         for Setting { text: name, origin } in selected {
             if self.profile(name).is_none() {
                 errors.add(format!(
-                    "{origin}: no profile {name} in {}; {}{}",
+                    "{origin}: no profile {} in {}; {}{}",
+                    printable::short(name),
                     self.config_path.display(),
                     self.available_profiles(),
                     self.skipped(name)
@@ -310,8 +312,9 @@ impl StsKeys for FileProfile<'_> {
         if let Some(services) = self.value("services") {
             let Some(section) = self.files.merged.services.named(services) else {
                 errors.add(format!(
-                    "{}: section [services {services}] does not exist; add the section or correct the name{}",
+                    "{}: section [services {}] does not exist; add the section or correct the name{}",
                     self.origin("services"),
+                    printable::short(services),
                     self.files.skipped(services)
                 ));
                 return None;
