@@ -3,22 +3,15 @@
 import time
 from dataclasses import dataclass
 
+from matrix.outcome import Outcome, judge
 from matrix.proxy import Proxy
+from matrix.sections import section
 
 # Credvend renews such a session after 20 to 24 s and serves it until 25 s. The projected token is renewed after 24 s.
 SHORT = ("--credential-lifetime", "40", "--token-lifetime", "30")
 LONG = ("--credential-lifetime", "3600")
 TWENTY_MINUTES = ("--credential-lifetime", "1200")
 PAUSE = 0.7
-
-
-@dataclass(frozen=True)
-class Outcome:
-    ok: bool
-    # For the table of behaviours.
-    text: str
-    # What went wrong, with details.
-    details: str = ""
 
 
 @dataclass(frozen=True)
@@ -212,15 +205,6 @@ def remaining(seconds):
     return f"{seconds:.0f} s before expiry" if seconds >= 5 else "at expiry"
 
 
-def judge(result):
-    """Returns the outcome of a call that must be signed with the vended session."""
-    if result.vended:
-        return Outcome(True, f"{result.seconds:.1f} s")
-    if result.ok:
-        return Outcome(False, "other identity", f"signed as {result.session and result.session.arn}")
-    return Outcome(False, "failed", result.text)
-
-
 CHECKS = [
     Check("first", "first call", first, core=True),
     Check(
@@ -234,6 +218,7 @@ CHECKS = [
     Check("sts-down", "STS down", sts_down, ("EF", "CF", "CP", "IM")),
     Check("pair", "webhook's pair left in", pair, ("EF", "CF", "CP", "IM")),
     Check("proxy", "proxy variables", proxy, ("EF", "IM")),
+    Check("section", "settings of another source in the section", section, ("CF",), only_repeating=True),
     Check("reads-again", "reads the file again", reads_again, ("CF",), only_repeating=True, slow=True),
     Check("renews", "renews", renews, ("EF", "IM"), only_repeating=True, slow=True, sts_options=TWENTY_MINUTES),
 ]

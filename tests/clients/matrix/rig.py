@@ -65,6 +65,13 @@ class Rig(ClientsContext):
         env = self.environment(CREDVEND_LISTEN=self._address)
         return run_command([self.credvend, "health"], 10, env=env).returncode == 0
 
+    def write_once(self):
+        """Makes credvend write the credentials file once, and returns its log."""
+        command = [self.credvend, "run", "--once", "--credentials-file", self.credentials_file]
+        written = run_command(command, 30, env=self.environment(**self._pod_variables()))
+        stdout_of(written)
+        return written.stderr
+
     def stop_sidecar(self):
         if self.sidecar:
             self.sidecar.__exit__()
