@@ -141,6 +141,11 @@ class Scratch:
             "kubectl": self.kubectl,
             "credvend": str(self.credvend),
             "environment": self.in_container,
+            "application": {
+                **{variable["name"]: variable["value"] for variable in pod["containers"][0]["env"]},
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{listen}/v1/credentials",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": self.in_container["CREDVEND_AUTH_TOKEN_FILE"],
+            },
             "token": (self.home / "sts/token/token").read_text(),
         }
         (self.home / "settings.json").write_text(json.dumps(settings))
@@ -224,6 +229,11 @@ def cells(output):
     return [[duration.sub("in …", cell) for cell in re.split(r"  +", line)] for line in output.splitlines()]
 
 
+def credvend_is_explained(_, output):
+    if "boto3, AWS CLI    yes" not in output:
+        yield output
+
+
 def overlay_sets_parameters(scratch, output):
     wanted = dict(re.findall(r"path: /data/(\w+), value: (\S+) ", (scratch.root / "FOLDER/kustomization.yaml").read_text()))
     documents = [document for document in yaml.safe_load_all(output) if document]
@@ -255,6 +265,7 @@ RESULTS = {
         "credvend trust-policy --web-identity-token-file": policies_are_printed,
         "kubectl exec -n shop deploy/checkout -c credvend -- /credvend check": every_hop_is_ok,
         "kubectl exec -n shop deploy/checkout -c credvend -- /credvend status": status_is_as_shown,
+        "kubectl debug -n shop -it POD": credvend_is_explained,
     },
     readme.ADMISSION: {
         "kubectl apply -k FOLDER": overlay_sets_parameters,
