@@ -10,7 +10,7 @@ use tokio::{sync::oneshot, task::JoinSet};
 
 use crate::{
     arn::NotValid,
-    chain::hop_provider::{Context, HopProvider, hop_providers, label},
+    chain::hop_provider::{Context, HopProvider, Trust, hop_providers, label},
     clock::{Clock, StsClock, SystemClock},
     http::tls::{self, CaBundleError, Roots},
     observe::metrics::Metrics,
@@ -33,8 +33,7 @@ pub(crate) struct App {
 
 /// An STS client, with what it was built from.
 struct CachedClient {
-    client: Arc<Client>,
-    roots: Roots,
+    trust: Trust,
     proxies: Proxies,
 }
 
@@ -108,35 +107,35 @@ impl App {
         chains: &[ChainPlan],
         proxies: &Proxies,
     ) -> Result<Vec<Arc<HopProvider>>, SetupError> {
-        let mut clients: HashMap<Option<&Path>, Arc<Client>> = HashMap::new();
+        let mut trust: HashMap<Option<&Path>, Trust> = HashMap::new();
         for bundle in chains.iter().flat_map(ca_bundles) {
-            if let Entry::Vacant(vacant) = clients.entry(bundle) {
-                vacant.insert(self.cached_client(proxies, bundle)?);
+            if let Entry::Vacant(vacant) = trust.entry(bundle) {
+                vacant.insert(self.trust(proxies, bundle)?);
             }
         }
         let running: Vec<_> =
             lock(&self.refresh_tasks).by_profile.values().map(|task| Arc::clone(&task.provider)).collect();
-        let providers = hop_providers(chains, &self.context, &running, |bundle| Arc::clone(&clients[&bundle]));
+        let providers = hop_providers(chains, &self.context, &running, |bundle| trust[&bundle].clone());
         if running.is_empty() {
             label(&providers, chains.iter().map(|chain| chain.profile.as_str()));
         }
         Ok(providers)
     }
 
-    /// Returns the STS client of `bundle`: the last one, if neither the certificates nor the proxies have changed.
-    fn cached_client(&self, proxies: &Proxies, bundle: Option<&Path>) -> Result<Arc<Client>, SetupError> {
+    /// Returns the STS client and the certificates of `bundle`: the last ones, if neither the certificates nor the proxies have changed.
+    fn trust(&self, proxies: &Proxies, bundle: Option<&Path>) -> Result<Trust, SetupError> {
         let roots = tls::roots(bundle)?;
         let mut clients = lock(&self.clients);
         if let Some(cached) = clients.get(&bundle.map(Path::to_owned))
             && cached.proxies == *proxies
-            && cached.roots == roots
+            && *cached.trust.roots == roots
         {
-            return Ok(Arc::clone(&cached.client));
+            return Ok(cached.trust.clone());
         }
         let client = Arc::new(self.client_trusting(roots.clone(), proxies)?);
-        let cached = CachedClient { client: Arc::clone(&client), roots, proxies: proxies.clone() };
-        clients.insert(bundle.map(Path::to_owned), cached);
-        Ok(client)
+        let trust = Trust { client, roots: Arc::new(roots) };
+        clients.insert(bundle.map(Path::to_owned), CachedClient { trust: trust.clone(), proxies: proxies.clone() });
+        Ok(trust)
     }
 
     /// Builds an STS client that trusts the certificates in `bundle`, or the built-in roots if `bundle` is `None`.

@@ -10,12 +10,16 @@ mod http_base;
 mod instance_metadata;
 mod token_exchange;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     chain::error::{BaseError, BaseFault},
     clock::Clock,
     credentials::{Credentials, Expiry},
+    http::tls::Roots,
     plan::base::{Container, CredentialProcess, InstanceMetadata, StaticKeys},
 };
 
@@ -26,7 +30,11 @@ pub(super) const UNDATED_REFRESH: Duration = Duration::from_secs(15 * 60);
 #[derive(PartialEq)]
 pub(super) enum BaseProvider {
     Keys(StaticKeys),
-    Container(Container),
+    /// `roots`: the certificates that an `https` endpoint needs, as they were when the configuration was read.
+    Container {
+        endpoint: Container,
+        roots: Option<Arc<Roots>>,
+    },
     InstanceMetadata(InstanceMetadata),
     /// `is_vended`: a profile vends the output unchanged, so it must be temporary credentials.
     Process {
@@ -40,7 +48,7 @@ impl BaseProvider {
     pub(super) async fn fetch(&self, clock: &dyn Clock, now: SystemTime) -> Result<Credentials, BaseError> {
         match self {
             Self::Keys(keys) => keys.credentials(now),
-            Self::Container(endpoint) => endpoint.fetch(now).await,
+            Self::Container { endpoint, roots } => endpoint.fetch(roots.as_deref(), now).await,
             Self::InstanceMetadata(service) => service.fetch(now).await,
             Self::Process { process, is_vended } => process.fetch(clock, now, *is_vended).await,
         }
@@ -50,7 +58,7 @@ impl BaseProvider {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Keys(_) => "keys",
-            Self::Container(_) => "container",
+            Self::Container { .. } => "container",
             Self::InstanceMetadata(_) => "imds",
             Self::Process { .. } => "process",
         }

@@ -16,7 +16,7 @@ use std::{
 
 use tokio::sync::{Mutex, watch};
 
-pub(crate) use assembly::{hop_providers, label};
+pub(crate) use assembly::{Trust, hop_providers, label};
 
 use crate::{
     arn::{RoleArn, SessionName},

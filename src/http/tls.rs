@@ -53,12 +53,15 @@ impl PartialEq for Roots {
 /// Returns an error if the bundle cannot be read or contains no usable certificate.
 pub(crate) fn roots(ca_bundle: Option<&Path>) -> Result<Roots, CaBundleError> {
     match ca_bundle {
-        None => {
-            let store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-            Ok(Roots { store, fingerprints: Vec::new() })
-        }
+        None => Ok(built_in_roots()),
         Some(path) => read_roots(path).map_err(|reason| CaBundleError { path: path.to_owned(), reason }),
     }
+}
+
+/// Returns the root certificates that are built into the binary.
+pub(crate) fn built_in_roots() -> Roots {
+    let store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    Roots { store, fingerprints: Vec::new() }
 }
 
 /// Returns the configuration of a client that trusts only the certificates in `ca_bundle`, or the built-in roots if it

@@ -16,12 +16,15 @@ use crate::{
     chain::{
         base::{
             credentials_document::{self, Dialect},
-            http_base::{BaseResponse, HttpBase, Trust},
+            http_base::{BaseResponse, HttpBase},
         },
         error::{BaseError, BaseFault},
     },
     credentials::Credentials,
-    http::client::{CallLimits, secret_header},
+    http::{
+        client::{CallLimits, secret_header},
+        tls::{self, Roots},
+    },
     scrubber::Scrubber,
     trusted_path::{self, Owners, Planted},
 };
@@ -33,16 +36,13 @@ const LIMITS: CallLimits =
 const MAX_TOKEN_LENGTH: u64 = 64 * 1024;
 
 impl Container {
-    /// Requests credentials from the endpoint. `now` is STS's time.
-    pub(super) async fn fetch(&self, now: SystemTime) -> Result<Credentials, BaseError> {
+    /// Requests credentials from the endpoint, which has a certificate of `roots` if its URL is an `https` URL. `now` is STS's time.
+    pub(super) async fn fetch(&self, roots: Option<&Roots>, now: SystemTime) -> Result<Credentials, BaseError> {
         let name = format!("container credentials endpoint {}", self.url.authority());
         let help = "check AWS_CONTAINER_CREDENTIALS_FULL_URI or AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, and verify that \
                     the endpoint is running";
-        let trust = match self.url.scheme() {
-            "https" => Trust::CaBundle(self.ca_bundle.as_deref()),
-            _ => Trust::NoTls,
-        };
-        let server = HttpBase::new(name, help, LIMITS, trust)?;
+        let tls = roots.map_or_else(tls::without_trust, |roots| tls::trusting(roots.clone()));
+        let server = HttpBase::new(name, help, LIMITS, tls)?;
         let token = self.authorization.token()?;
         let mut request = server.client().get(self.url.clone()).header(header::ACCEPT, "application/json");
         if let Some(token) = &token {

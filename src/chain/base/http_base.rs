@@ -2,9 +2,10 @@
 //!
 //! Requests bypass all proxies. Each fetch opens a new connection, because the next fetch is about half an hour away.
 
-use std::{path::Path, time::SystemTime};
+use std::time::SystemTime;
 
 use reqwest::RequestBuilder;
+use rustls::ClientConfig;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -13,10 +14,7 @@ use crate::{
         error::{BaseError, BaseFault},
     },
     credentials::Credentials,
-    http::{
-        client::{BodyError, CallFailure, CallLimits},
-        tls,
-    },
+    http::client::{BodyError, CallFailure, CallLimits},
     scrubber::Scrubber,
 };
 
@@ -30,14 +28,6 @@ pub(super) struct HttpBase {
     help: &'static str,
 }
 
-/// The servers that a base trusts.
-pub(super) enum Trust<'a> {
-    /// The base uses `http`, so no certificates are loaded.
-    NoTls,
-    /// The certificates in the CA bundle, or the built-in roots if there is none.
-    CaBundle(Option<&'a Path>),
-}
-
 pub(super) struct BaseResponse {
     pub(super) status: u16,
     pub(super) body: Zeroizing<Vec<u8>>,
@@ -48,17 +38,13 @@ impl HttpBase {
         name: String,
         help: &'static str,
         limits: CallLimits,
-        trust: Trust<'_>,
+        tls: ClientConfig,
     ) -> Result<Self, BaseError> {
-        let configuration = |what: String| BaseError { what, help, fault: BaseFault::Configuration };
-        let tls = match trust {
-            Trust::NoTls => tls::without_trust(),
-            Trust::CaBundle(path) => {
-                tls::client_config(path).map_err(|error| configuration(format!("{name}: {error}")))?
-            }
-        };
-        let client = limits.client(tls).pool_max_idle_per_host(1).build();
-        let client = client.map_err(|error| configuration(format!("{name}: TLS cannot be set up: {error}")))?;
+        let client = limits.client(tls).pool_max_idle_per_host(1).build().map_err(|error| BaseError {
+            what: format!("{name}: TLS cannot be set up: {error}"),
+            help,
+            fault: BaseFault::Configuration,
+        })?;
         Ok(Self { client, limits, name, help })
     }
 

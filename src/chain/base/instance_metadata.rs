@@ -14,12 +14,15 @@ use crate::{
     chain::{
         base::{
             credentials_document::Dialect,
-            http_base::{BaseResponse, HttpBase, Trust},
+            http_base::{BaseResponse, HttpBase},
         },
         error::{BaseError, BaseFault},
     },
     credentials::Credentials,
-    http::client::{CallLimits, secret_header},
+    http::{
+        client::{CallLimits, secret_header},
+        tls,
+    },
     scrubber::Scrubber,
 };
 
@@ -42,8 +45,11 @@ impl InstanceMetadata {
     /// Requests the name of the instance profile's role, then its credentials. `now` is STS's time.
     pub(super) async fn fetch(&self, now: SystemTime) -> Result<Credentials, BaseError> {
         let host = self.endpoint.parse::<Url>().map(|url| url.authority().to_owned()).unwrap_or_default();
-        let trust = if self.endpoint.starts_with("https") { Trust::CaBundle(None) } else { Trust::NoTls };
-        let server = HttpBase::new(format!("instance metadata service {host}"), HELP, LIMITS, trust)?;
+        let tls = match self.endpoint.starts_with("https") {
+            true => tls::trusting(tls::built_in_roots()),
+            false => tls::without_trust(),
+        };
+        let server = HttpBase::new(format!("instance metadata service {host}"), HELP, LIMITS, tls)?;
         let mut client =
             MetadataClient { endpoint: &self.endpoint, token: token(&server, &self.endpoint).await?, server };
         let role = client.get(ROLE_PATH).await?;

@@ -13,17 +13,24 @@ use crate::{
         base::BaseProvider,
         hop_provider::{Context, HopKind, HopProvider},
     },
+    http::tls::Roots,
     plan::{Base, ChainPlan},
     sts::Client,
 };
 
-/// Returns the provider of the last hop of each chain, in the order of `chains`. `client` returns the STS client for a
-/// CA bundle. `running` are the last hops of the chains that run already; their providers are reused.
+/// The STS client for a CA bundle, and the certificates in the bundle.
+#[derive(Clone)]
+pub(crate) struct Trust {
+    pub(crate) client: Arc<Client>,
+    pub(crate) roots: Arc<Roots>,
+}
+
+/// Returns the provider of the last hop of each chain, in the order of `chains`. `trust` belongs to a CA bundle. `running` are the last hops of the chains that run already; their providers are reused.
 pub(crate) fn hop_providers(
     chains: &[ChainPlan],
     context: &Context,
     running: &[Arc<HopProvider>],
-    mut client: impl FnMut(Option<&Path>) -> Arc<Client>,
+    mut trust: impl FnMut(Option<&Path>) -> Trust,
 ) -> Vec<Arc<HopProvider>> {
     let mut known: Vec<_> = running.iter().flat_map(|last| last.chain()).collect();
     let mut last_hops = Vec::with_capacity(chains.len());
@@ -31,10 +38,10 @@ pub(crate) fn hop_providers(
         let mut provider: Option<Arc<HopProvider>> = None;
         for hop in chain.hop_names() {
             let kind = match provider.take() {
-                None => base(chain, chains, &mut client),
+                None => base(chain, chains, &mut trust),
                 Some(source) => {
                     let plan = chain.hops[hop.number - 2].clone();
-                    let client = client(plan.session.ca_bundle.as_deref());
+                    let client = trust(plan.session.ca_bundle.as_deref()).client;
                     HopKind::AssumeRole { plan, client, source }
                 }
             };
@@ -57,13 +64,19 @@ pub(crate) fn hop_providers(
     last_hops
 }
 
-fn base(chain: &ChainPlan, chains: &[ChainPlan], client: &mut impl FnMut(Option<&Path>) -> Arc<Client>) -> HopKind {
+fn base(chain: &ChainPlan, chains: &[ChainPlan], trust: &mut impl FnMut(Option<&Path>) -> Trust) -> HopKind {
     HopKind::Base(match &chain.base {
         Base::WebIdentity(plan) => {
-            return HopKind::WebIdentity { plan: plan.clone(), client: client(plan.session.ca_bundle.as_deref()) };
+            return HopKind::WebIdentity {
+                plan: plan.clone(),
+                client: trust(plan.session.ca_bundle.as_deref()).client,
+            };
         }
         Base::Static(keys) | Base::Environment(keys) => BaseProvider::Keys(keys.clone()),
-        Base::Container(endpoint) => BaseProvider::Container(endpoint.clone()),
+        Base::Container(endpoint) => BaseProvider::Container {
+            endpoint: endpoint.clone(),
+            roots: chain.base.ca_bundle().map(|bundle| trust(bundle).roots),
+        },
         Base::InstanceMetadata(service) => BaseProvider::InstanceMetadata(service.clone()),
         Base::Process(process) => {
             let is_vended = chains.iter().any(|other| other.hops.is_empty() && other.base == chain.base);

@@ -82,7 +82,7 @@ impl HopProvider {
     fn is_role_session(&self) -> bool {
         match &self.kind {
             HopKind::WebIdentity { .. } | HopKind::AssumeRole { .. } => true,
-            HopKind::Base(base) => matches!(base, BaseProvider::Container(_) | BaseProvider::InstanceMetadata(_)),
+            HopKind::Base(base) => matches!(base, BaseProvider::Container { .. } | BaseProvider::InstanceMetadata(_)),
         }
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use local_sts::{LocalSts, TlsVersions, World};
 
 use super::{assert_chained, date_in, role_a_document, role_b_from};
-use crate::support::{BaseServer, Credvend, Running, Stage};
+use crate::support::{BaseServer, Credvend, Running, Signal, Stage, get, wait_until};
 
 /// Starts another credvend that serves role A's credentials and requires an authorization token.
 fn start_role_a_server(stage: &Stage) -> Running {
@@ -135,4 +135,37 @@ fn tls_endpoint_is_verified_with_the_ca_bundle() {
     run().env("AWS_CA_BUNDLE", &bundle).end().failed(4, &["hop 1", "returned HTTP 4"]);
     run().end().failed(5, &["hop 1", "certificate"]);
     run().env("AWS_CA_BUNDLE", stage.path("absent")).end().failed(2, &["absent"]);
+}
+
+#[test]
+fn ca_bundle_is_read_when_the_configuration_is_read() {
+    let sts = LocalSts::start_tls(World::two_accounts(), TlsVersions::Both).expect("start local STS");
+    let stage = Stage::with_sts(sts);
+    let ca = stage.sts.ca_pem().expect("local STS has a CA").to_owned();
+    let bundle = stage.write("ca.pem", &ca);
+    let run = stage
+        .with_config(&["run", "--listen", "127.0.0.1:0"], &role_b_from("EcsContainer"))
+        .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", stage.sts.url())
+        .env("AWS_CA_BUNDLE", &bundle)
+        .start();
+    // The local STS is not a container endpoint and responds with an error status, but only after the TLS handshake.
+    run.line(&["exchange failed", "returned HTTP 4"]);
+    // A writer that replaces the bundle in place leaves it without certificates for a moment.
+    stage.write("ca.pem", "");
+    let failures = || run.stderr().matches("exchange failed").count();
+    let before = failures();
+    wait_until("two more attempts have failed", || {
+        get(run.address(), "/v1/credentials", &[]);
+        failures() >= before + 2
+    });
+    let later = run.lines(&["exchange failed"], before + 2);
+    assert!(later.iter().all(|line| line.contains("returned HTTP 4")), "{later:?}");
+    // A reload reads it, and keeps the previous configuration.
+    run.signal(Signal::HUP);
+    run.line(&["configuration not reloaded", "ca.pem", "no PEM certificate"]);
+    // Another authority, which did not sign the certificate of the endpoint.
+    let other = LocalSts::start_tls(World::two_accounts(), TlsVersions::Both).expect("start local STS");
+    stage.write("ca.pem", other.ca_pem().expect("local STS has a CA"));
+    run.signal(Signal::HUP);
+    run.line(&["exchange failed", "not signed by a trusted certificate authority"]);
 }
