@@ -4,21 +4,25 @@
 //!
 //! A section can hold credentials and, besides, name another source of credentials. The SDKs differ in which they prefer:
 //!
-//! * `role_arn`: botocore, the Java, JavaScript and Go SDKs assume that role, or fail.
-//! * `source_profile` or `credential_source` without `role_arn`: the Go SDK fails.
-//! * `web_identity_token_file`, `sso_account_id`, `sso_role_name`: botocore uses that source, or fails.
-//! * `sso_session`, `sso_start_url`, `login_session` and `credential_process`: the Java SDK uses that source.
+//! * `role_arn`: most SDKs assume that role, or fail.
+//! * `source_profile` or `credential_source` without `role_arn`: the Go and Ruby SDKs fail; the Rust SDK with the latter.
+//! * `web_identity_token_file`, `sso_session`, `sso_account_id`, `sso_role_name`: botocore and the Rust SDK use that source, or fail.
+//!   The Go SDK fails with the first two.
+//! * Every key of SSO, even `sso_region` alone, `login_session` and `credential_process`: the Java and Rust SDKs use that source, or fail.
+//!
+//! `tests/clients/matrix/sections.py` compares this list with the SDKs themselves.
 
 use super::{FileKind, configparser::ConfigParser, read};
 
 /// Properties that name another source of credentials.
-const OTHER_SOURCES: [&str; 10] = [
+const OTHER_SOURCES: [&str; 11] = [
     "role_arn",
     "source_profile",
     "credential_source",
     "web_identity_token_file",
     "sso_session",
     "sso_start_url",
+    "sso_region",
     "sso_account_id",
     "sso_role_name",
     "login_session",

@@ -162,7 +162,7 @@ fn concurrent_writers_lose_no_section_and_readers_see_complete_files() {
     });
 }
 
-/// What botocore 1.43 does in each case was tried: it assumes the other role, fails, or cannot read the file.
+/// `tests/clients/matrix/sections.py` compares the settings with SDKs: some of them take credentials from another source, or fail.
 #[test]
 fn section_or_file_that_sdks_will_not_use_is_written_with_a_warning() {
     let stage = Stage::new();
@@ -176,6 +176,7 @@ fn section_or_file_that_sdks_will_not_use_is_written_with_a_warning() {
         ("[app]\nweb_identity_token_file = /token\n", format!("{source} web_identity_token_file: ")),
         ("[app]\nsso_account_id = 1\nsso_role_name = r\n", format!("{source} sso_account_id, sso_role_name: ")),
         ("[app]\nsso_session = s\n", format!("{source} sso_session: ")),
+        ("[app]\nsso_region = r\n", format!("{source} sso_region: ")),
         ("[app]\ncredential_process = /bin/x\n", format!("{source} credential_process: ")),
         ("[ app ]\nrole_arn = r\n", format!("{source} role_arn: ")),
         ("[DEFAULT]\nsso_role_name = r\n", format!("{source} sso_role_name: ")),
