@@ -21,6 +21,8 @@ mod help_tables;
 mod links;
 /// Manifests.
 mod manifests;
+/// Log events in the sources.
+mod log_events;
 /// Log events and metrics.
 mod observability;
 /// Promises of SECURITY.md.

@@ -1,14 +1,14 @@
-//! Generates the tables of log events and metrics from a `credvend run` that succeeds and fails in several ways.
+//! Generates the table of log events from the sources, and that of metrics from a `credvend run` that succeeds and fails in several
+//! ways. The events that it logs are in the table.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    net::SocketAddr,
-};
+use std::{collections::BTreeSet, fs, net::SocketAddr};
 
 use local_sts::Fault;
 
-use super::blocks::{assert_current, table};
+use super::{
+    blocks::{assert_current, table},
+    log_events,
+};
 use crate::support::{ROLE_A, Running, Signal, Stage, get, wait_until};
 
 const FIELDS_OF_EVERY_LINE: [&str; 3] = ["timestamp", "level", "message"];
@@ -120,15 +120,20 @@ fn log_events_and_metrics_tables_match_a_run() {
     let install = stage.credvend(&["install", "--log-format", "json", "--log-level", "info"]).arg(directory);
     let install = install.end().succeeded();
 
-    let mut events: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    let mut logged = log_events::Events::new();
     for line in [log, exec.stderr, reactions, install.stderr].iter().flat_map(|log| log.lines()) {
         let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
         let fields = line.as_object().expect("an object").keys().cloned();
         let fields = fields.filter(|field| !FIELDS_OF_EVERY_LINE.contains(&field.as_str()));
-        events.entry((text("message"), text("level"))).or_default().extend(fields);
+        logged.entry((text("message"), text("level"))).or_default().extend(fields);
     }
-    assert!(events.len() >= 12, "{events:?}");
+    assert!(logged.len() >= 20, "{logged:?}");
+    let events = log_events::in_sources();
+    for (event, fields) in &logged {
+        let known = events.get(event).unwrap_or_else(|| panic!("{event:?} is not in the sources"));
+        assert!(fields.is_subset(known), "{event:?}: {fields:?}, but in the sources {known:?}");
+    }
     let code = |words: &BTreeSet<String>| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
     let rows =
         events.iter().map(|((message, level), fields)| vec![message.clone(), format!("`{level}`"), code(fields)]);
