@@ -11,7 +11,7 @@ use crate::{
         terminal::wrap,
     },
     explain::{Explanation, Note, SDKS, Sdk, Surroundings, explain},
-    settings::{environment::Environment, errors::ConfigErrors},
+    settings::{environment::Environment, errors::ConfigErrors, setting::shown},
 };
 
 /// Width of the text output, in characters.
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<ExitCode, Comman
     let surroundings = match &args.pid {
         None => Surroundings::of_this_process(env),
         Some(pid) if pid.is_empty() || !pid.bytes().all(|byte| byte.is_ascii_digit()) => {
-            return Err(ConfigErrors::one("--pid must be a number").into());
+            return Err(ConfigErrors::one(format!("{} must be a number", shown("--pid", pid))).into());
         }
         Some(pid) => Surroundings::of_process(env, pid).map_err(|error| CommandError::new(Exit::Usage, error))?,
     };
@@ -72,7 +72,11 @@ fn selected(names: &[String]) -> Result<Vec<&'static Sdk>, ConfigErrors> {
     }
     if let Some(unknown) = names.iter().find(|name| !SDKS.iter().any(|sdk| sdk.id == **name)) {
         let known: Vec<_> = SDKS.iter().map(|sdk| sdk.id).collect();
-        return Err(ConfigErrors::one(format!("--sdk: {unknown} is unknown; use one of: {}", known.join(", "))));
+        return Err(ConfigErrors::one(format!(
+            "{} is unknown; use one of: {}",
+            shown("--sdk", unknown),
+            known.join(", ")
+        )));
     }
     sdks.retain(|sdk| names.iter().any(|name| sdk.id == *name));
     Ok(sdks)

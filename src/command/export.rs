@@ -14,7 +14,7 @@ use crate::{
     clock::{Clock as _, SystemClock},
     command::{CommandError, Exit, oneshot, output::print},
     process::blocking::spawn_blocking,
-    settings::{environment::Environment, errors::ConfigErrors, file_mode},
+    settings::{environment::Environment, errors::ConfigErrors, file_mode, setting::shown},
     sink::export::{Exported, Format},
 };
 
@@ -56,7 +56,7 @@ pub(crate) struct Args {
 pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     let format = Format::named(&args.format).ok_or_else(|| {
         let names = Format::ALL.map(|format| format.to_string()).join(", ");
-        ConfigErrors::one(format!("--format must be one of {names}"))
+        ConfigErrors::one(format!("{} must be one of {names}", shown("--format", &args.format)))
     })?;
     let mode = file_mode::parse(args.file_mode.as_ref(), env)?;
     let timeout = oneshot::timeout(args.timeout.as_ref())?;

@@ -38,7 +38,9 @@ impl RetryPolicy {
 pub(super) fn timeout(flag: Option<&String>) -> Result<Duration, CommandError> {
     let Some(text) = flag else { return Ok(DEFAULT_TIMEOUT) };
     match parse_duration(text) {
-        Ok(Duration::ZERO) => Err(ConfigErrors::one("--timeout must be greater than zero").into()),
+        Ok(Duration::ZERO) => {
+            Err(ConfigErrors::one(format!("{} must be greater than zero", shown("--timeout", text))).into())
+        }
         Ok(timeout) => Ok(timeout),
         Err(error) => Err(ConfigErrors::one(format!("{} {error}", shown("--timeout", text))).into()),
     }

@@ -13,7 +13,7 @@ use crate::{
         terminal::{Style, Terminal, wrap},
     },
     printable,
-    settings::errors::ConfigErrors,
+    settings::{errors::ConfigErrors, setting::choose},
 };
 
 /// Returns true for the output format `json`, and false for `text`.
@@ -21,11 +21,7 @@ use crate::{
 /// # Errors
 /// Returns an error for every other value of `--format`.
 pub(super) fn is_json(format: &str) -> Result<bool, ConfigErrors> {
-    match format {
-        "json" => Ok(true),
-        "text" => Ok(false),
-        _ => Err(ConfigErrors::one("--format must be text or json")),
-    }
+    choose("--format", format, &[("text", false), ("json", true)])
 }
 
 /// Lines of text for people.

@@ -11,7 +11,7 @@ use rustix::{
 use crate::{
     command::{Cli, Command, CommandError, Exit},
     process::by_name::{has_name, own_name, processes_named},
-    settings::errors::ConfigErrors,
+    settings::{errors::ConfigErrors, setting::shown},
 };
 
 /// Maximum number of process IDs that an error suggests.
@@ -32,7 +32,9 @@ pub(crate) struct Args {
 /// Sends the signal, if the process is `credvend run`.
 pub(super) fn run(args: &Args) -> Result<(), CommandError> {
     let pid = args.pid.parse().ok().filter(|pid| *pid > 0).and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| ConfigErrors::one("--pid must be a process ID, which is a number from 1"))?;
+    let pid = pid.ok_or_else(|| {
+        ConfigErrors::one(format!("{} must be a process ID, which is a number from 1", shown("--pid", &args.pid)))
+    })?;
     let failed = |reason: String| CommandError::new(Exit::Other, reason);
     let name = own_name().unwrap_or_else(|| "credvend".to_owned());
     let number = pid.as_raw_nonzero();

@@ -18,7 +18,11 @@ use crate::{
     credentials::Expiry,
     http::{authorization, listeners::Listeners, loopback},
     observe::status::{ProfileStatus, STATUS_PATH, Status},
-    settings::{environment::Environment, errors::ConfigErrors, setting::pick},
+    settings::{
+        environment::Environment,
+        errors::ConfigErrors,
+        setting::{pick, shown},
+    },
     trusted_path::Planted,
 };
 
@@ -51,13 +55,13 @@ pub(crate) struct Args {
 pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     let as_json = is_json(&args.format)?;
     let address = server_address(&Listeners::parse(&args.listeners, env)?)?;
-    if let Some(interval) = &args.watch {
-        let interval = parse_duration(interval)
+    if let Some(text) = &args.watch {
+        let interval = parse_duration(text)
             .and_then(|length| match length < SHORTEST_INTERVAL {
                 true => Err(NotValid::new("must be 100ms or more")),
                 false => Ok(length),
             })
-            .map_err(|error| ConfigErrors::one(format!("--watch {error}")))?;
+            .map_err(|error| ConfigErrors::one(format!("{} {error}", shown("--watch", text))))?;
         return watch(args, as_json, env, address, interval).await;
     }
     let status = fetch(args, env, address).await?;

@@ -26,7 +26,7 @@ use crate::{
         read_identity,
     },
     plan::{ChainPlan, WebIdentityHop},
-    settings::{environment::Environment, errors::ConfigErrors},
+    settings::{environment::Environment, errors::ConfigErrors, setting::choose},
     token::{Claims, ISSUER_HELP},
 };
 
@@ -68,10 +68,8 @@ struct Setup {
 /// Prints the documents.
 pub(super) fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     let format = args.format.as_str();
-    if !["text", "json", "terraform", "cloudformation", "eksctl"].contains(&format) {
-        let line = "--format must be text, json, terraform, cloudformation or eksctl";
-        return Err(ConfigErrors::one(line).into());
-    }
+    let formats = ["text", "json", "terraform", "cloudformation", "eksctl"];
+    choose("--format", format, &formats.map(|name| (name, ())))?;
     let scope = if args.namespace_wide { Scope::Namespace } else { Scope::ServiceAccount };
     let identity = read_identity(&args.identity, env, FifoPolicy::ReadWithin(oneshot::DEFAULT_TIMEOUT))?;
     let mut setup = Setup::default();

@@ -5,7 +5,11 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::{
     cli::LogArgs,
     observe::telemetry::{LogFormat, LogSettings},
-    settings::{environment::Environment, errors::ConfigErrors},
+    settings::{
+        environment::Environment,
+        errors::ConfigErrors,
+        setting::{choose, pick},
+    },
 };
 
 /// Parses the log settings; `default_level` applies where neither flag nor variable sets a level.
@@ -17,16 +21,14 @@ pub(crate) fn log_settings(
     default_level: LevelFilter,
     env: &dyn Environment,
 ) -> Result<LogSettings, ConfigErrors> {
-    let text = |flag: &Option<String>, variable: &str| flag.clone().or_else(|| env.text(variable));
-    let format = match text(&args.log_format, "CREDVEND_LOG_FORMAT").as_deref() {
-        None | Some("text") => LogFormat::Text,
-        Some("json") => LogFormat::Json,
-        Some(_) => return Err(ConfigErrors::one("--log-format (CREDVEND_LOG_FORMAT) must be text or json")),
+    let format = match pick(args.log_format.as_ref(), "--log-format", env, &["CREDVEND_LOG_FORMAT"]) {
+        None => LogFormat::Text,
+        Some(format) => choose(&format.origin, &format.text, &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
     };
-    let level = match text(&args.log_level, "CREDVEND_LOG") {
+    let level = match pick(args.log_level.as_ref(), "--log-level", env, &["CREDVEND_LOG"]) {
         None => default_level,
-        Some(level) => level.parse().map_err(|_| {
-            ConfigErrors::one("--log-level (CREDVEND_LOG) must be error, warn, info, debug, trace or off")
+        Some(level) => level.text.parse().map_err(|_| {
+            ConfigErrors::one(format!("{} must be error, warn, info, debug, trace or off", level.shown()))
         })?,
     };
     Ok(LogSettings { format, level })

@@ -32,6 +32,25 @@ pub(crate) fn shown(origin: &str, text: &str) -> String {
     }
 }
 
+/// Returns the meaning of a setting that is one of a few words.
+///
+/// # Errors
+/// Returns an error that shows the text and names the words.
+pub(crate) fn choose<T: Copy>(origin: &str, text: &str, words: &[(&str, T)]) -> Result<T, ConfigErrors> {
+    words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning).ok_or_else(|| {
+        let mut list = String::new();
+        for (place, (word, _)) in words.iter().enumerate() {
+            let separator = match words.len() - place {
+                _ if place == 0 => "",
+                1 => " or ",
+                _ => ", ",
+            };
+            list.extend([separator, *word]);
+        }
+        ConfigErrors::one(format!("{} must be {list}", shown(origin, text)))
+    })
+}
+
 /// Returns the value of the flag, or the value of the first variable that is set.
 pub(crate) fn pick(
     flag: Option<&String>,

@@ -53,8 +53,7 @@ pub(super) fn configure(
 ) -> Option<impl Sink + use<>> {
     let mut reactions = Vec::new();
     let signals = pick_list(&args.signal, "--signal", env, "CREDVEND_SIGNAL");
-    let signals =
-        signals.iter().filter_map(|setting| errors.check(&setting.origin, ProcessSignal::parse(&setting.text)));
+    let signals = signals.iter().filter_map(|setting| setting.check(ProcessSignal::parse(&setting.text), errors));
     let signals: Vec<_> = signals.collect();
     if !signals.is_empty() {
         reactions.push(Reaction::Signals(signals));

@@ -1,5 +1,6 @@
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -244,6 +245,32 @@ fn signal_is_sent_to_processes_of_that_name_after_each_write() {
     assert_eq!(get(run.address(), "/readyz", &[]).status, 200);
 }
 
+/// As root, credvend runs as another user, and signals a program of root. Without root, it signals the first process, which is not its own.
+#[test]
+fn signal_that_the_kernel_refuses_is_a_warning_that_names_the_process() {
+    let stage = Stage::new();
+    let is_root = rustix::process::geteuid().is_root();
+    let unique = format!("of-root-{}", std::process::id());
+    let program = is_root.then(|| Program::start(&Stage::new(), &unique));
+    let (name, pid) = match &program {
+        Some(program) => (unique, program.0.id()),
+        None => (fs::read_to_string("/proc/1/comm").expect("the first process").trim_end().to_owned(), 1),
+    };
+    if !is_root && fs::metadata("/proc/1").expect("the first process").uid() == rustix::process::geteuid().as_raw() {
+        // In a container whose only user is this one.
+        return;
+    }
+    let run = stage.credvend(RUN).env("CREDVEND_CREDENTIALS_FILE", stage.path("credentials"));
+    let run = run.arg("--signal").arg(format!("{name}:CONT"));
+    let run = crate::limits::bound(&stage, run).start();
+    let line =
+        run.line(&["WARN", "signal not sent", &format!("program=\"{name}\""), "signal=18", "Operation not permitted"]);
+    assert!(line.contains("run credvend as the user of the process, or with CAP_KILL"), "{line}");
+    assert!(!is_root || line.contains(&format!("pid={pid}")), "{line}");
+    wait_until("the failure is counted", || failures(&run, "signal") == 1);
+    assert_eq!(get(run.address(), "/readyz", &[]).status, 200);
+}
+
 #[test]
 fn hanging_command_does_not_delay_the_signal() {
     let stage = Stage::new();
@@ -260,10 +287,14 @@ fn invalid_commands_and_signals_are_usage_errors() {
     for (flag, value, word) in [
         ("--on-write", "sh -c 'unclosed", "--on-write has an unclosed quotation mark"),
         ("--on-write", "''", "--on-write is empty"),
-        ("--signal", "vector", "--signal must be NAME:SIGNAL"),
-        ("--signal", "vector:RELOAD", "--signal must end with a signal"),
+        ("--signal", "vector", "--signal \"vector\" must be NAME:SIGNAL"),
+        ("--signal", "vector:RELOAD", "--signal \"vector:RELOAD\" must end with a signal"),
     ] {
         stage.credvend(RUN).arg(flag).arg(value).end().failed(2, &[word]);
     }
-    stage.credvend(RUN).env("CREDVEND_SIGNAL", "vector:HUP,:HUP").end().failed(2, &["CREDVEND_SIGNAL must be"]);
+    stage
+        .credvend(RUN)
+        .env("CREDVEND_SIGNAL", "vector:HUP,:HUP")
+        .end()
+        .failed(2, &["CREDVEND_SIGNAL \":HUP\" must be"]);
 }

@@ -12,7 +12,7 @@ use crate::support::{Credvend, ROLE_A, Running, Signal, Stage, fifo, wait_until}
 const USER: u32 = 65_534;
 
 /// Runs credvend as a user whom the limit on processes binds.
-fn bound(stage: &Stage, credvend: Credvend) -> Credvend {
+pub(crate) fn bound(stage: &Stage, credvend: Credvend) -> Credvend {
     if !rustix::process::geteuid().is_root() {
         return credvend;
     }

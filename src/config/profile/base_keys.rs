@@ -10,6 +10,7 @@ use secrecy::SecretString;
 
 use crate::http::listeners::{ENDPOINT_ADDRESSES, stays_in_pod};
 use crate::{
+    arn::NotValid,
     config::profile::files::FileProfile,
     credentials::Expiry,
     plan::{
@@ -21,7 +22,7 @@ use crate::{
     settings::{
         environment::Environment,
         errors::ConfigErrors,
-        setting::{Setting, split_command},
+        setting::{Setting, pick, split_command},
     },
     shared_file::CREDENTIAL_KEYS,
 };
@@ -86,16 +87,16 @@ fn environment(origin: &str, env: &dyn Environment, errors: &mut ConfigErrors) -
             help.unwrap_or_default()
         ));
     }
-    let expiry = env.text("AWS_CREDENTIAL_EXPIRATION").map(|text| Expiry::parse(&text));
-    if expiry == Some(None) {
-        errors.add("AWS_CREDENTIAL_EXPIRATION must be a timestamp such as 2030-01-31T12:00:00Z");
-    }
+    let expiry = pick(None, "", env, &["AWS_CREDENTIAL_EXPIRATION"]).and_then(|setting| {
+        let example = || NotValid::new("must be a timestamp such as 2030-01-31T12:00:00Z");
+        setting.check(Expiry::parse(&setting.text).ok_or_else(example), errors)
+    });
     let [access_key_id, secret_access_key] = keys;
     Some(StaticKeys {
         access_key_id: access_key_id?,
         secret_access_key: SecretString::from(secret_access_key?),
         session_token: env.text("AWS_SESSION_TOKEN").map(SecretString::from),
-        expiry: expiry.flatten(),
+        expiry,
     })
 }
 
@@ -201,7 +202,7 @@ fn instance_metadata(
         None | Some("ipv4") => "http://169.254.169.254",
         Some("ipv6") => "http://[fd00:ec2::254]",
         Some(_) => {
-            errors.add(format!("{} must be IPv4 or IPv6", mode.map(|mode| mode.origin).unwrap_or_default()));
+            errors.add(format!("{} must be IPv4 or IPv6", mode.map(|mode| mode.shown()).unwrap_or_default()));
             return None;
         }
     };

@@ -29,7 +29,7 @@ fn expired_environment_keys_are_refused_without_a_call() {
     let calls = stage.sts.requests().len();
     export("2020-01-01T00:00:00Z").failed(4, &["hop 1", "expired at 2020-01-01T00:00:00Z"]);
     assert_eq!(stage.sts.requests().len(), calls);
-    export("tomorrow").failed(2, &["AWS_CREDENTIAL_EXPIRATION"]);
+    export("tomorrow").failed(2, &["AWS_CREDENTIAL_EXPIRATION \"tomorrow\" must be a timestamp"]);
 }
 
 #[test]
