@@ -194,7 +194,8 @@ def renews(rig, client, place):
     if not later:
         return Outcome(False, "never asked again")
     period = later[0] - started
-    if len(later) > 1 and abs(later[1] - later[0] - period) < 30:
+    gaps = [second - first for first, second in zip(later, later[1:])]
+    if len(gaps) > 1 and all(abs(gap - period) < 30 for gap in gaps):
         return Outcome(True, f"every {period / 60:.0f} min")
     return Outcome(True, remaining(expires_at - later[0]))
 
@@ -209,7 +210,7 @@ CHECKS = [
     Check("first", "first call", first, core=True),
     Check(
         # Metadata is in `renews`: clients keep such credentials for minutes if they would expire soon.
-        "rotation", "rotation", rotation, ("EF", "EV", "E0", "CP", "EX", "R", "RT"),
+        "rotation", "rotation", rotation, ("EF", "EV", "E0", "CP", "EX", "R", "RT", "PI"),
         only_renewing=True, only_repeating=True, core=True, sts_options=SHORT,
     ),
     Check("unavailable", "503 first", unavailable_first, ("EF", "CP", "IM")),

@@ -71,5 +71,11 @@ _ALL = [
         "RT", "relative URI, with a token file", lambda rig: ["--listen", f"{network.AGENT}:80", *_authorization(rig)],
         lambda rig: {**RELATIVE_URI, **_token_file(rig)}, namespace=True, kind="fixed",
     ),
+    Output(
+        "PI", "endpoint at the address of EKS Pod Identity, with a token file",
+        lambda rig: ["--listen", f"{network.POD_IDENTITY}:80", *_authorization(rig)],
+        lambda rig: {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{network.POD_IDENTITY}/v1/credentials", **_token_file(rig)},
+        namespace=True, kind="fixed",
+    ),
 ]
 OUTPUTS = {output.name: output for output in _ALL}

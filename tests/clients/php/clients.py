@@ -11,7 +11,7 @@ FULL_URI = "does not know `AWS_CONTAINER_CREDENTIALS_FULL_URI`"
 
 CLIENTS = [
     Client("async-aws", "AsyncAws (PHP) 1.18.1", "async-aws", INSTALL, lambda place: [place, PROBE], core=True, fails={
-        "EF": FULL_URI, "EV": FULL_URI, "E0": FULL_URI, "EX": FULL_URI, "RT": "sends no token", "CP": "does not know `credential_process`",
+        "EF": FULL_URI, "EV": FULL_URI, "E0": FULL_URI, "EX": FULL_URI, "PI": FULL_URI, "RT": "sends no token", "CP": "does not know `credential_process`",
         "IM": "asks no other address than that of the metadata service", "I254": "speaks IMDSv1 only",
     }),
 ]

@@ -10,12 +10,13 @@ PYTHON = venv(HERE / "requirements.txt", "python-programs")
 RCLONE = ["--s3-provider", "Other", "--s3-env-auth", "--s3-endpoint", "{ENDPOINT}", "--s3-region", "us-east-1"]
 
 TOKEN_FILE = "does not know the variable of the token file (2024)"
+POD_IDENTITY = "does not accept the address of EKS Pod Identity (2023)"
 FULL_URI = "does not know `AWS_CONTAINER_CREDENTIALS_FULL_URI`"
 RELATIVE_URI = "does not know `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`"
 FIXED = "asks no other address than that of the metadata service"
 NO_TOKEN = "sends no token"
 NO_PROCESS = "does not know `credential_process`"
-CONTAINER_ENDPOINT = {"EF": FULL_URI, "EV": FULL_URI, "E0": FULL_URI, "EX": FULL_URI}
+CONTAINER_ENDPOINT = {"EF": FULL_URI, "EV": FULL_URI, "E0": FULL_URI, "EX": FULL_URI, "PI": FULL_URI}
 
 
 def program(name, title, family, install, command, **more):
@@ -30,27 +31,27 @@ CLIENTS = [
     program(
         "aws-cli-v2", "AWS CLI v2 2.9.19 (2022)", "botocore-v2", debian("awscli", program="/usr/bin/aws"),
         lambda place: [place, "--endpoint-url", "{ENDPOINT}", "sts", "get-caller-identity"], service="sts",
-        fails={"EF": TOKEN_FILE, "RT": TOKEN_FILE},
+        fails={"EF": TOKEN_FILE, "RT": TOKEN_FILE, "PI": POD_IDENTITY},
         needs={"IM": Need("with a `/` at the end of the address", {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "{AWS_EC2_METADATA_SERVICE_ENDPOINT}/"})},
     ),
     program(
         "s4cmd", "s4cmd 2.1.0 (boto3 of 2022)", "botocore-2022", debian("s4cmd", program="/usr/bin/s4cmd"),
-        lambda place: [place, "--retry", "1", "--endpoint-url", "{ENDPOINT}", "ls", "s3://data"], fails={"EF": TOKEN_FILE, "RT": TOKEN_FILE},
+        lambda place: [place, "--retry", "1", "--endpoint-url", "{ENDPOINT}", "ls", "s3://data"], fails={"EF": TOKEN_FILE, "RT": TOKEN_FILE, "PI": POD_IDENTITY},
     ),
     program("rclone", "rclone 1.76.0", "go-v2", go(HERE / "rclone", "rclone"), lambda place: rclone(place / "rclone")),
     program("rclone-2022", "rclone 1.60.1 (2022)", "go-v1", debian("rclone", program="/usr/bin/rclone"), rclone, fails={
-        "EF": TOKEN_FILE, "RT": TOKEN_FILE,
+        "EF": TOKEN_FILE, "RT": TOKEN_FILE, "PI": POD_IDENTITY,
     }),
     program(
         "restic", "restic 0.14.0 (2022)", "minio-go-2022", debian("restic", program="/usr/bin/restic"),
         # A second repository at the same place is an error.
         lambda place: ["sh", "-c", 'exec "$0" --no-cache -r "s3:$PROBE_ENDPOINT/data/$$" init', place], variables={"RESTIC_PASSWORD": "restic"},
-        fails={"EF": TOKEN_FILE, "RT": TOKEN_FILE, "CP": NO_PROCESS, "IM": FIXED},
+        fails={"EF": TOKEN_FILE, "RT": TOKEN_FILE, "PI": POD_IDENTITY, "CP": NO_PROCESS, "IM": FIXED},
     ),
     program(
         "s5cmd", "s5cmd 2.3.0", "go-v1", PYTHON,
         lambda place: [place / "bin/s5cmd", "--retry-count", "1", "--endpoint-url", "{ENDPOINT}", "ls", "s3://data"],
-        fails={"EF": TOKEN_FILE, "RT": TOKEN_FILE},
+        fails={"EF": TOKEN_FILE, "RT": TOKEN_FILE, "PI": POD_IDENTITY},
     ),
     program(
         "s3cmd", "s3cmd 2.4.0", "s3cmd", PYTHON,
