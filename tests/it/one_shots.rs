@@ -163,3 +163,23 @@ fn runtime_start_failure_is_reported() {
     assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
     assert!(stderr.starts_with("credvend: ") && stderr.contains("Too many open files"), "{stderr}");
 }
+
+#[test]
+fn every_command_shows_the_value_that_it_refuses_unless_it_looks_like_a_secret() {
+    let stage = Stage::new();
+    for (arguments, message) in [
+        (
+            &["trust-policy", "--format", "yaml"][..],
+            "--format \"yaml\" must be text, json, terraform, cloudformation or eksctl",
+        ),
+        (&["status", "--format", "yaml"], "--format \"yaml\" must be text or json"),
+        (&["explain", "--format", "yaml"], "--format \"yaml\" must be text or json"),
+        (&["status", "--watch", "1ms"], "--watch \"1ms\" must be 100ms or more"),
+        (&["reload", "--pid", "x"], "--pid \"x\" must be a process ID"),
+        (&["explain", "--pid", "x"], "--pid \"x\" must be a number"),
+        (&["explain", "--sdk", "x"], "--sdk \"x\" is unknown; use one of: boto3, "),
+        (&["check", "--format", "ASIAIOSFODNN7EXAMPLE"], "--format must be text or json"),
+    ] {
+        stage.credvend(arguments).end().failed(2, &[message]);
+    }
+}
