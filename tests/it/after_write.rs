@@ -261,10 +261,11 @@ fn signal_that_the_kernel_refuses_is_a_warning_that_names_the_process() {
         return;
     }
     let run = stage.credvend(RUN).env("CREDVEND_CREDENTIALS_FILE", stage.path("credentials"));
-    let run = run.arg("--signal").arg(format!("{name}:CONT"));
+    // The kernel lets a process send CONT to any process of its session.
+    let run = run.arg("--signal").arg(format!("{name}:WINCH"));
     let run = crate::limits::bound(&stage, run).start();
     let line =
-        run.line(&["WARN", "signal not sent", &format!("program=\"{name}\""), "signal=18", "Operation not permitted"]);
+        run.line(&["WARN", "signal not sent", &format!("program=\"{name}\""), "signal=28", "Operation not permitted"]);
     assert!(line.contains("run credvend as the user of the process, or with CAP_KILL"), "{line}");
     assert!(!is_root || line.contains(&format!("pid={pid}")), "{line}");
     wait_until("the failure is counted", || failures(&run, "signal") == 1);
