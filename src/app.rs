@@ -65,7 +65,7 @@ impl App {
     /// Creates an application that uses the system's clock and random generator.
     pub(crate) fn new() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let metrics: Arc<Metrics> = Arc::default();
+        let metrics = Arc::new(Metrics::new(clock.now().wall));
         Self {
             store: Store::new(Arc::clone(&clock)),
             context: Context {

@@ -19,6 +19,7 @@ use crate::{
     lease::Lease,
     plan::ChainPlan,
     schedule::window::{EXPIRY_MARGIN, Window},
+    token::TokenFile,
 };
 
 pub(crate) struct Store {
@@ -29,11 +30,13 @@ pub(crate) struct Store {
     clock: Arc<dyn Clock>,
 }
 
-/// One profile in the store. A reload that changes its role or region replaces it; both share the state.
+/// One profile in the store. A reload that changes its role, region or token file replaces it; both share the state.
 pub(crate) struct Profile {
     name: String,
     role_arn: Option<RoleArn>,
     region: Option<Region>,
+    /// The file of the web identity token at the chain's base, if there is one.
+    token_file: Option<TokenFile>,
     state: Arc<watch::Sender<ProfileState>>,
     /// Whether the credentials file lacks the profile or its last credentials.
     awaits_file: Arc<AtomicBool>,
@@ -101,11 +104,12 @@ impl Store {
         let profiles: Arc<[Arc<Profile>]> = chains
             .iter()
             .map(|chain| match existing(chain) {
-                Some(old) if old.role_arn.as_ref() == chain.role_arn() && old.region == chain.region => Arc::clone(old),
+                Some(old) if old.is_as_in(chain) => Arc::clone(old),
                 old => Arc::new(Profile {
                     name: chain.profile.clone(),
                     role_arn: chain.role_arn().cloned(),
                     region: chain.region.clone(),
+                    token_file: chain.base.web_identity().map(|base| base.token_file.clone()),
                     state: old.map(|old| Arc::clone(&old.state)).unwrap_or_default(),
                     awaits_file: old.map_or_else(
                         || Arc::new(self.has_file.load(Ordering::Relaxed).into()),
@@ -181,6 +185,15 @@ impl Store {
         }
     }
 
+    /// Returns whether the credentials file holds the last credentials of `profile`, or `None` if there is no file or the profile
+    /// has no credentials.
+    pub(crate) fn is_file_current(&self, profile: &Profile) -> Option<bool> {
+        let state = profile.state.borrow();
+        let is_written = || profile.in_file().is_some_and(|written| written.generation == state.generation);
+        (self.has_file.load(Ordering::Relaxed) && state.lease.is_some())
+            .then(|| is_written() && !profile.awaits_file.load(Ordering::Relaxed))
+    }
+
     fn touch(&self) {
         self.changes.send_modify(|version| *version += 1);
     }
@@ -190,6 +203,15 @@ impl ProfileState {
     /// Returns the role of the credentials, if they are those of a role. Before the first exchange, returns `configured`.
     pub(crate) fn role_arn<'a>(&'a self, configured: Option<&'a RoleArn>) -> Option<&'a RoleArn> {
         self.lease.as_ref().map_or(configured, |lease| lease.credentials.role_arn())
+    }
+
+    /// Returns the time until the next refresh or, after a failure, until the next attempt. Returns `None` before the first attempt
+    /// has ended, and for credentials that need no refresh.
+    pub(crate) fn until_attempt(&self, now: Moment) -> Option<Duration> {
+        match &self.failure {
+            Some(failure) => Some(failure.until_retry(now)),
+            None => self.lease.as_ref().and_then(|lease| lease.window.until_next_refresh(now)),
+        }
     }
 }
 
@@ -206,6 +228,17 @@ impl Profile {
     /// Returns the region to pass to applications, if known.
     pub(crate) fn region(&self) -> Option<&Region> {
         self.region.as_ref()
+    }
+
+    /// Returns the file of the web identity token at the chain's base, if there is one.
+    pub(crate) fn token_file(&self) -> Option<&TokenFile> {
+        self.token_file.as_ref()
+    }
+
+    fn is_as_in(&self, chain: &ChainPlan) -> bool {
+        self.role_arn.as_ref() == chain.role_arn()
+            && self.region == chain.region
+            && self.token_file.as_ref() == chain.base.web_identity().map(|base| &base.token_file)
     }
 
     /// Returns a snapshot of the state.

@@ -293,7 +293,7 @@ async fn start(
         let (listener, bound) = listeners::bind(address, "--admin-listen").map_err(SinkError::new)?;
         tracing::info!(url = %format_args!("http://{bound}/readyz"), "listening for probes");
         let SinkContext { store, authorization, metrics, connections, clock, stopping, .. } = context.clone();
-        let admin = Admin::new(store, authorization, metrics);
+        let admin = Admin::new(store, authorization, metrics, Arc::clone(&connections));
         running.spawn(server::serve(listener, admin, connections, clock, stopping));
     }
     app.keep_fresh(providers, publishers);

@@ -24,7 +24,11 @@ use secrecy::SecretString;
 
 use self::account::Account;
 pub(crate) use self::token_file::{AuthorizationError, read_for_client};
-use crate::{atomic_file::ReplaceError, clock::Moment, process::blocking::spawn_blocking};
+use crate::{
+    atomic_file::{ReplaceError, Replaced},
+    clock::Moment,
+    process::blocking::spawn_blocking,
+};
 
 /// The authorization tokens and the profiles that they give access to.
 pub(crate) struct Authorization {
@@ -34,8 +38,15 @@ pub(crate) struct Authorization {
     /// File mode of token files.
     mode: u32,
     accounts: Mutex<Vec<Account>>,
-    /// Number of failed attempts to write a token file since the last call of [`Self::take_write_failures`].
-    write_failures: AtomicU64,
+    written: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// Numbers of attempts to write a token file, since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileWrites {
+    pub(crate) succeeded: u64,
+    pub(crate) failed: u64,
 }
 
 /// The location of the tokens.
@@ -91,7 +102,14 @@ impl<'a> Caller<'a> {
 impl Authorization {
     /// Returns an authorization without tokens. [`Self::load`] reads or generates them at `location`; files get `mode`.
     pub(crate) fn new(location: TokenLocation, is_optional: bool, mode: u32) -> Self {
-        Self { location, is_optional, mode, accounts: Mutex::default(), write_failures: AtomicU64::new(0) }
+        Self {
+            location,
+            is_optional,
+            mode,
+            accounts: Mutex::default(),
+            written: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }
     }
 
     /// Generates a token that gives access to all profiles and is stored in memory only. Returns it as well.
@@ -115,7 +133,14 @@ impl Authorization {
         for owner in &owners {
             let Some(path) = self.path(owner.as_deref())? else { continue };
             // Each token is valid as soon as its file is written, even if a later file fails.
-            self.set(owner, token_file::load_or_generate(&path, self.mode)?, now);
+            let loaded = token_file::load_or_generate(&path, self.mode).inspect_err(|error| {
+                if matches!(error, AuthorizationError::Replace(_)) {
+                    self.failed.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            let (token, replaced) = loaded?;
+            self.written.fetch_add((replaced == Replaced::Written).into(), Ordering::Relaxed);
+            self.set(owner, token, now);
         }
         let mut accounts = self.accounts();
         for account in accounts.iter_mut().filter(|account| !owners.contains(&account.profile)) {
@@ -160,9 +185,11 @@ impl Authorization {
         covering.fold(false, |found, account| found | account.accepts(offered, now))
     }
 
-    /// Returns the number of failed attempts to write a token file since the last call.
-    pub(crate) fn take_write_failures(&self) -> u64 {
-        self.write_failures.swap(0, Ordering::Relaxed)
+    /// Returns the numbers of attempts to write a token file, or `None` if the tokens are not in files.
+    pub(crate) fn file_writes(&self) -> Option<FileWrites> {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let has_files = matches!(self.location, TokenLocation::File(_) | TokenLocation::Directory(_));
+        has_files.then(|| FileWrites { succeeded: count(&self.written), failed: count(&self.failed) })
     }
 
     /// Reads the token files of `profile` again that are due; with `None`, those of all profiles. Each file has its own interval,
@@ -190,9 +217,8 @@ impl Authorization {
     }
 
     fn restored(&self, owner: Option<&String>, path: &Path, error: Option<&ReplaceError>) {
-        if error.is_some() {
-            self.write_failures.fetch_add(1, Ordering::Relaxed);
-        }
+        let counter = if error.is_some() { &self.failed } else { &self.written };
+        counter.fetch_add(1, Ordering::Relaxed);
         if let Some(account) = self.accounts().iter_mut().find(|account| account.profile.as_ref() == owner) {
             account.restored(path, error);
         }

@@ -9,7 +9,7 @@ use std::{
     os::fd::{AsFd as _, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -37,17 +37,30 @@ pub(crate) struct Connections {
     limit: usize,
     clock: Arc<dyn Clock>,
     open: Mutex<Vec<Arc<Activity>>>,
+    /// The listeners, by number.
+    listeners: Mutex<Vec<ListenerCounts>>,
     /// Wakes tasks that wait for a connection to end.
     ended: Notify,
     /// Number of the last event on any connection. Orders the connections by their last activity.
     events: AtomicU64,
-    /// Number of the last listener.
-    listeners: AtomicUsize,
     /// A file descriptor to give up if there is no other left and no connection to close.
     spare: Mutex<Option<OwnedFd>>,
     /// Number of closed connections since the last report.
     closed: AtomicU64,
     has_reporter: AtomicBool,
+}
+
+/// The connections of a listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ListenerCounts {
+    /// The name of the listener. Listeners on several addresses share it.
+    pub(crate) listener: &'static str,
+    /// Number of open connections.
+    pub(crate) open: u64,
+    /// Number of accepted connections since the start.
+    pub(crate) accepted: u64,
+    /// Number of connections that were closed because there were too many, since the start.
+    pub(crate) shed: u64,
 }
 
 /// What is known about an open connection.
@@ -84,16 +97,39 @@ impl Connections {
             open: Mutex::default(),
             ended: Notify::new(),
             events: AtomicU64::new(0),
-            listeners: AtomicUsize::new(0),
+            listeners: Mutex::default(),
             spare: Mutex::new(spare()),
             closed: AtomicU64::new(0),
             has_reporter: AtomicBool::new(false),
         })
     }
 
-    /// Returns a number for a new listener.
-    pub(crate) fn add_listener(&self) -> usize {
-        self.listeners.fetch_add(1, Relaxed)
+    /// Returns a number for a new listener with this name.
+    pub(crate) fn add_listener(&self, listener: &'static str) -> usize {
+        let mut listeners = self.listeners();
+        listeners.push(ListenerCounts { listener, ..ListenerCounts::default() });
+        listeners.len() - 1
+    }
+
+    /// Returns the number of open connections from which one is closed for a new one.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Returns the connections of all listeners. Those with the same name are added up.
+    pub(crate) fn counts(&self) -> Vec<ListenerCounts> {
+        let open: Vec<usize> = self.open().iter().map(|one| one.listener).collect();
+        let mut sums: Vec<ListenerCounts> = Vec::new();
+        for (number, counts) in self.listeners().iter().enumerate() {
+            let index = sums.iter().position(|sum| sum.listener == counts.listener).unwrap_or(sums.len());
+            if index == sums.len() {
+                sums.push(ListenerCounts { listener: counts.listener, ..ListenerCounts::default() });
+            }
+            sums[index].open += open.iter().filter(|listener| **listener == number).count() as u64;
+            sums[index].accepted += counts.accepted;
+            sums[index].shed += counts.shed;
+        }
+        sums
     }
 
     /// Returns how many connections a listener can accept before it must let the requests be answered.
@@ -110,6 +146,7 @@ impl Connections {
             is_closing: AtomicBool::new(false),
             close: Notify::new(),
         });
+        self.count(listener, |counts| counts.accepted += 1);
         let mut open = self.open();
         open.push(Arc::clone(&activity));
         let remaining = open.iter().filter(|one| !one.is_closing.load(Relaxed)).count();
@@ -143,6 +180,7 @@ impl Connections {
         longest_idle.is_closing.store(true, Relaxed);
         longest_idle.close.notify_one();
         self.closed.fetch_add(1, Relaxed);
+        self.count(longest_idle.listener, |counts| counts.shed += 1);
         if !self.has_reporter.swap(true, Relaxed) {
             tokio::spawn(Arc::clone(self).report());
         }
@@ -167,6 +205,14 @@ impl Connections {
 
     fn next_event(&self) -> u64 {
         self.events.fetch_add(1, Relaxed)
+    }
+
+    fn count(&self, listener: usize, change: impl FnOnce(&mut ListenerCounts)) {
+        self.listeners().get_mut(listener).map(change);
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Vec<ListenerCounts>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open(&self) -> MutexGuard<'_, Vec<Arc<Activity>>> {
@@ -294,12 +340,23 @@ mod tests {
     #[tokio::test]
     async fn crowd_on_one_listener_does_not_close_connections_of_another() {
         let connections = connections(4);
-        let (credentials, admin) = (connections.add_listener(), connections.add_listener());
+        let [credentials, admin] = ["credentials", "admin"].map(|name| connections.add_listener(name));
         let probe = add(&connections, admin);
         let crowd: Vec<_> = (0..100).map(|_| add(&connections, credentials)).collect();
         assert!(!must_close(&probe));
         let second_probe = add(&connections, admin);
         assert!(!must_close(&probe) && !must_close(&second_probe));
         assert_eq!(crowd.iter().filter(|one| !must_close(one)).count(), 2);
+    }
+
+    #[tokio::test]
+    async fn connections_are_counted_by_the_name_of_their_listener() {
+        let connections = connections(2);
+        let [first, admin, second] = ["credentials", "admin", "credentials"].map(|name| connections.add_listener(name));
+        let open = [add(&connections, first), add(&connections, second), add(&connections, second)];
+        drop(add(&connections, admin));
+        drop(open.into_iter().next());
+        let counts = |listener, open, accepted, shed| ListenerCounts { listener, open, accepted, shed };
+        assert_eq!(connections.counts(), [counts("credentials", 0, 3, 2), counts("admin", 0, 1, 0)]);
     }
 }

@@ -39,6 +39,9 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 /// A handler of requests.
 pub(crate) trait Handler: Send + Sync + 'static {
+    /// The name of the listener in metrics.
+    const LISTENER: &'static str;
+
     /// Returns the response to one request, which arrived on the address `local`.
     fn handle(
         &self,
@@ -48,14 +51,14 @@ pub(crate) trait Handler: Send + Sync + 'static {
 }
 
 /// Serves connections to `listener` until `stopping` becomes true.
-pub(crate) async fn serve(
+pub(crate) async fn serve<H: Handler>(
     listener: TcpListener,
-    handler: Arc<impl Handler>,
+    handler: Arc<H>,
     connections: Arc<Connections>,
     clock: Arc<dyn Clock>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let number = connections.add_listener();
+    let number = connections.add_listener(H::LISTENER);
     let mut tasks = JoinSet::new();
     let mut accepted = 0;
     loop {

@@ -14,6 +14,7 @@ use hyper::{
 use crate::{
     http::{
         authorization::{Authorization, Caller},
+        connections::Connections,
         guards,
         rejection::{Rejection, reject},
         request_path::collapse_slashes,
@@ -21,7 +22,7 @@ use crate::{
     },
     observe::{
         health,
-        metrics::{self, Metrics},
+        metrics::{Format, Metrics},
         status::{self, STATUS_PATH},
     },
     store::Store,
@@ -31,15 +32,25 @@ pub(crate) struct Admin {
     store: Arc<Store>,
     authorization: Arc<Authorization>,
     metrics: Arc<Metrics>,
+    connections: Arc<Connections>,
 }
 
 impl Admin {
     /// Returns an admin endpoint that reports on `store`. The status of a profile requires an authorization token.
-    pub(crate) fn new(store: Arc<Store>, authorization: Arc<Authorization>, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { store, authorization, metrics })
+    pub(crate) fn new(
+        store: Arc<Store>,
+        authorization: Arc<Authorization>,
+        metrics: Arc<Metrics>,
+        connections: Arc<Connections>,
+    ) -> Arc<Self> {
+        Arc::new(Self { store, authorization, metrics, connections })
     }
 
-    fn respond(&self, request: &Request<Incoming>, local: SocketAddr) -> Result<Response<Full<Bytes>>, Rejection> {
+    async fn respond(
+        &self,
+        request: &Request<Incoming>,
+        local: SocketAddr,
+    ) -> Result<Response<Full<Bytes>>, Rejection> {
         if request.method() != Method::GET {
             return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use GET"));
         }
@@ -50,7 +61,7 @@ impl Admin {
                 self.check_status_request(request, local)?;
                 return status::respond(&self.store, &caller);
             }
-            "/metrics" => return Ok(self.metrics()),
+            "/metrics" => return Ok(self.metrics(Format::accepted(request.headers())).await),
             _ => {}
         }
         health::respond(&path, request.uri().query(), &self.store, &caller).ok_or_else(|| {
@@ -71,17 +82,19 @@ impl Admin {
         guards::check_client(request)
     }
 
-    fn metrics(&self) -> Response<Full<Bytes>> {
-        self.metrics.sinks_failed("authorization_token", self.authorization.take_write_failures());
-        let mut response = json(StatusCode::OK, self.metrics.text(&self.store).into());
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+    async fn metrics(&self, format: Format) -> Response<Full<Bytes>> {
+        let text = self.metrics.text(format, &self.store, &self.authorization, &self.connections).await;
+        let mut response = json(StatusCode::OK, text.into());
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
         response
     }
 }
 
 impl Handler for Admin {
+    const LISTENER: &'static str = "admin";
+
     async fn handle(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
-        self.respond(&request, local).unwrap_or_else(|rejection| {
+        self.respond(&request, local).await.unwrap_or_else(|rejection| {
             rejection.log("admin listener", request.headers(), request.uri().path());
             reject(&rejection)
         })

@@ -71,8 +71,6 @@ impl ProfileStatus {
         // Credentials without an expiry have no window to show.
         let expiry = lease.and_then(|lease| lease.credentials.expiry());
         let window = lease.filter(|_| expiry.is_some()).map(|lease| lease.window);
-        let next =
-            failure.map(|failure| failure.until_retry(now)).or_else(|| window.map(|window| window.until_refresh(now)));
         let configured = profile.role_arn();
         let role_arn = state.role_arn(configured);
         let text = |role_arn: &RoleArn| role_arn.as_str().to_owned();
@@ -84,7 +82,7 @@ impl ProfileStatus {
             ready: profile.servable(now).is_some(),
             expiry: expiry.map(|expiry| expiry.to_string()),
             remaining_seconds: window.map(|window| window.remaining(now).as_secs()),
-            next_attempt_seconds: next.map(|length| length.as_secs()),
+            next_attempt_seconds: state.until_attempt(now).map(|length| length.as_secs()),
             failed_attempts: failure.map_or(0, |failure| failure.attempts),
             last_error: failure.map(|failure| failure.error.to_string()),
         }

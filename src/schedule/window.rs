@@ -48,6 +48,11 @@ impl Window {
         self.refresh_after.saturating_sub(now.longest_since(self.obtained))
     }
 
+    /// Returns the same as [`Self::until_refresh`], or `None` if the credentials are never refreshed.
+    pub(crate) fn until_next_refresh(&self, now: Moment) -> Option<Duration> {
+        (self.refresh_after < Duration::MAX).then(|| self.until_refresh(now))
+    }
+
     /// Returns true if the credentials were too short-lived from the start to be served.
     pub(crate) fn is_never_servable(&self) -> bool {
         self.serve_for.is_zero()

@@ -44,6 +44,16 @@ enum Reaction {
     Signals(Vec<ProcessSignal>),
 }
 
+impl Reaction {
+    /// Returns the name in metrics.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Command(_) => command::NAME,
+            Self::Signals(_) => signal::NAME,
+        }
+    }
+}
+
 /// Returns the sink if there is a command or a signal.
 pub(super) fn configure(
     args: &Args,
@@ -74,6 +84,7 @@ impl Sink for AfterWrite {
         Box::pin(async move {
             let mut tasks = JoinSet::new();
             for reaction in &self.reactions {
+                context.metrics.sink_opened(reaction.name());
                 tasks.spawn(keep_reacting(Arc::clone(reaction), context.clone()));
             }
             let task: SinkTask = Box::pin(async move { while tasks.join_next().await.is_some() {} });

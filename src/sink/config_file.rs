@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     arn::Region,
-    atomic_file::{ReplaceError, replace_within},
+    atomic_file::{ReplaceError, Replaced, replace_within},
     http::{authorization::TokenLocation, loopback},
     process::blocking::spawn_blocking,
     settings::{environment::Environment, errors::ConfigErrors, setting::pick},
@@ -33,6 +33,9 @@ const TIMEOUT: &str = "20s";
 
 /// Maximum time to wait for the lock, which can be short because the file belongs to credvend.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The name of the sink in metrics.
+const NAME: &str = "config_file";
 
 /// The profiles in the file, each with its region.
 type Profiles = Vec<(String, Option<Region>)>;
@@ -111,6 +114,7 @@ impl Sink for ConfigFile {
 
     fn open<'a>(&'a self, context: &'a SinkContext) -> SinkFuture<'a, Result<SinkTask, SinkError>> {
         Box::pin(async move {
+            context.metrics.sink_opened(NAME);
             // Before the first credentials, so that a reader that waits for them finds the file.
             self.write_file(context).await.map_err(SinkError::new)?;
             let task: SinkTask = Box::pin(self.clone().keep_written(context.clone()));
@@ -139,7 +143,7 @@ impl ConfigFile {
                     return;
                 }
             } else if let Err(error) = self.write_file(context).await {
-                context.metrics.sink_failed("config_file");
+                context.metrics.sink_failed(NAME);
                 tracing::error!(%error, retry_after = ?RETRY_AFTER, "config file not written");
                 context.clock.sleep(RETRY_AFTER).await;
             } else {
@@ -175,7 +179,7 @@ impl ConfigFile {
         let _ = file.write_to_opt(&mut text, options);
 
         let Self { path, mode, .. } = self.clone();
-        spawn_blocking(move || {
+        let replaced = spawn_blocking(move || {
             // Nobody else writes the file, so the lock only keeps two processes from writing it in turns.
             replace_within(&path, mode, LOCK_TIMEOUT, |existing| {
                 let is_own = existing.is_empty() || existing.starts_with(MARK.as_bytes());
@@ -183,6 +187,9 @@ impl ConfigFile {
             })
         })
         .await?;
+        if matches!(replaced, Replaced::Written) {
+            context.metrics.sink_written(NAME);
+        }
         *self.written() = profiles;
         Ok(())
     }

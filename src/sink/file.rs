@@ -24,6 +24,9 @@ use crate::{
     store::{Profile, ProfileState, Store},
 };
 
+/// The name of the sink in metrics.
+const NAME: &str = "credentials_file";
+
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 #[command(next_help_heading = "Sinks")]
@@ -120,6 +123,7 @@ impl Sink for CredentialsFile {
             let (file, profiles) = (self.clone(), context.store.profiles());
             spawn_blocking(move || file.probe(&profiles)).await.map_err(SinkError::new)?;
             context.store.require_first_write();
+            context.metrics.sink_opened(NAME);
             let task: SinkTask = Box::pin(self.clone().keep_written(context.clone()));
             Ok(task)
         })
@@ -153,13 +157,16 @@ impl CredentialsFile {
                 match self.write_file(context).await {
                     Ok(replaced) => {
                         written = current;
+                        if matches!(replaced, Replaced::Written) {
+                            context.metrics.sink_written(NAME);
+                        }
                         // Last, so that the profiles are ready when this line appears.
                         self.log(replaced);
                     }
                     Err(error) => {
                         failed = true;
                         profiles.iter().for_each(|profile| profile.mark_unwritten());
-                        context.metrics.sink_failed("credentials_file");
+                        context.metrics.sink_failed(NAME);
                         tracing::error!(%error, retry_after = ?RETRY_AFTER, "credentials file not written");
                     }
                 }

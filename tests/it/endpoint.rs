@@ -179,7 +179,8 @@ fn deleted_token_file_is_written_again_with_the_same_token() {
     // A failure is logged once and tried again.
     std::fs::rename(stage.path("shared"), stage.path("away")).expect("rename directory");
     let failures = || get(run.admin_address(), "/metrics", &[]).body;
-    wait_until("two failures", || request() == 200 && failures().contains("{sink=\"authorization_token\"} 2"));
+    let counted = "credvend_sink_failures_total{sink=\"authorization_token\"} 2";
+    wait_until("two failures", || request() == 200 && failures().contains(counted));
     assert_eq!(run.lines(&["authorization token file not written"], 1).len(), 1);
     std::fs::create_dir(stage.path("shared")).expect("create directory");
     wait_until("the file is written again", || request() == 200 && path.exists());

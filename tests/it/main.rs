@@ -51,6 +51,8 @@ mod interface;
 mod limits;
 /// Log lines, as text and as JSON, without secrets.
 mod logs;
+/// `/metrics`: what it counts, and its formats.
+mod metrics;
 /// The one-shot commands: `export`, `process` and `run --once`.
 mod one_shots;
 mod other_sts;

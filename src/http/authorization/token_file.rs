@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::random_token;
 use crate::{
-    atomic_file::{ReplaceError, replace},
+    atomic_file::{ReplaceError, Replaced, replace},
     bounded_file::ReadError,
     shared_file::{UpdateError, check_profile_name},
     trusted_path::{self, Owners},
@@ -51,24 +51,24 @@ pub(crate) enum AuthorizationError {
     NotAFileName(String),
 }
 
-/// Returns the token in a file. If the file has no token, generates one and writes it.
+/// Returns the token in a file, and whether the file was written. If the file has no token, generates one and writes it.
 ///
 /// # Errors
 /// Returns an error if the file cannot be written, contains no valid token, or may be planted by another user.
-pub(super) fn load_or_generate(path: &Path, mode: u32) -> Result<SecretString, AuthorizationError> {
+pub(super) fn load_or_generate(path: &Path, mode: u32) -> Result<(SecretString, Replaced), AuthorizationError> {
     let warn_if = |mask, text| {
         if std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & mask != 0) {
             tracing::warn!(path = %path.display(), "{text}");
         }
     };
     warn_if(WRITABLE_BY_OTHERS, "other users can write to the authorization token file: they may know the token");
-    let token = load_and_tidy(path, mode)?;
+    let loaded = load_and_tidy(path, mode)?;
     warn_if(READABLE_BY_ALL, "every user can read the authorization token file");
-    Ok(token)
+    Ok(loaded)
 }
 
 /// Makes a file contain a token and nothing else, with the right mode, and returns the token.
-fn load_and_tidy(path: &Path, mode: u32) -> Result<SecretString, AuthorizationError> {
+fn load_and_tidy(path: &Path, mode: u32) -> Result<(SecretString, Replaced), AuthorizationError> {
     let metadata = std::fs::metadata(path).ok();
     let fills_file =
         |token: &SecretString| metadata.as_ref().is_some_and(|file| file.len() == token.expose_secret().len() as u64);
@@ -76,7 +76,7 @@ fn load_and_tidy(path: &Path, mode: u32) -> Result<SecretString, AuthorizationEr
     let existing = text(path).ok().flatten().filter(fills_file);
     let has_mode = metadata.as_ref().is_some_and(|file| file.permissions().mode() & 0o7777 == mode);
     if let (Some(existing), true) = (&existing, has_mode) {
-        return validated(existing.clone(), path);
+        return Ok((validated(existing.clone(), path)?, Replaced::Unchanged));
     }
     let mut token = SecretString::from(String::new());
     let replaced = replace(path, mode, |content| {
@@ -85,9 +85,9 @@ fn load_and_tidy(path: &Path, mode: u32) -> Result<SecretString, AuthorizationEr
         Ok::<_, ReplaceError>(token.expose_secret().as_bytes().to_vec())
     });
     match (replaced, existing) {
-        (Ok(_), _) => validated(token, path),
+        (Ok(replaced), _) => Ok((validated(token, path)?, replaced)),
         // The file can be on a read-only mount, such as a Secret. Its owner is responsible for the mode.
-        (Err(_), Some(existing)) => validated(existing, path),
+        (Err(_), Some(existing)) => Ok((validated(existing, path)?, Replaced::Unchanged)),
         (Err(error), None) => Err(error.into()),
     }
 }

@@ -11,6 +11,9 @@ use crate::{
     sink::SinkContext,
 };
 
+/// The name of the command in metrics.
+pub(super) const NAME: &str = "on_write";
+
 /// Maximum duration of the command. Then its process group is killed.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
@@ -48,9 +51,12 @@ impl HookCommand {
         };
         let output = last_line(&output);
         match result {
-            Ok(()) => tracing::info!(profile, output, "command of --on-write succeeded"),
+            Ok(()) => {
+                context.metrics.sink_written(NAME);
+                tracing::info!(profile, output, "command of --on-write succeeded");
+            }
             Err(error) => {
-                context.metrics.sink_failed("on_write");
+                context.metrics.sink_failed(NAME);
                 tracing::error!(profile, error, output, "command of --on-write failed");
             }
         }

@@ -12,6 +12,9 @@ use crate::{
     sink::SinkContext,
 };
 
+/// The name of the signals in metrics.
+pub(super) const NAME: &str = "signal";
+
 /// A signal for all processes whose executable has a name.
 pub(super) struct ProcessSignal {
     name: String,
@@ -52,10 +55,11 @@ impl ProcessSignal {
             let reason = "no executable has this name; for another container, set shareProcessNamespace";
             tracing::warn!(program, signal, reason, "no process to signal");
         } else {
+            context.metrics.sink_written(NAME);
             tracing::info!(program, signal, count, "signal sent");
             return;
         }
-        context.metrics.sink_failed("signal");
+        context.metrics.sink_failed(NAME);
     }
 }
 

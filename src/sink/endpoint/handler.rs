@@ -103,6 +103,8 @@ impl CredentialsEndpoint {
 }
 
 impl Handler for CredentialsEndpoint {
+    const LISTENER: &'static str = "credentials";
+
     async fn handle(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
         let response = match self.respond(&request, local).await {
             Ok(response) => response,

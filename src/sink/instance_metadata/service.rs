@@ -149,6 +149,8 @@ impl InstanceMetadataService {
 }
 
 impl Handler for InstanceMetadataService {
+    const LISTENER: &'static str = "instance_metadata";
+
     async fn handle(&self, request: Request<Incoming>, local: SocketAddr) -> Response<Full<Bytes>> {
         let response = self.respond(&request, local).await.unwrap_or_else(|rejection| {
             rejection.log("instance metadata service", request.headers(), request.uri().path());
