@@ -95,6 +95,11 @@ explain-clients *ARGS: build-static
 manifests *ARGS: build-static _local-sts
     tests/manifests/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
 
+# Records the metrics of a run with faults, and draws the queries of k8s/dashboard.json into k8s/dashboard.svg; 8 minutes
+[group('verify')]
+dashboard-picture *ARGS: build-static _local-sts
+    tests/manifests/run --picture {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
+
 # Tests the admission policy with the API server's code; needs Go; `-update` rewrites the expected pods
 [group('verify')]
 admission *ARGS:

@@ -1,7 +1,5 @@
 """Tests the alerting rules with promtool, and the metrics of the binary with a strict OpenMetrics parser."""
 
-import os
-import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +13,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 import commands
 import local_sts as sts
+import prometheus
+import promql
 import readme
 import rendered
 
@@ -22,12 +22,14 @@ import rendered
 def check(checks, credvend, local_sts, required):
     with tempfile.TemporaryDirectory(prefix="alerts-") as scratch:
         check_rules(checks, scratch, required)
-        check_metrics(checks, *metrics(credvend, local_sts, Path(scratch) / "sts"))
+        kind, text, plain = metrics(credvend, local_sts, Path(scratch) / "sts")
+        check_metrics(checks, kind, text)
+        lint(checks, plain)
 
 
 def check_rules(checks, scratch, required):
-    promtool = os.environ.get("PROMTOOL") or shutil.which("promtool")
-    if not promtool or not shutil.which(promtool):
+    promtool = prometheus.program("promtool")
+    if not promtool:
         print("manifests: ALERTS NOT TESTED: promtool is missing; on Debian, run apt-get install prometheus")
         checks.that(not required, "promtool is available to test the alerts")
         return
@@ -42,6 +44,13 @@ def check_rules(checks, scratch, required):
         checks.that(done.returncode == 0, what, done.stdout + done.stderr)
 
 
+def lint(checks, text):
+    """Checks the names and the help of the metrics in the text format with promtool."""
+    if promtool := prometheus.program("promtool"):
+        done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True)
+        checks.that(not done.returncode and not done.stderr, "promtool check metrics has no complaint", done.stdout + done.stderr)
+
+
 def check_metrics(checks, kind, text):
     checks.that(kind.startswith("application/openmetrics-text"), "the content type of the metrics is OpenMetrics", kind)
     try:
@@ -50,12 +59,10 @@ def check_metrics(checks, kind, text):
         families = []
         print(error)
     checks.that(len(families) >= 5, f"a strict OpenMetrics parser reads {len(families)} metric families", text)
-    known = {sample.name for family in families for sample in family.samples}
-    # Metrics of kube-state-metrics have other names.
     rules = [rule for group in yaml.safe_load((rendered.K8S / "alerts.yaml").read_text())["groups"] for rule in group["rules"]]
-    named = set(re.findall(r"\bcredvend_\w+", " ".join(rule["expr"] for rule in rules)))
-    what = f"the metrics of the alerts exist ({', '.join(sorted(named))})"
-    checks.that(named and named <= known, what, f"{sorted(named - known)}")
+    known = sample_labels(families) | prometheus.KUBE_STATE_METRICS
+    wrong = [f"{rule['alert']}: {what}" for rule in rules for what in promql.unknown(rule["expr"], known)]
+    checks.that(not wrong, f"the metrics and labels of the {len(rules)} alerts exist", "; ".join(wrong))
     rows = readme.table(readme.MANUAL.read_text(), "### Metrics")
     listed = {row["Metric"].strip("`"): set(readme.INLINE.findall(row["Labels"])) for row in rows}
     exported = labels(families)
@@ -71,8 +78,17 @@ def labels(families):
     }
 
 
+def sample_labels(families):
+    """Returns the labels of each sample, by the name that queries use."""
+    found = {}
+    for family in families:
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
 def metrics(credvend, local_sts, home):
-    """Returns the content type and the text of /metrics, once every metric has a value."""
+    """Returns the content type and the text of /metrics, once every metric has a value, and the same in the text format."""
     server = sts.serve(local_sts, home)
     address, endpoint = commands.free_addresses()
     variables = {
@@ -93,8 +109,10 @@ def metrics(credvend, local_sts, home):
         while True:
             with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
                 text = answer.read().decode()
-            if "credvend_sink_failures_total{" in text:
-                return answer.headers["Content-Type"], text
+            if 'credvend_sink_failures_total{sink="credentials_file"} 1' in text:
+                request = urllib.request.Request(f"http://{address}/metrics", headers={"Accept": "text/plain"})
+                with urllib.request.urlopen(request, timeout=5) as plain:
+                    return answer.headers["Content-Type"], text, plain.read().decode()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"credvend did not count the failed write within 20 s: {text}")
             time.sleep(0.05)

@@ -33,7 +33,18 @@ def write_world(path, issuer):
 
 def mint(home, **claims):
     """Returns a token with these claims, signed by the local STS in `home`."""
-    request = urllib.request.Request((home / "url").read_text() + "/_local/token", json.dumps(claims).encode(), method="POST")
+    return control(home, "POST", "token", claims)
+
+
+def fault(home, kind, **options):
+    """Adds a fault to the queue of the local STS in `home`."""
+    control(home, "POST", "faults", [{"kind": kind, **options}])
+
+
+def control(home, method, path, body=None):
+    """Sends a request to a control route of the local STS in `home`, and returns the response."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{(home / 'url').read_text()}/_local/{path}", data, method=method)
     with urllib.request.urlopen(request, timeout=5) as response:
         return response.read().decode()
 

@@ -1,10 +1,15 @@
-"""Runs every check: `python main.py [--required] [--update] CREDVEND LOCAL_STS`. Exits with 1 if a check failed."""
+"""Runs every check: `python main.py [--required] [--update] CREDVEND LOCAL_STS`. Exits with 1 if a check failed.
+
+With `--picture`, draws the dashboard instead.
+"""
 
 import sys
 import time
 
 import alerts
 import commands
+import dashboard
+import picture
 import references
 import rendered
 import restricted
@@ -16,6 +21,8 @@ from checks import Checks
 def main(arguments):
     options = {argument for argument in arguments if argument.startswith("--")}
     credvend, local_sts = (argument for argument in arguments if not argument.startswith("--"))
+    if "--picture" in options:
+        return picture.draw(credvend, local_sts)
     required = "--required" in options
     started = time.monotonic()
     checks = Checks()
@@ -24,6 +31,7 @@ def main(arguments):
     references.check(checks, stories, credvend)
     schemas.check(checks, stories)
     alerts.check(checks, credvend, local_sts, required)
+    dashboard.check(checks, credvend, local_sts, required)
     symptoms.check(checks, credvend, local_sts)
     commands.check(checks, stories, credvend, local_sts, required)
     print(f"in {time.monotonic() - started:.0f} s")
