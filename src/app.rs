@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio::{sync::oneshot, task::JoinSet};
@@ -73,11 +74,19 @@ impl App {
                 sts_clock: Arc::default(),
                 random: Arc::new(SystemRandom),
                 observer: Arc::clone(&metrics) as _,
+                deadline: None,
             },
             metrics,
             clients: Mutex::default(),
             refresh_tasks: Mutex::default(),
         }
+    }
+
+    /// Makes the first exchange of each hop divide the time of a command between the regions that it asks. Call it before
+    /// `providers`.
+    pub(crate) fn finish_within(mut self, timeout: Duration) -> Self {
+        self.context.deadline = Some((self.clock().now(), timeout));
+        self
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {

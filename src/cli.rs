@@ -68,6 +68,10 @@ pub(crate) struct IdentityArgs {
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
 
+    /// Region whose STS is asked if the STS of the region fails; repeat the flag for each region, in order [env: CREDVEND_STS_FALLBACK_REGIONS, between commas]
+    #[arg(long, value_name = "REGION")]
+    pub(crate) sts_fallback_region: Vec<String>,
+
     /// AWS config file that defines the profiles [env: AWS_CONFIG_FILE] [default: ~/.aws/config]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{arn::SessionName, credentials::Credentials, schedule::window::Window, token::Claims};
+use crate::{arn::SessionName, credentials::Credentials, schedule::window::Window, sts::Endpoint, token::Claims};
 
 /// Credentials of one hop.
 #[derive(Clone, Debug)]
@@ -17,9 +17,13 @@ pub(crate) struct Lease {
     pub(crate) receipt: Receipt,
 }
 
-/// Details of an STS response other than credentials, for logs and for `check`.
+/// Details of an STS response other than credentials, for logs, `status` and `check`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Receipt {
+    /// The STS that issued the credentials; `None` for a base other than a token exchange.
+    pub(crate) endpoint: Option<Endpoint>,
+    /// The STS of the hop that failed in the same refresh, so that the STS of a fallback region issued the credentials.
+    pub(crate) failed_endpoints: Vec<Endpoint>,
     pub(crate) request_id: Option<String>,
     /// Size of session policies and tags, in percent of STS's limit.
     pub(crate) packed_policy_size: Option<u32>,

@@ -131,6 +131,14 @@ impl ProviderError {
         self
     }
 
+    /// Adds a note to the help.
+    pub(crate) fn with_note(mut self, note: &str) -> Self {
+        if let Self::Refused { help, .. } | Self::Unavailable { help, .. } = &mut self {
+            *help = format!("{help}; {note}").into();
+        }
+        self
+    }
+
     /// Returns the metrics label: STS's error code as far as [`label`] allows it, or a fixed word.
     pub(crate) fn code(&self) -> &str {
         match self {

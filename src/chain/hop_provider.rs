@@ -7,6 +7,7 @@
 
 mod assembly;
 mod issue;
+mod regions;
 
 use std::{
     pin::Pin,
@@ -23,13 +24,14 @@ use crate::{
     chain::{
         base::BaseProvider,
         error::{Failure, ProviderError},
+        hop_provider::regions::Served,
         provider::{ObserveExchanges, ProvideCredentials},
     },
     clock::{Clock, Moment, StsClock},
     lease::Lease,
     plan::{AssumeRoleHop, HopName, WebIdentityHop},
     schedule::backoff::{self, MIN_REQUESTED_INTERVAL, Random},
-    sts::{AssumeRole, Client, Issued, Tag, recovery::Recovery},
+    sts::{AssumeRole, Client, Endpoint, Issued, Tag, recovery::Recovery},
     token::Claims,
 };
 
@@ -41,6 +43,8 @@ pub(crate) struct Context {
     /// Randomness for refresh times and back-off.
     pub(crate) random: Arc<dyn Random>,
     pub(crate) observer: Arc<dyn ObserveExchanges>,
+    /// When the command gives up without first credentials: its start and its timeout.
+    pub(crate) deadline: Option<(Moment, Duration)>,
 }
 
 /// The credentials provider of one hop.
@@ -101,6 +105,10 @@ struct Exchanged {
     issued: Issued,
     session_name: SessionName,
     claims: Option<Arc<Claims>>,
+    /// The STS that issued the credentials.
+    endpoint: Endpoint,
+    /// The STS that failed before.
+    failed_endpoints: Vec<Endpoint>,
 }
 
 impl ProvideCredentials for HopProvider {
@@ -222,19 +230,24 @@ impl HopProvider {
                     .map(|credentials| self.base_lease(base, credentials))
                     .map_err(|error| ProviderError::Base { hop: self.hop.clone(), error })
             }
-            HopKind::WebIdentity { plan, client } => plan
-                .exchange(client, &*self.context.clock, &self.hop, state.failures)
-                .await
-                .map(|(issued, session_name, claims)| Exchanged { issued, session_name, claims: Some(claims) })
-                .map(|exchanged| self.lease(exchanged, attempt)),
+            HopKind::WebIdentity { plan, client } => {
+                let (clock, hop, failures) = (&*self.context.clock, &self.hop, state.failures);
+                let call = |endpoint| plan.exchange(endpoint, client, clock, hop, failures);
+                let served = self.ask_regions(&plan.session, None, state.lease.is_none(), call).await;
+                served.map(|Served { value: (issued, session_name, claims), endpoint, failed_endpoints }| {
+                    let claims = Some(claims);
+                    self.lease(Exchanged { issued, session_name, claims, endpoint, failed_endpoints }, attempt)
+                })
+            }
             HopKind::AssumeRole { plan, client, source } => {
                 // Failures of the source are only passed on: the source counts and logs them and applies its back-off.
+                let is_first = state.lease.is_none();
                 let mut signer = source.provide_to_sign().await?;
-                let mut exchange = self.assume_role(plan, client, &signer).await;
+                let mut exchange = self.assume_role(plan, client, &signer, is_first).await;
                 if matches!(&exchange, Err(ProviderError::Refused { recovery: Recovery::RenewSource, .. })) {
                     source.discard(&signer).await;
                     signer = source.provide_to_sign().await?;
-                    exchange = self.assume_role(plan, client, &signer).await;
+                    exchange = self.assume_role(plan, client, &signer, is_first).await;
                 }
                 exchange.map(|exchanged| self.lease(exchanged, attempt))
             }
@@ -257,6 +270,7 @@ impl HopProvider {
         plan: &AssumeRoleHop,
         client: &Client,
         signer: &Lease,
+        is_first: bool,
     ) -> Result<Exchanged, ProviderError> {
         let session_name = plan.session.session_name.clone().unwrap_or_else(|| signer.session_name.clone());
         let mut tags = plan.tags.clone();
@@ -270,11 +284,14 @@ impl HopProvider {
             transitive_tag_keys: &plan.transitive_tag_keys,
             source_identity: plan.source_identity.as_deref(),
         };
-        let issued = client
-            .assume_role(&plan.session.endpoint, &signer.credentials, &request)
-            .await
-            .map_err(|error| ProviderError::at(self.hop.clone(), error))?;
-        Ok(Exchanged { issued, session_name, claims: signer.claims.clone() })
+        let (hop, request) = (&self.hop, &request);
+        let call = |endpoint| async move {
+            let issued = client.assume_role(endpoint, &signer.credentials, request).await;
+            issued.map_err(|error| ProviderError::at(hop.clone(), error))
+        };
+        let served = self.ask_regions(&plan.session, Some(signer), is_first, call).await?;
+        let Served { value: issued, endpoint, failed_endpoints } = served;
+        Ok(Exchanged { issued, session_name, claims: signer.claims.clone(), endpoint, failed_endpoints })
     }
 
     /// Reports an attempt to the observer. Access keys need no request, so they are not reported.

@@ -37,4 +37,7 @@ pub(crate) trait ProvideCredentials: Send + Sync {
 pub(crate) trait ObserveExchanges: Send + Sync {
     /// Records one attempt. `role_arn` is empty for a hop that assumes no role; `result` is `ok` or an error code.
     fn record_exchange(&self, hop: usize, role_arn: &str, result: &str, duration: Duration);
+
+    /// Records one call of the STS in `region`; an attempt has several if it asks several regions.
+    fn record_sts_call(&self, region: &str, result: &str);
 }

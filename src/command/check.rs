@@ -65,7 +65,7 @@ struct Checker<'a> {
 pub(super) async fn run(args: &Args, env: &dyn Environment) -> Result<(), CommandError> {
     let as_json = is_json(&args.format)?;
     let timeout = oneshot::timeout(args.timeout.as_ref())?;
-    let app = App::new();
+    let app = App::new().finish_within(timeout);
     let started = app.clock().now();
     let mut report = Report::default();
     for (name, identity) in read_identities(&args.identity, env, FifoPolicy::ReadWithin(timeout)) {
@@ -170,7 +170,9 @@ impl Checker<'_> {
             && let Some(session) = chain.session(1)
             && let Ok(client) = self.app.client(&self.identity.proxies, session.ca_bundle.as_deref())
         {
-            let _ = self.with_timeout(client.learn_time(&session.endpoint)).await;
+            for endpoint in session.endpoints().take_while(|_| !sts_clock.is_known()) {
+                let _ = self.with_timeout(client.learn_time(endpoint)).await;
+            }
         }
         let path = chain.base.web_identity().map(|hop| hop.token_file.path());
         web_identity::lifetime(claims, path, sts_clock.time(clock.now()))

@@ -90,7 +90,7 @@ pub(super) async fn run(
     let mut signals = ForwardedSignals::new().map_err(signal_error)?;
     handlers.remove();
     start_workers()?;
-    let app = App::new();
+    let app = App::new().finish_within(timeout);
     start_reaper(&app)?;
     let (listener, bound) =
         bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the private endpoint").map_err(SinkError::new)?;

@@ -52,7 +52,7 @@ pub(super) async fn provide_single_profile(
     env: &dyn Environment,
     timeout: Duration,
 ) -> Result<(Lease, ChainPlan), CommandError> {
-    let app = App::new();
+    let app = App::new().finish_within(timeout);
     let started = app.clock().now();
     let identity = read_identity(args, env, FifoPolicy::ReadWithin(timeout))?;
     if identity.chains.len() > 1 {
@@ -76,9 +76,11 @@ pub(super) async fn provide_single_profile(
 pub(super) fn hosts(chain: &ChainPlan) -> String {
     let mut hosts = Vec::new();
     for session in chain.sessions() {
-        let host = format!("STS at {}", session.endpoint.url_without_secrets());
-        if !hosts.contains(&host) {
-            hosts.push(host);
+        for endpoint in session.endpoints() {
+            let host = format!("STS at {}", endpoint.url_without_secrets());
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
         }
     }
     if chain.base.web_identity().is_none() {

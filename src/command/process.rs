@@ -52,7 +52,7 @@ pub(crate) struct Args {
 }
 
 /// Flags that conflict with --from-endpoint, because the configuration of `credvend run` determines them.
-const CONFLICTS_WITH_ENDPOINT: [&str; 14] = [
+const CONFLICTS_WITH_ENDPOINT: [&str; 15] = [
     "role_arn",
     "web_identity_token_file",
     "role_session_name",
@@ -65,6 +65,7 @@ const CONFLICTS_WITH_ENDPOINT: [&str; 14] = [
     "transitive_tag",
     "source_identity",
     "region",
+    "sts_fallback_region",
     "config",
     "all_profiles",
 ];

@@ -114,10 +114,9 @@ pub(super) async fn run(args: Args, env: Arc<dyn Environment>, handlers: SignalH
     if !args.once {
         start_workers()?;
     }
-    let app = Arc::new(App::new());
     match signals {
-        None => once(&app, &identity, &outputs, timeout).await,
-        Some(signals) => keep_running(&app, identity, &outputs, Arc::new((args, env)), signals).await,
+        None => once(&App::new().finish_within(timeout), &identity, &outputs, timeout).await,
+        Some(signals) => keep_running(&Arc::new(App::new()), identity, &outputs, Arc::new((args, env)), signals).await,
     }
 }
 

@@ -250,9 +250,14 @@ fn table(profiles: &[ProfileStatus], text: &mut Lines) {
         let stale = profile.stale.then(|| {
             format!("the credentials are those of a previous configuration; the configured role is {configured}")
         });
+        let served_by = profile.sts_region.as_deref().filter(|_| !profile.failed_sts_regions.is_empty());
+        let served_by = served_by.map(|region| {
+            let failed = profile.failed_sts_regions.join(", ");
+            format!("the STS of the fallback region {region} issued the credentials, because that of {failed} failed")
+        });
         let failure = profile.last_error.as_ref();
         let failure = failure.map(|error| format!("{} failed attempts, last error: {error}", profile.failed_attempts));
-        for detail in [stale, failure].into_iter().flatten() {
+        for detail in [stale, served_by, failure].into_iter().flatten() {
             text.gap();
             text.entry(&[(&name, Style::Bold)], &detail, GAP);
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::sts_settings::{HopSettings, StsKeys, StsSettings};
 use crate::{
-    arn::{NotValid, RoleArn, SessionDuration, SessionName},
+    arn::{NotValid, Region, RoleArn, SessionDuration, SessionName},
     cli::IdentityArgs,
     plan::SessionPlan,
     printable,
@@ -13,6 +13,7 @@ use crate::{
         errors::ConfigErrors,
         setting::{Setting, pick},
     },
+    sts::{Endpoint, endpoint::EndpointSettings},
     token::TokenFile,
 };
 
@@ -90,12 +91,13 @@ pub(super) fn session_plan(
     settings: &StsSettings,
     errors: &mut ConfigErrors,
 ) -> Option<SessionPlan> {
-    let HopSettings { endpoint, variant_origin, ca_bundle } = settings.for_hop(profiles, errors);
+    let HopSettings { endpoint, fallback_regions, variant_origin, ca_bundle } = settings.for_hop(profiles, errors);
     // Other implementations of STS have roles with other ARNs.
     let is_any = endpoint.url.is_some() && !printable::looks_like_a_secret(&role_arn.text);
     let parse = if is_any { RoleArn::parse_any } else { RoleArn::parse };
     let parsed = role_arn.check(parse(&role_arn.text), errors);
     errors.check(&variant_origin, endpoint.check_variant())?;
+    let fallback_endpoints = fallback_endpoints(&fallback_regions, &endpoint, parsed.as_ref()?, errors);
     let endpoint = role_arn.check(endpoint.resolve(parsed.as_ref()?), errors)?;
     Some(SessionPlan {
         role_arn: parsed?,
@@ -103,7 +105,32 @@ pub(super) fn session_plan(
         duration: None,
         policy: None,
         policy_arns: Vec::new(),
+        // A list can be the same for workloads in all its regions.
+        fallback_endpoints: fallback_endpoints.into_iter().filter(|other| *other != endpoint).collect(),
         endpoint,
         ca_bundle,
     })
+}
+
+/// Returns the endpoints of the fallback regions, each once.
+fn fallback_endpoints(
+    regions: &[Setting],
+    settings: &EndpointSettings,
+    role_arn: &RoleArn,
+    errors: &mut ConfigErrors,
+) -> Vec<Endpoint> {
+    let mut endpoints = Vec::new();
+    if let Some(first) = regions.first().filter(|_| settings.url.is_some()) {
+        errors.add(format!(
+            "{} cannot be combined with an endpoint URL, which replaces the endpoints of all regions; remove one of them",
+            first.origin
+        ));
+        return endpoints;
+    }
+    for setting in regions {
+        let parsed = Region::parse(&setting.text).and_then(|region| settings.fallback(region, role_arn));
+        let endpoint = setting.check(parsed, errors);
+        endpoints.extend(endpoint.filter(|endpoint| !endpoints.contains(endpoint)));
+    }
+    endpoints
 }

@@ -12,7 +12,7 @@ use crate::{
     settings::{
         environment::Environment,
         errors::ConfigErrors,
-        setting::{Setting, pick, shown},
+        setting::{Setting, pick, pick_list, shown, split_list},
     },
     sts::{Proxies, endpoint::EndpointSettings},
 };
@@ -21,6 +21,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct StsSettings {
     pub(super) region: Option<Region>,
+    fallback_regions: Vec<Setting>,
     url: Option<String>,
     ignore_configured_urls: bool,
     fips: Option<bool>,
@@ -35,6 +36,8 @@ pub(super) struct StsSettings {
 /// STS settings of one hop.
 pub(super) struct HopSettings {
     pub(super) endpoint: EndpointSettings,
+    /// Regions whose STS is asked if the STS of the endpoint fails.
+    pub(super) fallback_regions: Vec<Setting>,
     /// Origins of the settings that enable FIPS and dual-stack, for error messages.
     pub(super) variant_origin: String,
     pub(super) ca_bundle: Option<PathBuf>,
@@ -67,6 +70,12 @@ impl StsSettings {
         };
         Self {
             region: region.and_then(|setting| setting.check(Region::parse(&setting.text), errors)),
+            fallback_regions: pick_list(
+                &args.sts_fallback_region,
+                "--sts-fallback-region",
+                env,
+                "CREDVEND_STS_FALLBACK_REGIONS",
+            ),
             url,
             ignore_configured_urls,
             fips: flag("AWS_USE_FIPS_ENDPOINT", errors),
@@ -118,7 +127,12 @@ impl StsSettings {
         let pseudo_region = region.as_ref().filter(|region| region.is_fips());
         let fips = fips.or_else(|| pseudo_region.map(|region| format!("the region {}", region.as_str())));
         let (is_fips, is_dual_stack) = (fips.is_some(), dual_stack.is_some());
+        let fallback_regions = match self.fallback_regions.as_slice() {
+            [] => key("credvend_sts_fallback_regions").map(|(list, origin)| split_list(&list, &origin)),
+            regions => Some(regions.to_vec()),
+        };
         HopSettings {
+            fallback_regions: fallback_regions.unwrap_or_default(),
             endpoint: EndpointSettings { region, fips: is_fips, dual_stack: is_dual_stack, legacy, url },
             variant_origin: fips.into_iter().chain(dual_stack).collect::<Vec<_>>().join(" and "),
             ca_bundle,

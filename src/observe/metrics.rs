@@ -26,7 +26,7 @@ use prometheus_client::{
 };
 
 use self::{
-    labels::{ExchangeLabels, HopLabels, ListenerLabels, ProfileLabels, RequestLabels, SinkLabels},
+    labels::{ExchangeLabels, HopLabels, ListenerLabels, ProfileLabels, RequestLabels, SinkLabels, StsCallLabels},
     token_lifetimes::TokenLifetimes,
 };
 use crate::{
@@ -47,6 +47,7 @@ const MAX_RESULTS: usize = 48;
 pub(crate) struct Metrics {
     registry: Registry,
     exchanges: Family<ExchangeLabels, Counter>,
+    sts_calls: Family<StsCallLabels, Counter>,
     exchange_durations: Family<HopLabels, Histogram, fn() -> Histogram>,
     results: Mutex<BTreeSet<String>>,
     sink_writes: Family<SinkLabels, Counter>,
@@ -107,6 +108,7 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::default(),
             exchanges: Family::default(),
+            sts_calls: Family::default(),
             exchange_durations: Family::new_with_constructor(|| {
                 Histogram::new([0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0])
             }),
@@ -143,6 +145,11 @@ impl Metrics {
             "exchanges",
             "Attempts to obtain credentials for a hop, by result: ok or an error code",
             self.exchanges.clone(),
+        );
+        own.register(
+            "sts_calls",
+            "Calls to the STS of a region, by result: ok or an error code",
+            self.sts_calls.clone(),
         );
         own.register_with_unit(
             "exchange_duration",
@@ -322,6 +329,11 @@ impl ObserveExchanges for Metrics {
         let labels = ExchangeLabels { hop, role_arn: role_arn.to_owned(), result: self.result_label(result) };
         self.exchanges.get_or_create(&labels).inc();
         self.exchange_durations.get_or_create(&HopLabels { hop }).observe(duration.as_secs_f64());
+    }
+
+    fn record_sts_call(&self, region: &str, result: &str) {
+        let labels = StsCallLabels { region: region.to_owned(), result: self.result_label(result) };
+        self.sts_calls.get_or_create(&labels).inc();
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     arn::RoleArn,
     clock::Moment,
     store::{Profile, Store},
+    sts::Endpoint,
 };
 
 pub(crate) const STATUS_PATH: &str = "/v1/status";
@@ -34,6 +35,12 @@ pub(crate) struct ProfileStatus {
     /// The role that the configuration names, if the credentials are stale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) configured_role_arn: Option<String>,
+    /// Region of the STS that issued the credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sts_region: Option<String>,
+    /// Regions whose STS failed before a fallback region issued the credentials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) failed_sts_regions: Vec<String>,
     /// Whether the profile has credentials to serve.
     pub(crate) ready: bool,
     /// Expiry of the credentials, by STS's clock.
@@ -74,11 +81,15 @@ impl ProfileStatus {
         let configured = profile.role_arn();
         let role_arn = state.role_arn(configured);
         let text = |role_arn: &RoleArn| role_arn.as_str().to_owned();
+        let receipt = lease.map(|lease| &lease.receipt);
+        let region = |endpoint: &Endpoint| endpoint.region().to_owned();
         Self {
             name: profile.name().to_owned(),
             role_arn: role_arn.map(text),
             stale: state.is_stale,
             configured_role_arn: configured.filter(|_| state.is_stale).map(text),
+            sts_region: receipt.and_then(|receipt| receipt.endpoint.as_ref()).map(region),
+            failed_sts_regions: receipt.iter().flat_map(|one| &one.failed_endpoints).map(region).collect(),
             ready: profile.servable(now).is_some(),
             expiry: expiry.map(|expiry| expiry.to_string()),
             remaining_seconds: window.map(|window| window.remaining(now).as_secs()),

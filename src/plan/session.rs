@@ -20,11 +20,18 @@ pub(crate) struct SessionPlan {
     /// ARNs of managed session policies.
     pub(crate) policy_arns: Vec<String>,
     pub(crate) endpoint: Endpoint,
+    /// STS of other regions, to ask in this order if `endpoint` fails. Without duplicates and without `endpoint`.
+    pub(crate) fallback_endpoints: Vec<Endpoint>,
     /// PEM file of root certificates that replaces the built-in roots.
     pub(crate) ca_bundle: Option<PathBuf>,
 }
 
 impl SessionPlan {
+    /// Returns the endpoint of the hop's region and then those of the fallback regions.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        std::iter::once(&self.endpoint).chain(&self.fallback_endpoints)
+    }
+
     /// Returns the request parameters, with the given role session name.
     pub(crate) fn parameters<'a>(&'a self, session_name: &'a SessionName) -> SessionParameters<'a> {
         SessionParameters {

@@ -78,6 +78,8 @@ struct NoObserver;
 
 impl ObserveExchanges for NoObserver {
     fn record_exchange(&self, _hop: usize, _role_arn: &str, _result: &str, _duration: Duration) {}
+
+    fn record_sts_call(&self, _region: &str, _result: &str) {}
 }
 
 impl ProvideCredentials for ScriptedProvider {
@@ -161,6 +163,7 @@ impl Run {
             sts_clock: Arc::default(),
             random: Arc::new(SystemRandom),
             observer: Arc::new(NoObserver),
+            deadline: None,
         };
         let store = Store::new(Arc::clone(&context.clock));
         for _ in 0..2 {

@@ -58,6 +58,11 @@ impl Window {
         self.serve_for.is_zero()
     }
 
+    /// Returns the time since the credentials were obtained.
+    pub(crate) fn age(&self, now: Moment) -> Duration {
+        now.since(self.obtained)
+    }
+
     /// Returns the lifetime that the credentials had when they were obtained.
     pub(crate) fn lifetime(&self) -> Duration {
         self.lifetime

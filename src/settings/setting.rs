@@ -7,6 +7,7 @@ use crate::{
 };
 
 /// The text of a setting and its origin. Error messages name the origin.
+#[derive(Clone)]
 pub(crate) struct Setting {
     pub(crate) text: String,
     pub(crate) origin: String,

@@ -4,83 +4,12 @@
 //! follows the [service endpoints](https://docs.aws.amazon.com/general/latest/gr/sts.html) and the SDKs' partition
 //! metadata. An unknown region belongs to the partition that its prefix matches, otherwise to the commercial partition.
 
+mod partition;
+
 use std::fmt;
 
+use self::partition::{AWS, PARTITIONS, Partition};
 use crate::arn::{NotValid, Region, RoleArn};
-
-/// An AWS partition: a group of regions with its own ARNs and DNS suffixes.
-#[derive(Debug, PartialEq, Eq)]
-struct Partition {
-    /// The second part of every ARN in the partition.
-    id: &'static str,
-    dns_suffix: &'static str,
-    dual_stack_dns_suffix: &'static str,
-    /// The signing region if no region is configured.
-    implicit_region: &'static str,
-    region_prefixes: &'static [&'static str],
-}
-
-const AWS: Partition = Partition {
-    id: "aws",
-    dns_suffix: "amazonaws.com",
-    dual_stack_dns_suffix: "api.aws",
-    implicit_region: "us-east-1",
-    region_prefixes: &["us-", "eu-", "ap-", "sa-", "ca-", "me-", "af-", "il-", "mx-"],
-};
-
-/// All partitions. The first matching prefix wins, so longer prefixes come first.
-static PARTITIONS: [Partition; 8] = [
-    Partition {
-        id: "aws-us-gov",
-        dns_suffix: "amazonaws.com",
-        dual_stack_dns_suffix: "api.aws",
-        implicit_region: "us-gov-west-1",
-        region_prefixes: &["us-gov-"],
-    },
-    Partition {
-        id: "aws-iso",
-        dns_suffix: "c2s.ic.gov",
-        dual_stack_dns_suffix: "api.aws.ic.gov",
-        implicit_region: "us-iso-east-1",
-        region_prefixes: &["us-iso-"],
-    },
-    Partition {
-        id: "aws-iso-b",
-        dns_suffix: "sc2s.sgov.gov",
-        dual_stack_dns_suffix: "api.aws.scloud",
-        implicit_region: "us-isob-east-1",
-        region_prefixes: &["us-isob-"],
-    },
-    Partition {
-        id: "aws-iso-e",
-        dns_suffix: "cloud.adc-e.uk",
-        dual_stack_dns_suffix: "api.cloud-aws.adc-e.uk",
-        implicit_region: "eu-isoe-west-1",
-        region_prefixes: &["eu-isoe-"],
-    },
-    Partition {
-        id: "aws-iso-f",
-        dns_suffix: "csp.hci.ic.gov",
-        dual_stack_dns_suffix: "api.aws.hci.ic.gov",
-        implicit_region: "us-isof-south-1",
-        region_prefixes: &["us-isof-"],
-    },
-    Partition {
-        id: "aws-cn",
-        dns_suffix: "amazonaws.com.cn",
-        dual_stack_dns_suffix: "api.amazonwebservices.com.cn",
-        implicit_region: "cn-northwest-1",
-        region_prefixes: &["cn-"],
-    },
-    Partition {
-        id: "aws-eusc",
-        dns_suffix: "amazonaws.eu",
-        dual_stack_dns_suffix: "api.amazonwebservices.eu",
-        implicit_region: "eusc-de-east-1",
-        region_prefixes: &["eusc-"],
-    },
-    AWS,
-];
 
 /// The regions that use the global endpoint in legacy mode.
 const LEGACY_GLOBAL_REGIONS: [&str; 16] = [
@@ -102,27 +31,6 @@ const LEGACY_GLOBAL_REGIONS: [&str; 16] = [
     "us-west-2",
 ];
 
-impl Partition {
-    fn of_region(region: &str) -> &'static Self {
-        PARTITIONS
-            .iter()
-            .find(|partition| partition.region_prefixes.iter().any(|prefix| region.starts_with(prefix)))
-            .unwrap_or(&AWS)
-    }
-
-    /// Returns the implicit region of the partition for `aws-cn-global` and the like, otherwise the region itself. `aws-global`
-    /// stays, because it stands for the global endpoint.
-    fn real_region(region: &str) -> &str {
-        let partition = region.strip_suffix("-global").filter(|id| *id != AWS.id);
-        let partition = partition.and_then(|id| PARTITIONS.iter().find(|partition| partition.id == id));
-        partition.map_or(region, |partition| partition.implicit_region)
-    }
-
-    fn of_id(id: &str) -> &'static Self {
-        PARTITIONS.iter().find(|partition| partition.id == id).unwrap_or(&AWS)
-    }
-}
-
 /// The settings that determine an endpoint.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EndpointSettings {
@@ -137,6 +45,8 @@ pub(crate) struct EndpointSettings {
     pub(crate) url: Option<String>,
 }
 
+const GLOBAL_URL: &str = "https://sts.amazonaws.com/";
+
 /// The URL that requests are sent to and the region that they are signed for.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Endpoint {
@@ -146,6 +56,11 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
+    /// Returns the name of the region for logs and metrics: the signing region, or `aws-global` for the global endpoint.
+    pub(crate) fn region(&self) -> &str {
+        if self.url == GLOBAL_URL { "aws-global" } else { &self.signing_region }
+    }
+
     /// Returns true if the host is one of AWS, and not that of another implementation of STS.
     pub(crate) fn is_aws(&self) -> bool {
         let host = self.url_without_secrets();
@@ -194,6 +109,24 @@ impl EndpointSettings {
             return Err(NotValid::new("cannot be used without a region; set AWS_REGION"));
         }
         Ok(())
+    }
+
+    /// Returns the regional endpoint of a fallback region for requests about `role_arn`, with the same variants. A pseudo-region can
+    /// require FIPS on its own.
+    ///
+    /// # Errors
+    /// Returns an error if the region is not in the role's partition.
+    pub(crate) fn fallback(&self, region: Region, role_arn: &RoleArn) -> Result<Endpoint, NotValid> {
+        let partition = Partition::of_region(Partition::real_region(region.real_name()));
+        if partition.id != role_arn.partition() {
+            return Err(NotValid(format!(
+                "is in the partition {}, but the role {role_arn} is in the partition {}; set regions of the role's partition",
+                partition.id,
+                role_arn.partition()
+            )));
+        }
+        let fips = self.fips || region.is_fips();
+        Self { region: Some(region), fips, legacy: false, ..self.clone() }.resolve(role_arn)
     }
 
     /// Returns the endpoint for requests about `role_arn`.
@@ -304,6 +237,35 @@ mod tests {
             let expected = Endpoint { url: url.to_owned(), signing_region: signing_region.to_owned() };
             assert_eq!(resolved, Ok(expected), "{settings:?} in {partition}");
         }
+    }
+
+    /// Settings of the hop and a fallback region → the endpoint of the fallback region.
+    #[test]
+    fn fallback_endpoints_have_the_variants_of_the_hop() {
+        let fallback = |settings: &EndpointSettings, region: &str, partition: &str| {
+            let region = Region::parse(region).expect("valid");
+            settings
+                .fallback(region, &role(partition))
+                .map(|endpoint| (endpoint.url.clone(), endpoint.region().to_owned()))
+        };
+        let plain = EndpointSettings { region: Region::parse("eu-central-1").ok(), ..Default::default() };
+        let fips = EndpointSettings { fips: true, ..plain.clone() };
+        let dual_stack = EndpointSettings { dual_stack: true, ..plain.clone() };
+        // The regional endpoint, although the hop uses the global one.
+        let legacy = EndpointSettings { legacy: true, ..plain.clone() };
+        for (settings, region, partition, url, name) in [
+            (&plain, "us-west-2", "aws", "https://sts.us-west-2.amazonaws.com/", "us-west-2"),
+            (&plain, "us-west-2-fips", "aws", "https://sts-fips.us-west-2.amazonaws.com/", "us-west-2"),
+            (&plain, "aws-global", "aws", GLOBAL_URL, "aws-global"),
+            (&fips, "us-west-2", "aws", "https://sts-fips.us-west-2.amazonaws.com/", "us-west-2"),
+            (&dual_stack, "us-west-2", "aws", "https://sts.us-west-2.api.aws/", "us-west-2"),
+            (&legacy, "us-west-2", "aws", "https://sts.us-west-2.amazonaws.com/", "us-west-2"),
+            (&plain, "aws-cn-global", "aws-cn", "https://sts.cn-northwest-1.amazonaws.com.cn/", "cn-northwest-1"),
+        ] {
+            let expected = Ok((url.to_owned(), name.to_owned()));
+            assert_eq!(fallback(settings, region, partition), expected, "{settings:?} {region}");
+        }
+        assert!(fallback(&plain, "cn-north-1", "aws").is_err() && fallback(&plain, "us-west-2", "aws-cn").is_err());
     }
 
     #[test]

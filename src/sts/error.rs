@@ -4,7 +4,7 @@
 
 use std::time::SystemTime;
 
-use super::{Endpoint, refusal::Refusal};
+use super::{Endpoint, cause::Cause, recovery::Recovery, refusal::Refusal};
 use crate::http::client::CallFailure;
 
 /// Why an STS call failed.
@@ -32,7 +32,7 @@ pub(crate) enum StsError {
 }
 
 impl StsError {
-    pub(super) fn not_reached(endpoint: &Endpoint, reason: impl Into<String>) -> Self {
+    pub(crate) fn not_reached(endpoint: &Endpoint, reason: impl Into<String>) -> Self {
         Self::NotReached { host: host_of(endpoint), reason: reason.into(), help: None }
     }
 
@@ -50,6 +50,24 @@ impl StsError {
             reason.push_str(&format!(" (through the proxy {proxy})"));
         }
         self
+    }
+
+    /// Returns true if the failure is one of this STS, so that the STS of another region may serve the same request. A failure of the
+    /// identity provider and a wrong signing time are not: the first is the same everywhere, and a response corrects the second.
+    pub(crate) fn is_regional(&self) -> bool {
+        match self {
+            Self::NotReached { .. } | Self::InvalidResponse { .. } => true,
+            Self::Refused(refusal) => {
+                let is_elsewhere =
+                    matches!(refusal.cause(), Cause::KeysNotFetched | Cause::ProviderNotReached | Cause::ClockWrong);
+                refusal.recovery() == Recovery::Retry && !is_elsewhere
+            }
+        }
+    }
+
+    /// Returns true if STS is not activated in the region.
+    pub(crate) fn is_region_disabled(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.cause() == Cause::RegionDisabled)
     }
 
     /// Returns the `Date` header of an error response.

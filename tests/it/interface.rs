@@ -161,6 +161,23 @@ fn region() {
 }
 
 #[test]
+fn sts_fallback_region() {
+    for by_flag in [true, false] {
+        let stage = Stage::new();
+        let credvend = stage.credvend(&["check", "--offline", "--format", "json"]).without("AWS_ENDPOINT_URL_STS");
+        let credvend = match by_flag {
+            true => ["eu-west-1", "eu-west-2"]
+                .into_iter()
+                .fold(credvend, |credvend, region| credvend.arg("--sts-fallback-region").arg(region)),
+            false => credvend.env("CREDVEND_STS_FALLBACK_REGIONS", "eu-west-1,eu-west-2"),
+        };
+        let json: serde_json::Value = serde_json::from_str(&credvend.end().succeeded().stdout).expect("JSON");
+        let regions = &json["profiles"][0]["hops"][0]["sts_fallback_regions"];
+        assert_eq!(*regions, serde_json::json!(["eu-west-1", "eu-west-2"]));
+    }
+}
+
+#[test]
 fn config_and_profile() {
     let token = |stage: &Stage| stage.tokens.token_file().display().to_string();
     let config = |stage: &Stage| {

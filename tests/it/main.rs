@@ -60,6 +60,8 @@ mod other_sts;
 mod profiles;
 /// Requests as SDKs of all ages send them, at the endpoint and at the instance metadata service.
 mod sdk_requests;
+/// `--sts-fallback-region`: two regions, of which one fails.
+mod regions;
 /// SIGHUP: what a reload changes, and what it leaves alone.
 mod reload;
 /// When credentials are refreshed, and the behaviour of `run` when a refresh fails.

@@ -1,5 +1,6 @@
 mod base_server;
 mod binary;
+mod connect_proxy;
 mod http;
 mod process;
 mod screen;
@@ -7,6 +8,7 @@ mod stage;
 
 pub(crate) use base_server::BaseServer;
 pub(crate) use binary::binary;
+pub(crate) use connect_proxy::{ConnectProxy, Route};
 pub(crate) use http::{Response, get, raw};
 pub(crate) use process::{Credvend, Ended, Running, Signal};
 pub(crate) use screen::{Screen, without_colors};

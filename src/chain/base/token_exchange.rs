@@ -9,7 +9,7 @@ use crate::{
     chain::error::ProviderError,
     clock::Clock,
     plan::{HopName, WebIdentityHop},
-    sts::{AssumeRoleWithWebIdentity, Client, Issued},
+    sts::{AssumeRoleWithWebIdentity, Client, Endpoint, Issued},
     token::Claims,
 };
 
@@ -18,12 +18,13 @@ use crate::{
 const SKIP_LOCAL_EXPIRY_CHECK_AFTER: u32 = 4;
 
 impl WebIdentityHop {
-    /// Reads the token file and exchanges the token. `failures` is the number of consecutive failures so far.
+    /// Reads the token file and exchanges the token at `endpoint`. `failures` is the number of consecutive failures so far.
     ///
     /// # Errors
     /// Returns an error if the token is missing, malformed or expired, or if STS issues no credentials.
     pub(crate) async fn exchange(
         &self,
+        endpoint: &Endpoint,
         client: &Client,
         clock: &dyn Clock,
         hop: &HopName,
@@ -35,9 +36,10 @@ impl WebIdentityHop {
         }
         let session_name = self.session.session_name.clone().unwrap_or_else(|| token.claims().session_name());
         let request = AssumeRoleWithWebIdentity { session: self.session.parameters(&session_name), token: &token };
-        let issued = client.assume_role_with_web_identity(&self.session.endpoint, &request).await.map_err(|error| {
-            ProviderError::at(hop.clone(), error).about_token(token.claims(), self.session.endpoint.is_aws())
-        })?;
+        let issued = client
+            .assume_role_with_web_identity(endpoint, &request)
+            .await
+            .map_err(|error| ProviderError::at(hop.clone(), error).about_token(token.claims(), endpoint.is_aws()))?;
         Ok((issued, session_name, Arc::new(token.claims().clone())))
     }
 }

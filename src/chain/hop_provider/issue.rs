@@ -41,7 +41,7 @@ impl HopProvider {
     }
 
     pub(super) fn lease(&self, exchanged: Exchanged, attempt: u32) -> Lease {
-        let Exchanged { issued, session_name, claims } = exchanged;
+        let Exchanged { issued, session_name, claims, endpoint, failed_endpoints } = exchanged;
         let now = self.context.clock.now();
         let lifetime = lifetime(issued.expiry.as_time(), issued.issued_at, now.wall, self.longest_session());
         tracing::info!(
@@ -49,6 +49,7 @@ impl HopProvider {
             hop = self.hop.number,
             role_arn = %self.hop.role_arn.as_ref().map_or("", |arn| arn.as_str()),
             session_name = session_name.as_str(),
+            region = endpoint.region(),
             expiry = %issued.expiry,
             attempt,
             request_id = issued.request_id.as_deref().unwrap_or("none"),
@@ -60,7 +61,12 @@ impl HopProvider {
             window: Window::new(now, lifetime, self.context.random.unit()),
             session_name,
             claims,
-            receipt: Receipt { request_id: issued.request_id, packed_policy_size: issued.packed_policy_size },
+            receipt: Receipt {
+                endpoint: Some(endpoint),
+                failed_endpoints,
+                request_id: issued.request_id,
+                packed_policy_size: issued.packed_policy_size,
+            },
         }
     }
 

@@ -86,11 +86,17 @@ impl Checker<'_> {
         };
         let action = if hop.number == 1 { "AssumeRoleWithWebIdentity" } else { "AssumeRole" };
         let receipt = &lease.receipt;
+        let region = receipt.endpoint.as_ref().filter(|_| has_fallback(chain, hop));
+        let region = region.map(|endpoint| format!("issued by the STS of {}", endpoint.region()));
         let request_id = receipt.request_id.as_ref().map(|id| format!("request ID {id}"));
         let size =
             receipt.packed_policy_size.map(|size| format!("policies and tags use {size} % of the packed size limit"));
-        let parts: Vec<String> = [expiry, request_id, size].into_iter().flatten().collect();
+        let parts: Vec<String> = [region, expiry, request_id, size].into_iter().flatten().collect();
         let message = format!("{role_arn}: {action} as {}: {}", lease.session_name.as_str(), parts.join(", "));
+        if let [first, ..] = receipt.failed_endpoints.as_slice() {
+            let help = format!("the STS of {} failed; see the log with --log-level warn", first.region());
+            return Check::warn(name, message).help(help);
+        }
         match receipt.packed_policy_size {
             Some(size) if size >= LARGE_PACKED_POLICY_SIZE => {
                 let help =
@@ -130,9 +136,12 @@ impl Checker<'_> {
         let prefix = hop.role_arn.as_ref().map(|role_arn| format!("{role_arn}: ")).unwrap_or_default();
         let name = name_of(hop.number);
         match diagnosis {
-            Some(diagnosis) => Check::fail(exit, name, format!("{prefix}{}", diagnosis.cause))
-                .with_response(sts_error.to_string())
-                .help_steps(diagnosis.help),
+            Some(diagnosis) => {
+                let check = Check::fail(exit, name, format!("{prefix}{}", diagnosis.cause));
+                let check = check.with_response(sts_error.to_string()).help_steps(diagnosis.help);
+                // This help tells which regions failed.
+                if has_fallback(chain, hop) { check.help(error.help()) } else { check }
+            }
             None => Check::fail(exit, name, format!("{prefix}{sts_error}")).help(error.help()),
         }
     }
@@ -146,11 +155,12 @@ impl Checker<'_> {
             Ok(client) => client,
             Err(errors) => return Check::fail(Exit::Usage, IDENTITY, errors.to_string()),
         };
+        let endpoint = lease.receipt.endpoint.as_ref().unwrap_or(&session.endpoint);
         let mut attempts = 0;
         let identity = self.with_timeout(async {
             loop {
                 attempts += 1;
-                match client.caller_identity(&session.endpoint, &lease.credentials).await {
+                match client.caller_identity(endpoint, &lease.credentials).await {
                     Err(error)
                         if attempts < RETRY_POLICY.attempts
                             && ProviderError::at(last_hop(chain), error.clone()).is_transient() =>
@@ -163,11 +173,11 @@ impl Checker<'_> {
         });
         match identity.await {
             None => {
-                let url = session.endpoint.url_without_secrets();
+                let url = endpoint.url_without_secrets();
                 self.timed_out(IDENTITY.to_owned(), &format!("GetCallerIdentity: {url}: "))
             }
-            Some(Ok(identity)) => check_identity(&identity, role_arn, session.endpoint.is_aws()),
-            Some(Err(error)) if !session.endpoint.is_aws() && lacks_caller_identity(&error, role_arn) => {
+            Some(Ok(identity)) => check_identity(&identity, role_arn, endpoint.is_aws()),
+            Some(Err(error)) if !endpoint.is_aws() && lacks_caller_identity(&error, role_arn) => {
                 let message = format!("GetCallerIdentity: {error}");
                 Check::warn(IDENTITY, message)
                     .help("the exchange succeeded: this is a failure only if the STS is that of AWS")
@@ -186,6 +196,10 @@ impl Checker<'_> {
         let help = "check the network, or increase --timeout";
         Check::fail(Exit::Unavailable, name, format!("{prefix}no response within {timeout}")).help(help)
     }
+}
+
+fn has_fallback(chain: &ChainPlan, hop: &HopName) -> bool {
+    chain.session(hop.number).is_some_and(|session| !session.fallback_endpoints.is_empty())
 }
 
 fn last_hop(chain: &ChainPlan) -> HopName {

@@ -6,7 +6,10 @@ use crate::{
     advice::diagnosis::describe_clock_difference,
     command::{
         Exit,
-        check::{Checker, report::Check},
+        check::{
+            Checker,
+            report::{Check, Outcome},
+        },
     },
     http::tls,
     plan::{ChainPlan, SessionPlan},
@@ -25,50 +28,63 @@ const MAX_NORMAL_CLOCK_DIFFERENCE: u64 = 60;
 /// Largest clock difference in seconds at which AWS accepts the signatures of other programs on this machine.
 const MAX_SIGNATURE_CLOCK_DIFFERENCE: u64 = 5 * 60;
 
+/// Timeout for the endpoint of a fallback region. There can be several, and the hops rarely need one.
+const FALLBACK_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// The results of the endpoints that were already checked. The key of an endpoint includes its CA bundle.
 #[derive(Default)]
 pub(super) struct EndpointChecks(Vec<((Endpoint, Option<PathBuf>), Check)>);
 
 impl Checker<'_> {
-    /// Checks each endpoint of the chain.
+    /// Checks each endpoint of the chain. An endpoint that fails is a failure only if no other endpoint of the hop can serve it.
     pub(super) async fn sts(&mut self, chain: &ChainPlan) -> Vec<Check> {
         let mut checks: Vec<Check> = Vec::new();
         for session in chain.sessions() {
-            let key = (session.endpoint.clone(), session.ca_bundle.clone());
-            let checked =
-                self.endpoint_checks.0.iter().find(|(other, _)| *other == key).map(|(_, check)| check.clone());
-            let check = match checked {
-                Some(check) => check,
-                None => {
-                    let check = self.reach(session).await;
-                    self.endpoint_checks.0.push((key, check.clone()));
-                    check
+            let mut of_hop = Vec::new();
+            for endpoint in session.endpoints() {
+                of_hop.push(self.endpoint(session, endpoint).await);
+            }
+            let is_served = of_hop.iter().any(|check| check.outcome == Outcome::Ok);
+            for mut check in of_hop {
+                if is_served && check.outcome != Outcome::Ok {
+                    check.outcome = Outcome::Warn;
                 }
-            };
-            if !checks.iter().any(|other| other.message == check.message) {
-                checks.push(check);
+                if !checks.iter().any(|other| other.message == check.message) {
+                    checks.push(check);
+                }
             }
         }
         checks
     }
 
-    async fn reach(&self, session: &SessionPlan) -> Check {
-        let url = session.endpoint.url_without_secrets();
+    /// Returns the result for an endpoint, from an earlier check if there was one.
+    async fn endpoint(&mut self, session: &SessionPlan, endpoint: &Endpoint) -> Check {
+        let key = (endpoint.clone(), session.ca_bundle.clone());
+        if let Some((_, check)) = self.endpoint_checks.0.iter().find(|(other, _)| *other == key) {
+            return check.clone();
+        }
+        let timeout = if *endpoint == session.endpoint { ENDPOINT_TIMEOUT } else { FALLBACK_TIMEOUT };
+        let check = self.reach(session, endpoint, timeout).await;
+        self.endpoint_checks.0.push((key, check.clone()));
+        check
+    }
+
+    async fn reach(&self, session: &SessionPlan, endpoint: &Endpoint, timeout: Duration) -> Check {
+        let url = endpoint.url_without_secrets();
         let tls = match tls::client_config(session.ca_bundle.as_deref()) {
             Ok(tls) => Arc::new(tls),
             Err(error) => return Check::fail(Exit::Usage, "sts", error.to_string()),
         };
-        let reach = reach::reach(&session.endpoint, &self.identity.proxies, tls);
-        let timeout = self.app.clock().sleep(ENDPOINT_TIMEOUT.min(self.remaining_time()));
+        let reach = reach::reach(endpoint, &self.identity.proxies, tls);
         let reached = tokio::select! {
             reached = reach => reached,
-            () = timeout => {
-                let message = format!("{url}: no connection within {} s", ENDPOINT_TIMEOUT.min(self.timeout).as_secs());
+            () = self.app.clock().sleep(timeout.min(self.remaining_time())) => {
+                let message = format!("{url}: no connection within {} s", timeout.min(self.timeout).as_secs());
                 return Check::fail(Exit::Unavailable, "sts", message).help(help(ReachStep::Connection));
             }
         };
         match reached {
-            Ok(reached) => Check::ok("sts", format!("{url}: {}", describe(&reached, &session.endpoint))),
+            Ok(reached) => Check::ok("sts", format!("{url}: {}", describe(&reached, endpoint))),
             Err(error) => Check::fail(Exit::Unavailable, "sts", format!("{url}: {error}"))
                 .help(error.help.unwrap_or_else(|| help(error.step))),
         }

@@ -66,6 +66,8 @@ pub(super) struct Hop {
     sts_endpoint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signing_region: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sts_fallback_regions: Vec<String>,
 }
 
 impl Check {
@@ -155,6 +157,11 @@ impl Hop {
             sts_endpoint: session
                 .map(|session| session.endpoint.url_without_secrets().trim_end_matches('/').to_owned()),
             signing_region: session.map(|session| session.endpoint.signing_region.clone()),
+            sts_fallback_regions: session
+                .iter()
+                .flat_map(|session| &session.fallback_endpoints)
+                .map(|endpoint| endpoint.region().to_owned())
+                .collect(),
         }
     }
 }

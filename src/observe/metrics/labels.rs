@@ -10,6 +10,12 @@ pub(super) struct ExchangeLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct StsCallLabels {
+    pub(super) region: String,
+    pub(super) result: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct HopLabels {
     pub(super) hop: u64,
 }

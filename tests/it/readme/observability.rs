@@ -117,11 +117,14 @@ fn log_events_and_metrics_tables_match_a_run() {
     let exec = stage.credvend(&["exec", "--log-format", "json", "--log-level", "info", "--", "true"]);
     let exec = exec.env("PATH", "/usr/bin:/bin").env("TMPDIR", "/absent").end().succeeded();
     let reactions = reactions(&stage);
+    let regions = crate::regions::rig::Regions::new();
+    regions.home.inject(vec![Fault::throttle()]);
+    let regions = regions.credvend(&["export", "--log-format", "json", "--log-level", "info"]).end().succeeded();
     let install = stage.credvend(&["install", "--log-format", "json", "--log-level", "info"]).arg(directory);
     let install = install.end().succeeded();
 
     let mut logged = log_events::Events::new();
-    for line in [log, exec.stderr, reactions, install.stderr].iter().flat_map(|log| log.lines()) {
+    for line in [log, exec.stderr, reactions, regions.stderr, install.stderr].iter().flat_map(|log| log.lines()) {
         let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
         let fields = line.as_object().expect("an object").keys().cloned();

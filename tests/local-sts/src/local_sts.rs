@@ -66,16 +66,37 @@ impl LocalSts {
         Self::start_as(address, world, tls)
     }
 
+    /// Starts the STS of another region, over HTTPS with a certificate for `host`: it has the same accounts, sessions and clock, its
+    /// own faults and requests, and accepts only signatures for `signing_region`.
+    pub fn start_region(&self, host: &str, signing_region: &str) -> Result<LocalSts, StartError> {
+        let tls = TlsIdentity::generate(TlsVersions::Both, ServerCertificate::OtherHost(host))?;
+        let listener = std::net::TcpListener::bind(any_loopback_port())?;
+        let sts = Arc::clone(&self.server.sts);
+        Self::serve(listener, Some(tls), |_| Ok(sts), Some(signing_region.to_owned()), &[])
+    }
+
     fn start_as(address: SocketAddr, world: World, tls: Option<TlsIdentity>) -> Result<LocalSts, StartError> {
         let listener = std::net::TcpListener::bind(address)?;
+        Self::serve(listener, tls, |url| Ok(Arc::new(Sts::new(&world, url)?)), None, &world.faults)
+    }
+
+    /// Serves on `listener` what `sts` returns for the URL.
+    fn serve(
+        listener: std::net::TcpListener,
+        tls: Option<TlsIdentity>,
+        sts: impl FnOnce(&str) -> Result<Arc<Sts>, StartError>,
+        signing_region: Option<String>,
+        pending: &[Fault],
+    ) -> Result<LocalSts, StartError> {
         listener.set_nonblocking(true)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr()?);
 
         let mut faults = FaultQueue::default();
-        faults.append(world.faults.iter().cloned());
+        faults.append(pending.iter().cloned());
         let server = Arc::new(Server {
-            sts: Sts::new(&world, &url)?,
+            sts: sts(&url)?,
+            signing_region,
             log: Default::default(),
             faults: faults.into(),
             faults_cleared: watch::Sender::new(()),

@@ -45,7 +45,10 @@ const KEYS_PATH: &str = "/openid/v1/jwks";
 
 /// The state that all connections share.
 pub(crate) struct Server {
-    pub(crate) sts: Sts,
+    /// The accounts and sessions, which the servers of several regions share.
+    pub(crate) sts: Arc<Sts>,
+    /// The only region that credential scopes can have here, if the world does not tell.
+    pub(crate) signing_region: Option<String>,
     pub(crate) log: RequestLog,
     pub(crate) faults: Mutex<FaultQueue>,
     /// Notifies hanging requests when the faults are cleared.
@@ -171,7 +174,7 @@ impl Server {
             Some(error) => Err(error),
             None => check_http_request(parts).and_then(|()| {
                 let content = SignedContent { method: parts.method.as_str(), headers: &parts.headers, body };
-                self.sts.handle(content, parameters.as_ref().map_err(Clone::clone)?)
+                self.sts.handle(content, parameters.as_ref().map_err(Clone::clone)?, self.signing_region.as_deref())
             }),
         };
         match result {

@@ -51,18 +51,21 @@ impl Sts {
         })
     }
 
-    /// Performs the action that the parameters name.
+    /// Performs the action that the parameters name. Signatures must be for `signing_region` or, if that is `None`, for the region of
+    /// the world.
     pub(crate) fn handle(
         &self,
         content: SignedContent<'_>,
         parameters: &Parameters,
+        signing_region: Option<&str>,
     ) -> Result<SuccessResponse, StsError> {
         let action = read_action(parameters)?;
         let now = self.clock.now();
         let world = lock(&self.world).clone();
         let issue = |session: &Session, seconds: u64| self.issue_credentials(session, seconds, now);
         let authenticate = || {
-            let presented = PresentedSignature::read(content.headers, now, world.signing_region.as_deref())?;
+            let presented =
+                PresentedSignature::read(content.headers, now, signing_region.or(world.signing_region.as_deref()))?;
             Caller::authenticate(&presented, content, &world, &lock(&self.sessions), now)
         };
         match action {
