@@ -18,7 +18,10 @@ use std::{
 };
 
 use super::blocks::{Fenced, fenced};
-use crate::support::{DEADLINE, ROLE_A, Signal, Stage};
+use crate::{
+    regions::rig::Regions,
+    support::{DEADLINE, ROLE_A, Signal, Stage},
+};
 
 /// Blocks that start with these words are not run, with the reason.
 const NOT_RUN: [(&str, &str); 4] = [
@@ -178,8 +181,12 @@ fn every_command_works() {
 
 /// Runs the blocks of a section; returns a message if one of them fails.
 fn run(number: usize, section: &[&Fenced]) -> Result<(), String> {
-    let stage = Stage::new();
-    let places = Places::new(&stage, number);
+    // Fallback regions exclude the endpoint URL of a local STS.
+    let regions = section.iter().any(|block| block.text.contains("--sts-fallback-region")).then(Regions::new);
+    let own_stage = regions.is_none().then(Stage::new);
+    let stage = own_stage.as_ref().or(regions.as_ref().map(|regions| &regions.stage)).expect("one of them");
+    let sts = regions.as_ref().map_or_else(|| vec![("AWS_ENDPOINT_URL_STS", stage.sts.url())], Regions::variables);
+    let places = Places::new(stage, number);
     fs::create_dir_all(stage.path(DIRECTORY)).expect("made");
     for block in section {
         if let Some(file) = &block.file {
@@ -194,7 +201,7 @@ fn run(number: usize, section: &[&Fenced]) -> Result<(), String> {
     for (number, step) in steps.iter().enumerate() {
         script.push_str(&format!("printf '{MARK}%s\\n' {number}\n{}", places.here(&step.command)));
     }
-    let (ended_well, output) = shell(&stage, &places, &script);
+    let (ended_well, output) = shell(stage, sts, &places, &script);
     check(&section[0].heading, &steps, ended_well, &places.in_readme(&output))
 }
 
@@ -203,7 +210,7 @@ fn has_curl() -> bool {
 }
 
 /// Runs a script; returns whether it succeeded, and its output.
-fn shell(stage: &Stage, places: &Places, script: &str) -> (bool, String) {
+fn shell(stage: &Stage, sts: Vec<(&str, String)>, places: &Places, script: &str) -> (bool, String) {
     let bin = stage.write("bin/aws", AWS).parent().expect("a directory").to_owned();
     fs::set_permissions(bin.join("aws"), fs::Permissions::from_mode(0o755)).expect("executable");
     std::os::unix::fs::symlink(crate::support::binary(), bin.join("credvend")).expect("linked");
@@ -217,7 +224,7 @@ fn shell(stage: &Stage, places: &Places, script: &str) -> (bool, String) {
         .env("AWS_ROLE_ARN", ROLE_A)
         .env("AWS_WEB_IDENTITY_TOKEN_FILE", stage.tokens.token_file())
         .env("AWS_REGION", "eu-central-1")
-        .env("AWS_ENDPOINT_URL_STS", stage.sts.url())
+        .envs(sts)
         .env("CREDVEND_LISTEN", places.here("127.0.0.1:9911"))
         .stdin(Stdio::null())
         .stderr(writer.try_clone().expect("cloned"))

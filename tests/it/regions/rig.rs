@@ -66,8 +66,14 @@ impl Regions {
     }
 
     fn connected(&self, command: Credvend) -> Credvend {
-        let command = command.without("AWS_ENDPOINT_URL_STS").env("HTTPS_PROXY", self.proxy.url());
-        command.env("AWS_CA_BUNDLE", self.stage.path("ca.pem"))
+        let command = command.without("AWS_ENDPOINT_URL_STS");
+        self.variables().into_iter().fold(command, |command, (name, value)| command.env(name, value))
+    }
+
+    /// Returns the variables through which the regions are reached.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
+        let bundle = self.stage.path("ca.pem").display().to_string();
+        vec![("HTTPS_PROXY", self.proxy.url()), ("AWS_CA_BUNDLE", bundle)]
     }
 
     /// Returns the actions of all requests to this STS, in order.
