@@ -46,6 +46,12 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// Returns true if the source is in a profile of a shared file.
+    fn is_of_profile(self) -> bool {
+        use Source::*;
+        matches!(self, Role | ProfileWebIdentity | Sso | Login | Process | Keys | CredentialsFileKeys | ConfigFileKeys)
+    }
+
     /// Returns the name in the JSON output.
     pub(crate) fn id(self) -> &'static str {
         match self {
@@ -131,7 +137,11 @@ pub(crate) fn explain(sdk: &'static Sdk, surroundings: &Surroundings) -> Explana
     let mut candidates = Candidates::new(sdk, surroundings);
     let mut notes = Vec::new();
     let mut winner = candidates.missing_profile();
+    let mut has_failed_profile = false;
     for &source in sdk.order {
+        if has_failed_profile && source.is_of_profile() {
+            continue;
+        }
         let Some(candidate) = candidates.find(source) else { continue };
         if let Some(winner) = &winner {
             if candidate.is_credvend && candidate.fault.is_none() && !winner.is_credvend {
@@ -146,6 +156,7 @@ pub(crate) fn explain(sdk: &'static Sdk, surroundings: &Surroundings) -> Explana
         {
             // Remember the fault: the SDK does not report it if a later source answers.
             notes.push(fault.clone());
+            has_failed_profile |= source.is_of_profile() && sdk.has(Quirks::ONE_SOURCE_OF_PROFILE);
             continue;
         }
         winner = Some(candidate);

@@ -12,7 +12,6 @@ const MAX_HOPS: usize = 16;
 
 const KEY_IDS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"];
 const SECRET_KEYS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"];
-const SSO_KEYS: [&str; 3] = ["sso_session", "sso_start_url", "sso_account_id"];
 const METADATA_ADDRESS: &str = "169.254.169.254";
 
 /// The sources of one SDK.
@@ -143,7 +142,9 @@ impl<'a> Candidates<'a> {
                 let fault = self.unreadable("web_identity_token_file", path);
                 Some(Candidate { role_arn: Some(role_arn.to_owned()), fault, ..found })
             }
-            Source::Sso => SSO_KEYS.iter().any(|key| profile.value(key).is_some()).then_some(found),
+            Source::Sso if self.sdk.sso_keys().iter().any(|key| profile.value(key).is_some()) => {
+                Some(Candidate { fault: missing_sso_key(profile), ..found })
+            }
             Source::Login => profile.value("login_session").map(|_| found),
             Source::Process => self.process(profile),
             Source::Keys => keys(source, profile.origin(), profile.credentials.or(profile.config)?)
@@ -200,6 +201,15 @@ impl<'a> Candidates<'a> {
         let is_credvend = program.rsplit('/').next() == Some("credvend");
         Some(Candidate { is_credvend, fault, ..candidate(Source::Process, profile.origin()) })
     }
+}
+
+/// Returns the fault of a profile whose settings of SSO are not complete.
+fn missing_sso_key(profile: Section<'_>) -> Option<Note> {
+    let portal: &[&str] = if profile.value("sso_session").is_some() { &[] } else { &["sso_start_url", "sso_region"] };
+    let required = ["sso_account_id", "sso_role_name"].iter().chain(portal);
+    let missing: Vec<&str> = required.copied().filter(|key| profile.value(key).is_none()).collect();
+    let message = || format!("{} has settings of SSO without {}", profile.origin(), missing.join(", "));
+    (!missing.is_empty()).then(|| Note::new(message(), "remove the sso_ keys from the profile, or complete them"))
 }
 
 /// Returns the access keys of a section.

@@ -111,6 +111,14 @@ impl Quirks {
     /// Splits `credential_process` at spaces, and requires an argument.
     pub(super) const PROCESS_SPLIT_AT_SPACES: Self = Self(1 << 33);
 
+    /// Uses SSO if a profile has any of its keys, even `sso_region` alone.
+    pub(super) const ANY_SSO_KEY: Self = Self(1 << 34);
+    /// Uses SSO if a profile has `sso_role_name`, and not for `sso_start_url` alone.
+    pub(super) const SSO_ROLE_NAME: Self = Self(1 << 35);
+
+    /// Uses no other source of a profile if the first one of the profile does not work.
+    pub(super) const ONE_SOURCE_OF_PROFILE: Self = Self(1 << 36);
+
     const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
@@ -120,6 +128,17 @@ impl Sdk {
     /// Returns true if this row was compared with the SDK itself.
     pub(crate) fn is_verified(&self) -> bool {
         !self.has(Quirks::UNVERIFIED)
+    }
+
+    /// Returns the keys of a profile with which the SDK uses SSO.
+    pub(super) fn sso_keys(&self) -> &'static [&'static str] {
+        if self.has(Quirks::ANY_SSO_KEY) {
+            &["sso_session", "sso_start_url", "sso_region", "sso_account_id", "sso_role_name"]
+        } else if self.has(Quirks::SSO_ROLE_NAME) {
+            &["sso_session", "sso_account_id", "sso_role_name"]
+        } else {
+            &["sso_session", "sso_start_url", "sso_account_id"]
+        }
     }
 
     /// Returns true if the SDK deviates in this way.
@@ -135,7 +154,8 @@ pub(crate) static SDKS: [Sdk; 16] = [
         id: "boto3", name: "boto3, AWS CLI", files: Files::Both, regions: &["AWS_DEFAULT_REGION"],
         imds_variable: IMDS, order: &[Environment, Role, WebIdentity, ProfileWebIdentity, Sso, CredentialsFileKeys, Login, Process, ConfigFileKeys, Container, InstanceMetadata],
         quirks: Quirks::DEFAULT_PROFILE_FIRST.and(Quirks::EMPTY_RELATIVE_URI).and(Quirks::EMPTY_FULL_URI).and(Quirks::HALF_A_PAIR_FAILS)
-            .and(Quirks::ROLE_REQUIRED).and(Quirks::IMDS_PROXY).and(Quirks::NO_NETWORKS).and(Quirks::PROFILE_REQUIRED),
+            .and(Quirks::ROLE_REQUIRED).and(Quirks::IMDS_PROXY).and(Quirks::NO_NETWORKS).and(Quirks::PROFILE_REQUIRED)
+            .and(Quirks::SSO_ROLE_NAME),
     },
     Sdk {
         id: "go-v1", name: "Go v1", files: Files::LoadConfig, regions: &["AWS_REGION", "AWS_DEFAULT_REGION"],
@@ -157,7 +177,8 @@ pub(crate) static SDKS: [Sdk; 16] = [
     Sdk {
         id: "java-v2", name: "Java v2", files: Files::Both, regions: &["AWS_REGION"],
         imds_variable: IMDS, order: &[Environment, WebIdentity, ProfileWebIdentity, Sso, Role, Login, Process, Keys, Container, InstanceMetadata],
-        quirks: Quirks::FALLS_THROUGH.and(Quirks::TOKEN_BEFORE_FILE).and(Quirks::TOKEN_VARIABLE_TRIMMED).and(Quirks::EMPTY_RELATIVE_URI).and(Quirks::METADATA_AFTER_CONTAINER),
+        quirks: Quirks::FALLS_THROUGH.and(Quirks::TOKEN_BEFORE_FILE).and(Quirks::TOKEN_VARIABLE_TRIMMED).and(Quirks::EMPTY_RELATIVE_URI).and(Quirks::METADATA_AFTER_CONTAINER)
+            .and(Quirks::ANY_SSO_KEY).and(Quirks::ONE_SOURCE_OF_PROFILE),
     },
     Sdk {
         id: "javascript-v3", name: "JavaScript v3", files: Files::Both, regions: &["AWS_REGION"],
@@ -167,7 +188,7 @@ pub(crate) static SDKS: [Sdk; 16] = [
     Sdk {
         id: "rust", name: "Rust", files: Files::Both, regions: &["AWS_REGION", "AWS_DEFAULT_REGION"],
         imds_variable: IMDS, order: &[Environment, Role, ProfileWebIdentity, Sso, Login, Process, Keys, WebIdentity, Container, InstanceMetadata],
-        quirks: Quirks::EMPTY_RELATIVE_URI.and(Quirks::EMPTY_FULL_URI).and(Quirks::PROXY).and(Quirks::IMDS_PROXY),
+        quirks: Quirks::EMPTY_RELATIVE_URI.and(Quirks::EMPTY_FULL_URI).and(Quirks::PROXY).and(Quirks::IMDS_PROXY).and(Quirks::ANY_SSO_KEY),
     },
     Sdk {
         id: "dotnet", name: ".NET", files: Files::Both, regions: &["AWS_REGION"],

@@ -21,6 +21,12 @@ SECTION = "aws_access_key_id = AKIAKEYS000000000000\naws_secret_access_key = sec
 BY_CREDVEND = f"# credvend: expires 2099-01-01T00:00:00Z\n[default]\n{SECTION}"
 PROCESS = "credential_process = {dir}/credvend process --from-endpoint\n"
 ROLE = "role_arn = arn:aws:iam::222222222222:role/account-b-role\n"
+SSO = {
+    "sso_start_url": "https://portal.invalid/start",
+    "sso_region": "us-east-1",
+    "sso_account_id": "111111111111",
+    "sso_role_name": "Reader",
+}
 
 
 @dataclass
@@ -57,6 +63,10 @@ ENVIRONMENTS = [
     Environment("stale keys in file + endpoint", ENDPOINT, {CREDENTIALS: f"[default]\n{SECTION}"}),
     Environment("stale keys in config + endpoint", ENDPOINT, {CONFIG: f"[default]\n{SECTION}"}),
     Environment("keys in file + webhook", WEBHOOK, {CREDENTIALS: f"[default]\n{SECTION}"}),
+    *(
+        Environment(f"{key} beside keys in file", {}, {CREDENTIALS: f"[default]\n{SECTION}{key} = {value}\n"})
+        for key, value in SSO.items()
+    ),
     Environment("credential_process", {}, {CONFIG: f"[default]\n{PROCESS}"}),
     Environment("credential_process + webhook", WEBHOOK, {CONFIG: f"[default]\n{PROCESS}"}),
     Environment("credential_process + keys in file", {}, {CONFIG: f"[default]\n{PROCESS}", CREDENTIALS: BY_CREDVEND}),
