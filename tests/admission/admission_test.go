@@ -2,7 +2,7 @@
 //
 // A row is a folder in pods/. before.yaml is the pod that a client creates. after.yaml is the pod that the API server stores
 // (`go test -update` writes it), or refused.txt is part of the message with which it refuses the pod. The documents of an
-// optional cluster.yaml replace parameters or namespaces of the cluster.
+// optional cluster.yaml replace objects of the cluster, and an optional defaults.txt replaces the defaults in the policies.
 package admission
 
 import (
@@ -42,8 +42,13 @@ func TestPods(t *testing.T) {
 		t.Run(filepath.Base(row), func(t *testing.T) {
 			t.Parallel()
 			cluster := shared
-			if own := pathIfExists(t, filepath.Join(row, "cluster.yaml")); own != "" {
-				cluster = startCluster(t, readObjects(t, own)...)
+			own, defaults := pathIfExists(t, filepath.Join(row, "cluster.yaml")), pathIfExists(t, filepath.Join(row, "defaults.txt"))
+			if own != "" || defaults != "" {
+				objects := readObjects(t, own)
+				if defaults != "" {
+					setDefaults(t, objects, string(readFile(t, defaults)))
+				}
+				cluster = startCluster(t, objects...)
 			}
 			pod := readPod(t, before)
 			stored, err := cluster.create(t.Context(), pod)
@@ -112,8 +117,11 @@ func expectOwnFieldsUnchanged(t *testing.T, before, after *corev1.Pod) {
 				t.Errorf("%s %s: its own variables changed", kind, owned.Name)
 			}
 			injected.Env = owned.Env
+			if mounts := len(owned.VolumeMounts); len(injected.VolumeMounts) <= mounts+1 && equality.Semantic.DeepEqual(owned.VolumeMounts, injected.VolumeMounts[:mounts]) {
+				injected.VolumeMounts = owned.VolumeMounts
+			}
 			if !equality.Semantic.DeepEqual(&owned, injected) {
-				t.Errorf("%s %s: fields other than env changed", kind, owned.Name)
+				t.Errorf("%s %s: fields other than env and the end of volumeMounts changed", kind, owned.Name)
 			}
 		}
 	}
@@ -168,6 +176,7 @@ func TestLargePodStaysWithinExpressionBudget(t *testing.T) {
 		})
 	}
 	pod.Spec.Containers = nil
+	pod.Annotations["credvend.dev/credentials-file"] = "true"
 	for i := range 15 {
 		container.Name = fmt.Sprintf("container-%02d-%s", i, strings.Repeat("x", 50))
 		pod.Spec.Containers = append(pod.Spec.Containers, *container.DeepCopy())
@@ -179,24 +188,39 @@ func TestLargePodStaysWithinExpressionBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, container := range slices.Concat(stored.Spec.Containers, stored.Spec.InitContainers[1:]) {
-		if size := len(container.Env); size != 103 {
-			t.Fatalf("container %s has %d variables; expected 103", container.Name, size)
+		if size := len(container.Env); size != 105 {
+			t.Fatalf("container %s has %d variables; expected 105", container.Name, size)
 		}
 	}
 	expectIdempotence(t, cluster, stored)
 	expectOwnFieldsUnchanged(t, pod, stored)
 }
 
-func TestWithoutParametersOnlyLabelledPodsAreRefused(t *testing.T) {
-	objects := slices.DeleteFunc(readObjects(t, ""), func(object runtime.Object) bool {
-		_, ok := object.(*corev1.ConfigMap)
-		return ok
-	})
-	cluster := startCluster(t, objects...)
-	_, err := cluster.create(t.Context(), readPod(t, "pods/plain/before.yaml"))
-	expectRefusal(t, err, "no params found")
-	if _, err := cluster.create(t.Context(), readPod(t, "pods/no-label/before.yaml")); err != nil {
-		t.Error(err)
+// The ServiceAccount plug-in runs before the policy and again after it, and mounts the API server's token into each container that
+// has no mount at its path. The sidecar must not get it; the application does.
+func TestSidecarGetsNoTokenOfTheAPIServer(t *testing.T) {
+	objects := readObjects(t, "")
+	for _, object := range objects {
+		if account, ok := object.(*corev1.ServiceAccount); ok {
+			account.AutomountServiceAccountToken = nil
+		}
+	}
+	stored, err := startCluster(t, objects...).create(t.Context(), readPod(t, "pods/container-added-by-webhook/before.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mountsToken := func(container corev1.Container) bool {
+		return slices.ContainsFunc(container.VolumeMounts, func(mount corev1.VolumeMount) bool {
+			return strings.HasPrefix(mount.Name, "kube-api-access-")
+		})
+	}
+	for _, container := range stored.Spec.Containers {
+		if !mountsToken(container) {
+			t.Errorf("container %s lacks the token: the test does not show what the plug-in does", container.Name)
+		}
+	}
+	if sidecar := stored.Spec.InitContainers[0]; sidecar.Name != "credvend" || mountsToken(sidecar) {
+		t.Errorf("the first init container %s mounts the token of the API server", sidecar.Name)
 	}
 }
 
@@ -230,8 +254,62 @@ func TestPoliciesAndBindingsAreValid(t *testing.T) {
 			t.Error(wrong.ToAggregate())
 		}
 	}
-	if checked != 8 {
-		t.Errorf("validated %d policies and bindings; expected 8", checked)
+	if checked != 6 {
+		t.Errorf("validated %d policies and bindings; expected 6", checked)
+	}
+}
+
+// setDefaults does what the overlay of the README does: it replaces the first variable of both policies.
+func setDefaults(t *testing.T, objects []runtime.Object, defaults string) {
+	t.Helper()
+	set := 0
+	for _, object := range objects {
+		switch policy := object.(type) {
+		case *v1.MutatingAdmissionPolicy:
+			policy.Spec.Variables[0] = v1.Variable{Name: "defaults", Expression: defaults}
+			set++
+		case *v1.ValidatingAdmissionPolicy:
+			if policy.Spec.Variables[0].Name == "defaults" {
+				policy.Spec.Variables[0].Expression = defaults
+				set++
+			}
+		}
+	}
+	if set != 2 {
+		t.Fatalf("set the defaults of %d policies; expected 2", set)
+	}
+}
+
+// The policy that checks the settings reads them as the policy that applies them does. The defaults come first, because overlays
+// replace the first variable.
+func TestPoliciesReadTheSameSettings(t *testing.T) {
+	variables := map[string]map[string]string{}
+	for _, object := range readObjects(t, "") {
+		found := map[string]string{}
+		switch policy := object.(type) {
+		case *v1.MutatingAdmissionPolicy:
+			if policy.Spec.Variables[0].Name != "defaults" || policy.Spec.ParamKind != nil {
+				t.Errorf("%s: the first variable is not defaults, or the policy has a paramKind", policy.Name)
+			}
+			for _, variable := range policy.Spec.Variables {
+				found[variable.Name] = variable.Expression
+			}
+			variables[policy.Name] = found
+		case *v1.ValidatingAdmissionPolicy:
+			if policy.Spec.ParamKind != nil {
+				t.Errorf("%s: the policy has a paramKind", policy.Name)
+			}
+			for _, variable := range policy.Spec.Variables {
+				found[variable.Name] = variable.Expression
+			}
+			variables[policy.Name] = found
+		}
+	}
+	inject, check := variables["inject.credvend.dev"], variables["check-injection.credvend.dev"]
+	for _, name := range []string{"defaults", "annotations", "namespaceAnnotations", "settings", "containers"} {
+		if inject[name] == "" || inject[name] != check[name] {
+			t.Errorf("variable %s is\n%s\nin one policy and\n%s\nin the other", name, inject[name], check[name])
+		}
 	}
 }
 

@@ -53,7 +53,7 @@ const manifests = "../../k8s/admission"
 var strict = serializer.NewCodecFactory(legacyscheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
 
 // cluster runs the steps of the API server between authentication and storage: its admission plugins, which read policies,
-// bindings, parameters and namespaces through informers, and its validation. Only the storage is a fake.
+// bindings and namespaces through informers, and its validation. Only the storage is a fake.
 type cluster struct {
 	chain   admission.Interface
 	objects admission.ObjectInterfaces
@@ -65,7 +65,6 @@ func startCluster(t *testing.T, stored ...runtime.Object) *cluster {
 	client := fakeClient{fake.NewClientset(stored...)}
 	factory := informers.NewSharedInformerFactory(client, 0)
 	mapper := meta.NewDefaultRESTMapper(nil)
-	mapper.Add(corev1.SchemeGroupVersion.WithKind("ConfigMap"), meta.RESTScopeNamespace)
 
 	plugins := admission.NewPlugins()
 	serviceaccount.Register(plugins)
@@ -90,7 +89,7 @@ func startCluster(t *testing.T, stored ...runtime.Object) *cluster {
 	started := &cluster{chain, admission.NewObjectInterfacesFromScheme(legacyscheme.Scheme)}
 	deadline := time.Now().Add(time.Minute)
 	for {
-		// The plugins also load the schema and the parameters in the background. Until then they answer 503 or "not yet synced".
+		// The plugins also load the schema in the background. Until then they answer 503 or "not yet synced".
 		_, err := started.create(t.Context(), readPod(t, "pods/plain/before.yaml"))
 		if !apierrors.IsServiceUnavailable(err) && (err == nil || !strings.Contains(err.Error(), "not yet synced")) {
 			return started

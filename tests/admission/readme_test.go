@@ -17,7 +17,7 @@ import (
 // The Markdown code blocks and table rows of k8s/admission/README.md.
 var (
 	diffBlock     = regexp.MustCompile("(?s)```diff\n(.*?)```")
-	annotationRow = regexp.MustCompile("(?m)^\\| `credvend\\.dev/([a-z-]+)` \\| (?:`([a-z-]+)`)? *\\| (.*?) \\|")
+	annotationRow = regexp.MustCompile("(?m)^\\| `credvend\\.dev/([a-z-]+)` \\| (pod|all) \\| (.*?) \\|")
 	messageRow    = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|[^|]+\\|[^|]+\\|$")
 )
 
@@ -89,52 +89,71 @@ func differences(path string, want, got any) []string {
 	return []string{fmt.Sprintf("%s: the README has %v, the stored pod has %v", path, want, got)}
 }
 
-// The table of annotations and parameters lists the names and defaults that the policies use.
-func TestReadmeListsEveryAnnotationAndParameter(t *testing.T) {
-	policies := map[string]string{}
+// The table of annotations lists the names and defaults that the policies use, and says which of them a namespace can set.
+func TestReadmeListsEveryAnnotation(t *testing.T) {
+	variables := map[string]string{}
 	for _, object := range readObjects(t, "") {
 		switch policy := object.(type) {
 		case *v1.MutatingAdmissionPolicy:
 			for _, variable := range policy.Spec.Variables {
-				policies[variable.Name] = variable.Expression
+				variables["inject/"+variable.Name] = variable.Expression
 			}
 		case *v1.ValidatingAdmissionPolicy:
 			for _, variable := range policy.Spec.Variables {
-				if variable.Name == "unknown" {
-					policies[variable.Name] = variable.Expression
+				if policy.Name == "advise-injection.credvend.dev" {
+					variables["advise/"+variable.Name] = variable.Expression
 				}
 			}
 		}
 	}
 	defaults := map[string]string{}
-	for _, pair := range regexp.MustCompile(`"([a-z-]+)": "([^"]*)"`).FindAllStringSubmatch(policies["settings"], -1) {
+	for _, pair := range regexp.MustCompile(`"([a-z-]+)": "([^"]*)"`).FindAllStringSubmatch(variables["inject/settings"], -1) {
 		defaults[pair[1]] = pair[2]
 	}
-	var known []string
-	for _, name := range regexp.MustCompile(`"([a-z-]+)",`).FindAllStringSubmatch(policies["unknown"], -1) {
-		known = append(known, name[1])
-	}
-	if len(defaults) == 0 || len(known) == 0 {
-		t.Fatalf("the policies name the parameters %v and the annotations %v", defaults, known)
-	}
-
-	var listed, parameters []string
+	listed := map[string][]string{}
 	for _, row := range annotationRow.FindAllStringSubmatch(readme(t), -1) {
-		annotation, parameter, value := row[1], row[2], strings.Trim(row[3], "`")
-		listed = append(listed, annotation)
-		if parameter == "" {
-			continue
-		}
-		parameters = append(parameters, parameter)
-		if parameter != annotation {
-			t.Errorf("annotation %s has the parameter %s; expected the same name", annotation, parameter)
-		}
-		if defaults[parameter] != "" && defaults[parameter] != value {
-			t.Errorf("parameter %s has the default %q in the README and %q in the policy", parameter, value, defaults[parameter])
+		name, setBy, value := row[1], row[2], strings.Trim(row[3], "`")
+		listed[setBy] = append(listed[setBy], name)
+		if defaults[name] != "" && defaults[name] != value {
+			t.Errorf("annotation %s has the default %q in the README and %q in the policy", name, value, defaults[name])
 		}
 	}
-	expectSameNames(t, "annotations", listed, known)
-	expectSameNames(t, "parameters", parameters, slices.Collect(maps.Keys(defaults)))
+	expectSameNames(t, "annotations of pods and namespaces", listed["all"], slices.Collect(maps.Keys(defaults)))
+	expectSameNames(t, "annotations of pods and namespaces", listed["all"], namesIn(variables["advise/settings"]))
+	expectSameNames(t, "annotations of pods", listed["pod"], namesIn(variables["advise/ofPods"]))
+	// Every annotation of a pod is read by the policy.
+	for _, name := range listed["pod"] {
+		if policies := string(readFile(t, filepath.Join(manifests, "policy.yaml"))); !strings.Contains(policies, `"credvend.dev/`+name+`"`) {
+			t.Errorf("the policy does not read the annotation %s", name)
+		}
+	}
+}
+
+// namesIn returns the strings of a CEL list.
+func namesIn(expression string) []string {
+	var names []string
+	for _, match := range regexp.MustCompile(`"([a-z-]+)"`).FindAllStringSubmatch(expression, -1) {
+		names = append(names, match[1])
+	}
+	return names
+}
+
+// Every annotation has a row in pods/ whose value the API server refuses, with a message that names the annotation. The value of
+// port 9911 may be a default, so its message begins with the port.
+func TestEveryAnnotationHasARefusedRow(t *testing.T) {
+	files, err := filepath.Glob("pods/refused-*/refused.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	var messages strings.Builder
+	for _, file := range files {
+		messages.Write(readFile(t, file))
+	}
+	for _, row := range annotationRow.FindAllStringSubmatch(readme(t), -1) {
+		if !strings.Contains(messages.String(), "annotation credvend.dev/"+row[1]+": ") {
+			t.Errorf("no row refuses a value of the annotation %s", row[1])
+		}
+	}
 }
 
 // Every message that the README quotes is in a refusal or warning of the table tests, and every one of those has a row.

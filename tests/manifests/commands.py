@@ -36,6 +36,7 @@ NOT_RUN = {
     "kubectl rollout undo": "needs a cluster: changes a Deployment",
     "kubectl rollout restart": "needs a cluster: changes a Deployment",
     "kubectl delete job": "needs a cluster: deletes a Job",
+    "kubectl drain": "needs a cluster: evicts the pods of a node",
 }
 # Flags of every kubectl command.
 GLOBAL_FLAGS = {"-n"}
@@ -234,28 +235,20 @@ def credvend_is_explained(_, output):
         yield output
 
 
-def overlay_sets_parameters(scratch, output):
-    wanted = dict(re.findall(r"path: /data/(\w+), value: (\S+) ", (scratch.root / "FOLDER/kustomization.yaml").read_text()))
-    documents = [document for document in yaml.safe_load_all(output) if document]
-    parameters = [document["data"] for document in documents if document["kind"] == "ConfigMap"]
-    if wanted.keys() != {"image", "region"} or not any(wanted.items() <= data.items() for data in parameters):
-        yield f"the overlay does not set image and region: {parameters}"
+def overlay_sets_defaults(_, output):
+    policies = [document for document in yaml.safe_load_all(output) if document and document["kind"].endswith("Policy")]
+    defaults = [policy["spec"]["variables"][0]["expression"] for policy in policies if policy["spec"]["variables"][0]["name"] == "defaults"]
+    if len(defaults) != 2 or any(json.loads(value).keys() != {"image", "region"} for value in defaults):
+        yield f"the overlay does not set image and region in both policies: {defaults}"
 
 
-def label_selects_own_parameters(_, output):
-    labels = yaml.safe_load(output)["metadata"]["labels"]
-    bindings = yaml.safe_load_all((rendered.K8S / "admission/bindings.yaml").read_text())
-    selectors = [binding["spec"].get("matchResources", {}).get("namespaceSelector", {}).get("matchLabels") for binding in bindings]
-    if not any(selector and selector.items() <= labels.items() for selector in selectors):
-        yield f"no binding selects a namespace with the labels {labels}"
-
-
-def config_map_has_parameters(_, output):
-    config_map = yaml.safe_load(output)
+def namespace_has_settings(_, output):
+    annotations = yaml.safe_load(output)["metadata"]["annotations"]
     text = (rendered.K8S / "admission/policy.yaml").read_text()
-    unknown = [key for key in config_map["data"] if f'"{key}": ' not in text]
-    if config_map["metadata"]["name"] != "credvend-inject" or "image" not in config_map["data"] or unknown:
-        yield f"these are not parameters of the policy: {config_map}"
+    keys = [key.removeprefix("credvend.dev/") for key in annotations]
+    unknown = [key for key in keys if f'"{key}": ' not in text]
+    if len(keys) != 2 or unknown:
+        yield f"these are not settings of a namespace: {annotations}"
 
 
 RESULTS = {
@@ -268,8 +261,7 @@ RESULTS = {
         "kubectl debug -n shop -it POD": credvend_is_explained,
     },
     readme.ADMISSION: {
-        "kubectl apply -k FOLDER": overlay_sets_parameters,
-        "kubectl label namespace shop": label_selects_own_parameters,
-        "kubectl -n shop create configmap": config_map_has_parameters,
+        "kubectl apply -k FOLDER": overlay_sets_defaults,
+        "kubectl annotate namespace shop": namespace_has_settings,
     },
 }

@@ -41,9 +41,9 @@ def main(arguments):
         case ["create", "namespace" | "serviceaccount" | "configmap", *_]:
             note("client-side dry run")
             return kubectl(settings, *arguments, "--dry-run=client", "--output=yaml")
-        case ["label", "namespace", _, *labels]:
-            note("labels k8s/namespace/namespace.yaml")
-            return kubectl(settings, "label", "--local", f"--filename={NAMESPACE}", "--output=yaml", *labels, documents=1)
+        case ["annotate", "namespace", _, *annotations]:
+            note("annotates k8s/namespace/namespace.yaml")
+            return kubectl(settings, "annotate", "--local", f"--filename={NAMESPACE}", "--output=yaml", *annotations, documents=1)
         case ["apply" | "diff" | "delete", *_, "-k", folder]:
             note("renders the folder")
             return kubectl(settings, "kustomize", folder)
