@@ -101,9 +101,16 @@ dashboard-picture *ARGS: build-static _local-sts
     tests/manifests/run --picture {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
 
 # Tests the admission policy with the API server's code; needs Go; `-update` rewrites the expected pods
+
+# Tests the admission policy with the API server's code; needs Go; `-update` rewrites the expected pods and k8s/kyverno
 [group('verify')]
 admission *ARGS:
     tests/admission/run {{ ARGS }}
+
+# Tests the policies for Kyverno with Kyverno's own program; needs Go; the first build takes 15 minutes
+[group('verify')]
+kyverno *ARGS:
+    tests/kyverno/run {{ ARGS }}
 
 # Runs the image in pods with podman; needs root; `--only STORY` runs one story
 [group('verify')]

@@ -36,6 +36,7 @@ NOT_RUN = {
     "kubectl rollout undo": "needs a cluster: changes a Deployment",
     "kubectl rollout restart": "needs a cluster: changes a Deployment",
     "kubectl delete job": "needs a cluster: deletes a Job",
+    "kubectl wait": "needs a cluster with Kyverno: waits for a policy",
     "kubectl drain": "needs a cluster: evicts the pods of a node",
 }
 # Flags of every kubectl command.
@@ -108,12 +109,11 @@ class Scratch:
         self.root.mkdir()
         for name in ("k8s", "images", "tests"):
             (self.root / name).symlink_to(rendered.ROOT / name)
-        # The overlay that the README of the admission policy describes.
-        for overlay in readme.code_blocks(self.document.read_text(), "yaml"):
-            if "kind: Kustomization" not in overlay:
-                continue
-            (self.root / "FOLDER").mkdir()
-            (self.root / "FOLDER/kustomization.yaml").write_text(overlay)
+        # The overlays that the README of the admission policy describes.
+        overlays = [block for block in readme.code_blocks(self.document.read_text(), "yaml") if "kind: Kustomization" in block]
+        for folder, overlay in zip(("FOLDER", "KYVERNO_FOLDER"), overlays):
+            (self.root / folder).mkdir()
+            (self.root / folder / "kustomization.yaml").write_text(overlay)
         programs = self.home / "bin"
         programs.mkdir()
         (programs / "credvend").symlink_to(self.credvend)
@@ -262,6 +262,7 @@ RESULTS = {
     },
     readme.ADMISSION: {
         "kubectl apply -k FOLDER": overlay_sets_defaults,
+        "kubectl apply -k KYVERNO_FOLDER": overlay_sets_defaults,
         "kubectl annotate namespace shop": namespace_has_settings,
     },
 }

@@ -12,15 +12,16 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 K8S = ROOT / "k8s"
 GOLDEN = HERE / "golden"
-# tests/admission has the tests of this folder.
+# tests/admission has the tests of these folders.
 ADMISSION = K8S / "admission"
+KYVERNO = K8S / "kyverno"
 
 
 def folders():
     """Returns the folders that can be applied, by name: those with a Kustomization rather than a Component."""
     found = {}
     for file in sorted(K8S.rglob("kustomization.yaml")):
-        if ADMISSION in file.parents or yaml.safe_load(file.read_text())["kind"] == "Component":
+        if {ADMISSION, KYVERNO} & {*file.parents} or yaml.safe_load(file.read_text())["kind"] == "Component":
             continue
         found["-".join(file.parent.relative_to(K8S).parts)] = file.parent
     return found

@@ -72,6 +72,11 @@ def container_faults(container, pod_context):
 def our_faults(container):
     if container.get("securityContext", {}).get("readOnlyRootFilesystem") is not True:
         yield "the root file system is writable"
+    if container.get("terminationMessagePolicy") != "FallbackToLogsOnError":
+        yield "terminationMessagePolicy is not FallbackToLogsOnError"
+    # Without it, the group is 0: the kubelet passes only the user of the image.
+    if not container["securityContext"].get("runAsGroup"):
+        yield "no runAsGroup"
     expected = {"requests": {"cpu": "5m", "memory": "8Mi"}, "limits": {"memory": "16Mi"}}
     if container.get("resources") != expected:
         yield f"resources {container.get('resources')}"
@@ -102,6 +107,9 @@ def our_pod_faults(pod, grouped):
     if grouped and not pod.get("securityContext", {}).get("fsGroup"):
         faults.append("no fsGroup")
     for container in containers_of(pod):
+        names = {variable["name"] for variable in container.get("env", [])}
+        if "AWS_CONTAINER_CREDENTIALS_FULL_URI" in names and not {"AWS_REGION", "AWS_DEFAULT_REGION"} <= names:
+            faults.append(f"{container['name']} has no region")
         for mount in container.get("volumeMounts", []):
             if "subPath" in mount and mount["name"] != "credvend-tokens":
                 faults.append(f"{container['name']} mounts {mount['name']} by subPath")
