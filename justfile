@@ -100,8 +100,6 @@ manifests *ARGS: build-static _local-sts
 dashboard-picture *ARGS: build-static _local-sts
     tests/manifests/run --picture {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
 
-# Tests the admission policy with the API server's code; needs Go; `-update` rewrites the expected pods
-
 # Tests the admission policy with the API server's code; needs Go; `-update` rewrites the expected pods and k8s/kyverno
 [group('verify')]
 admission *ARGS:

@@ -37,6 +37,7 @@ import (
 	podutil "k8s.io/kubernetes/pkg/api/pod"
 	"k8s.io/kubernetes/pkg/apis/core"
 	corevalidation "k8s.io/kubernetes/pkg/apis/core/validation"
+	"k8s.io/kubernetes/plugin/pkg/admission/limitranger"
 	"k8s.io/kubernetes/plugin/pkg/admission/serviceaccount"
 	"sigs.k8s.io/yaml"
 
@@ -67,6 +68,7 @@ func startCluster(t *testing.T, stored ...runtime.Object) *cluster {
 	mapper := meta.NewDefaultRESTMapper(nil)
 
 	plugins := admission.NewPlugins()
+	limitranger.Register(plugins)
 	serviceaccount.Register(plugins)
 	mutating.Register(plugins)
 	validating.Register(plugins)
@@ -74,7 +76,7 @@ func startCluster(t *testing.T, stored ...runtime.Object) *cluster {
 		return webhook{admission.NewHandler(admission.Create)}, nil
 	})
 	chain, err := plugins.NewFromPlugins(
-		[]string{serviceaccount.PluginName, mutating.PluginName, "Webhook", validating.PluginName},
+		[]string{limitranger.PluginName, serviceaccount.PluginName, mutating.PluginName, "Webhook", validating.PluginName},
 		noConfiguration{},
 		initializer.New(client, dynamicfake.NewSimpleDynamicClient(legacyscheme.Scheme), factory, authorizerfactory.NewAlwaysDenyAuthorizer(),
 			utilfeature.DefaultFeatureGate, compatibility.DefaultBuildEffectiveVersion(), t.Context().Done(), mapper),

@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/kubernetes/pkg/apis/admissionregistration"
 	"sigs.k8s.io/yaml"
 )
 
@@ -105,11 +106,10 @@ func startKyverno(t *testing.T, program, own, defaults string) *kyvernoRun {
 	var withoutPolicies []runtime.Object
 	var namespaces []any
 	for _, object := range readObjects(t, own) {
-		switch object := object.(type) {
-		case *corev1.Namespace:
-			namespaces = append(namespaces, object)
-			withoutPolicies = append(withoutPolicies, object)
-		case *corev1.ServiceAccount:
+		if namespace, ok := object.(*corev1.Namespace); ok {
+			namespaces = append(namespaces, namespace)
+		}
+		if object.GetObjectKind().GroupVersionKind().Group != admissionregistration.GroupName {
 			withoutPolicies = append(withoutPolicies, object)
 		}
 	}

@@ -1,7 +1,10 @@
 """Checks the Pod Security Standard *restricted* as the API server enforces it (kubernetes/pod-security-admission,
 policy/check_*.go), and the additional rules for the containers of credvend."""
 
-from rendered import containers_of, is_credvend, workloads
+import yaml
+
+import readme
+from rendered import ROOT, containers_of, is_credvend, workloads
 
 VOLUMES = {
     "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected", "secret",
@@ -13,6 +16,12 @@ SYSCTLS = {
 
 
 def check(checks, stories):
+    # The first manifest of README.md is for the namespace of k8s/namespace too.
+    example = yaml.safe_load(readme.code_blocks((ROOT / "README.md").read_text(), "yaml")[0])["spec"]
+    wrong = [*pod_faults(example)]
+    for container in containers_of(example):
+        wrong += [f"{container['name']}: {fault}" for fault in container_faults(container, example.get("securityContext", {}))]
+    checks.that(not wrong, "the first manifest of README.md satisfies restricted", "; ".join(wrong))
     for name, document, pod in workloads(stories):
         label = f"{name}: {document['kind']} {document['metadata']['name']}"
         wrong = list(pod_faults(pod))
