@@ -25,7 +25,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
+use rustix::{
+    fs::{AtFlags, StatxAttributes, StatxFlags, statx},
+    process::geteuid,
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -236,8 +239,19 @@ impl Target {
     }
 
     fn explain(&self, action: &'static str) -> impl Fn(io::Error) -> ReplaceError {
-        let path = self.path().to_owned();
-        move |source| explain(&path, action, source)
+        move |source| {
+            let sticky = if source.kind() == ErrorKind::PermissionDenied { self.sticky_owner() } else { None };
+            sticky.map_or_else(
+                || explain(self.path(), action, source),
+                |owner| ReplaceError::Sticky { path: self.path().to_owned(), owner, uid: geteuid().as_raw() },
+            )
+        }
+    }
+
+    /// Returns the owner of the file if the sticky bit of the directory keeps this user from replacing it.
+    fn sticky_owner(&self) -> Option<u32> {
+        let owner = self.location.metadata().ok()??.uid();
+        (self.location.is_sticky() && owner != geteuid().as_raw()).then_some(owner)
     }
 
     fn read(&self) -> Result<Option<Existing>, ReplaceError> {

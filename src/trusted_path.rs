@@ -49,6 +49,9 @@ const ROOT: u32 = 0;
 /// Permission to write for the group and for others.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
+/// Only the owner of an entry, the owner of the directory and root can rename or remove the entry.
+const STICKY: u32 = 0o1000;
+
 /// Whose files are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owners {
@@ -150,6 +153,11 @@ impl Location {
 
     pub(crate) fn name(&self) -> &OsStr {
         &self.name
+    }
+
+    /// Returns true if only its owner, the owner of the directory and root can rename a file over one in the directory.
+    pub(crate) fn is_sticky(&self) -> bool {
+        self.rights.mode & STICKY != 0
     }
 
     /// Returns the path without symbolic links, for messages.

@@ -26,6 +26,17 @@ pub(crate) enum ReplaceError {
         /// The effective user ID.
         uid: u32,
     },
+    /// Only the owner of a file, the owner of its directory and root can replace a file in a sticky directory.
+    #[error(
+        "{path:?} belongs to uid {owner}, and the sticky bit of its directory (every memory-backed emptyDir has it) keeps uid {uid} from replacing it; remove the file, or create it as uid {uid} (the same runAsUser)"
+    )]
+    Sticky {
+        path: PathBuf,
+        /// The owner of the file.
+        owner: u32,
+        /// The effective user ID.
+        uid: u32,
+    },
     #[error("the directory of {path:?} is on a read-only file system; mount a writable volume there")]
     ReadOnly { path: PathBuf },
     /// The file itself is a mount point, so no other file can replace it.

@@ -63,9 +63,10 @@ impl fmt::Display for Planted {
             Kind::HardLink => "has several hard links".to_owned(),
         };
         let mode = mode & 0o7777;
+        let sticky = if mode & super::STICKY == 0 { "" } else { "sticky " };
         write!(
             f,
-            "{path:?} {what} in a directory that others can write to (mode {mode:04o}, uid {directory_owner}), and this \
+            "{path:?} {what} in a {sticky}directory that others can write to (mode {mode:04o}, uid {directory_owner}), and this \
              process is uid {own}: another user may have planted it"
         )
     }

@@ -87,7 +87,10 @@ fn planted_file_is_refused_for_every_written_file() {
         return;
     }
     for writer in writers(&stage, &file) {
-        refused(writer, &["shared/default", "belongs to uid 4242", "mode 1777, uid 0", "runAsUser"]);
+        refused(
+            writer,
+            &["shared/default", "belongs to uid 4242", "in a sticky directory", "mode 1777, uid 0", "runAsUser"],
+        );
     }
     assert_eq!(fs::metadata(&file).expect("read metadata").len(), 0);
     assert_eq!(fs::read_dir(stage.path("shared")).expect("list directory").count(), 1, "no temporary file remains");
@@ -97,6 +100,27 @@ fn planted_file_is_refused_for_every_written_file() {
     fs::write(&binary, "").expect("write");
     give_away(&binary);
     Credvend::new(&["install"]).arg(stage.path("shared")).end().failed(6, &["belongs to uid 4242"]);
+}
+
+/// A memory-backed `emptyDir` is sticky: this user can create files in it, but cannot replace one that root left there.
+#[test]
+fn sticky_bit_that_prevents_the_replacement_is_named() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can create files of another user");
+        return;
+    }
+    let stage = Stage::new();
+    fs::set_permissions(stage.path("."), Permissions::from_mode(0o755)).expect("set mode");
+    let file = shared_directory(&stage, 0o3777).join("default");
+    for mode in [0o644, 0o600] {
+        fs::write(&file, "").expect("write");
+        fs::set_permissions(&file, Permissions::from_mode(mode)).expect("set mode");
+        for writer in writers(&stage, &file) {
+            let texts = ["shared/default", "belongs to uid 0", "sticky bit", "uid 4242 from replacing it", "runAsUser"];
+            refused(writer.user(OTHER_USER), &texts);
+        }
+        assert_eq!(fs::metadata(&file).expect("read metadata").uid(), 0);
+    }
 }
 
 #[test]

@@ -29,8 +29,12 @@ FROM_OTHERS = {
     "Init:CrashLoopBackOff",
     "OOMKilled",
     "Read-only file system",
+    "StartError",
     "Startup probe failed",
+    "You must specify a region",
+    "container init was OOM-killed",
     "container has runAsNonRoot and image will run as root",
+    "couldn't parse env file",
     "image has non-numeric user",
     "violates PodSecurity",
 }
@@ -179,7 +183,7 @@ class Scenarios:
             address = f"127.0.0.1:{taken.getsockname()[1]}"
             outcomes["address in use"] = self.credvends("good", {}, ["run", "--listen", address])
         if os.getuid() != 0:
-            self.skipped = ["token unreadable", "directory not writable", "planted"]
+            self.skipped = ["token unreadable", "directory not writable", "planted", "sticky"]
             return outcomes
         planted = self.home / "writable/credentials"
         planted.parent.mkdir()
@@ -187,6 +191,11 @@ class Scenarios:
         planted.touch()
         os.chown(planted, 1000, 1000)
         outcomes["planted"] = self.credvends("good", {}, [*credentials, str(planted)])
+        sticky = self.home / "sticky/credentials"
+        sticky.parent.mkdir()
+        sticky.parent.chmod(0o3777)
+        sticky.touch()
+        outcomes["sticky"] = self.credvends("good", {}, [*credentials, str(sticky)], user=1000)
         unreadable = {token: str(self.home / "unreadable")}
         outcomes["token unreadable"] = self.exchange("good", unreadable, user=1000)
         outcomes["directory not writable"] = self.credvends("good", {}, [*credentials, str(self.home / "credentials")], user=1000)
