@@ -64,45 +64,66 @@ func kyvernoPolicy(t *testing.T, file, from, to string) string {
 }
 
 // Creates the pods of the table with the command line program of Kyverno, which runs the engine of its admission controller. KYVERNO
-// names the program; tests/kyverno/run builds it. Kyverno changes and checks a pod between the API server's own plug-ins, so the pod
-// passes through those afterwards, and through everything a second time, as with a webhook that is invoked again.
+// names the program; tests/kyverno/run builds it.
 func TestPodsWithKyverno(t *testing.T) {
 	program := os.Getenv("KYVERNO")
 	if program == "" {
 		t.Skip("KYVERNO is not set")
 	}
+	createTwice(t, func(t *testing.T, policies string) kyvernoEngine { return kyvernoProgram{program, policies} })
+}
+
+// Creates them as Kyverno does: with expressions without types, and with variables that are evaluated once.
+func TestPodsWithoutTypes(t *testing.T) {
+	createTwice(t, newUntypedEngine)
+}
+
+// kyvernoEngine applies the two policies to pods.
+type kyvernoEngine interface {
+	// mutate returns the pods as the mutating policy leaves them.
+	mutate(*testing.T, []*corev1.Pod) []*corev1.Pod
+	// validate returns the message with which the validating policy refuses each pod, or "".
+	validate(*testing.T, []*corev1.Pod) []string
+}
+
+// createTwice creates the pods of the table. Kyverno changes and checks a pod between the API server's own plug-ins, so the pod
+// passes through those afterwards, and through everything a second time, as with a webhook that is invoked again. The engine reads the
+// policies and the namespaces (values.yaml) from a folder.
+func createTwice(t *testing.T, newEngine func(t *testing.T, policies string) kyvernoEngine) {
 	rows, err := filepath.Glob("pods/*/before.yaml")
 	if err != nil || len(rows) == 0 {
 		t.Fatalf("no rows: %v", err)
 	}
-	// Rows with the same namespaces and defaults share the runs of the program.
-	groups := map[string]*kyvernoRun{}
+	// Rows with the same namespaces and defaults share an engine.
+	runs := map[string]*kyvernoRun{}
 	for _, before := range rows {
 		row := filepath.Dir(before)
 		own, defaults := pathIfExists(t, filepath.Join(row, "cluster.yaml")), pathIfExists(t, filepath.Join(row, "defaults.txt"))
 		key := own + defaults
-		if groups[key] == nil {
-			groups[key] = startKyverno(t, program, own, defaults)
+		if runs[key] == nil {
+			runs[key] = startKyverno(t, own, defaults)
+			runs[key].engine = newEngine(t, runs[key].folder)
 		}
-		groups[key].pods = append(groups[key].pods, readPod(t, before))
-		groups[key].rows = append(groups[key].rows, row)
+		runs[key].pods = append(runs[key].pods, readPod(t, before))
+		runs[key].rows = append(runs[key].rows, row)
 	}
-	for _, group := range groups {
-		group.passTwice(t)
+	for _, run := range runs {
+		run.passTwice(t)
 	}
 }
 
-// kyvernoRun is a set of pods in clusters that differ from others in namespaces or defaults.
+// kyvernoRun is a set of pods in a cluster that differs from others in namespaces or defaults.
 type kyvernoRun struct {
-	program, folder string
-	plain           *cluster
-	rows            []string
-	pods            []*corev1.Pod
+	engine kyvernoEngine
+	folder string
+	plain  *cluster
+	rows   []string
+	pods   []*corev1.Pod
 }
 
-func startKyverno(t *testing.T, program, own, defaults string) *kyvernoRun {
+func startKyverno(t *testing.T, own, defaults string) *kyvernoRun {
 	t.Helper()
-	run := &kyvernoRun{program: program, folder: t.TempDir()}
+	run := &kyvernoRun{folder: t.TempDir()}
 	var withoutPolicies []runtime.Object
 	var namespaces []any
 	for _, object := range readObjects(t, own) {
@@ -114,8 +135,7 @@ func startKyverno(t *testing.T, program, own, defaults string) *kyvernoRun {
 		}
 	}
 	run.plain = startCluster(t, withoutPolicies...)
-	values := map[string]any{"apiVersion": "cli.kyverno.io/v1alpha1", "kind": "Values", "namespaces": namespaces}
-	run.write(t, "values.yaml", values)
+	run.write(t, "values.yaml", map[string]any{"apiVersion": "cli.kyverno.io/v1alpha1", "kind": "Values", "namespaces": namespaces})
 	for _, file := range []string{"policy.yaml", "validation.yaml"} {
 		policy := map[string]any{}
 		if err := yaml.Unmarshal(readFile(t, filepath.Join(kyvernoPolicies, file)), &policy); err != nil {
@@ -146,8 +166,8 @@ func (r *kyvernoRun) passTwice(t *testing.T) {
 	t.Helper()
 	pods, refusals := r.pods, make([]string, len(r.pods))
 	for pass := range 2 {
-		mutated := r.mutate(t, pods)
-		validations := r.validate(t, mutated)
+		mutated := r.engine.mutate(t, pods)
+		validations := r.engine.validate(t, mutated)
 		pods = make([]*corev1.Pod, len(mutated))
 		for i, pod := range mutated {
 			stored, err := r.plain.create(context.Background(), pod)
@@ -186,8 +206,10 @@ func (r *kyvernoRun) passTwice(t *testing.T) {
 	}
 }
 
-// mutate returns the pods as the mutating policy leaves them.
-func (r *kyvernoRun) mutate(t *testing.T, pods []*corev1.Pod) []*corev1.Pod {
+// kyvernoProgram runs `kyverno apply`.
+type kyvernoProgram struct{ program, folder string }
+
+func (r kyvernoProgram) mutate(t *testing.T, pods []*corev1.Pod) []*corev1.Pod {
 	t.Helper()
 	output := r.apply(t, "policy.yaml", pods)
 	mutated := map[string]*corev1.Pod{}
@@ -213,8 +235,7 @@ func (r *kyvernoRun) mutate(t *testing.T, pods []*corev1.Pod) []*corev1.Pod {
 
 var kyvernoFailure = regexp.MustCompile(`(?s)policy check-injection\.credvend\.dev -> resource (\S+)/Pod/(\S+) failed:\s*\n(.*?)(?:\n\n|\npolicy |\z)`)
 
-// validate returns the messages with which the validating policy refuses the pods.
-func (r *kyvernoRun) validate(t *testing.T, pods []*corev1.Pod) []string {
+func (r kyvernoProgram) validate(t *testing.T, pods []*corev1.Pod) []string {
 	t.Helper()
 	output := r.apply(t, "validation.yaml", pods)
 	messages := map[string]string{}
@@ -228,7 +249,7 @@ func (r *kyvernoRun) validate(t *testing.T, pods []*corev1.Pod) []string {
 	return result
 }
 
-func (r *kyvernoRun) apply(t *testing.T, policy string, pods []*corev1.Pod) string {
+func (r kyvernoProgram) apply(t *testing.T, policy string, pods []*corev1.Pod) string {
 	t.Helper()
 	var documents []string
 	for _, pod := range pods {
