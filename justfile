@@ -105,7 +105,7 @@ dashboard-picture *ARGS: build-static _local-sts
 admission *ARGS:
     tests/admission/run {{ ARGS }}
 
-# Tests the policies for Kyverno with Kyverno's own program; needs Go; the first build takes 15 minutes
+# Tests the policies for Kyverno with Kyverno's own program; needs Go; the first build takes many minutes
 [group('verify')]
 kyverno *ARGS:
     tests/kyverno/run {{ ARGS }}

@@ -18,11 +18,15 @@ import (
 	"k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	"k8s.io/kubernetes/pkg/apis/admissionregistration"
 	"k8s.io/kubernetes/pkg/apis/admissionregistration/validation"
+	"k8s.io/kubernetes/pkg/apis/core"
 	"k8s.io/kubernetes/pkg/apis/core/v1/helper/qos"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
@@ -221,6 +225,32 @@ func TestSidecarGetsNoTokenOfTheAPIServer(t *testing.T) {
 	}
 	if sidecar := stored.Spec.InitContainers[0]; sidecar.Name != "credvend" || mountsToken(sidecar) {
 		t.Errorf("the first init container %s mounts the token of the API server", sidecar.Name)
+	}
+}
+
+// `kubectl debug` adds an ephemeral container by an update of a subresource, which the policies leave alone.
+func TestEphemeralContainersStayUnchanged(t *testing.T) {
+	cluster := startCluster(t, readObjects(t, "")...)
+	before := readPod(t, "pods/plain/after.yaml")
+	after := before.DeepCopy()
+	after.Spec.EphemeralContainers = []corev1.EphemeralContainer{{
+		EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debugger", Image: "registry.example/debugger:1.0.0"},
+	}}
+	old, updated := new(core.Pod), new(core.Pod)
+	convert(t, before, old)
+	convert(t, after, updated)
+	wanted := updated.DeepCopy()
+	attributes := admission.NewAttributesRecord(updated, old, corev1.SchemeGroupVersion.WithKind("Pod"), before.Namespace, before.Name,
+		corev1.SchemeGroupVersion.WithResource("pods"), "ephemeralcontainers", admission.Update, &metav1.UpdateOptions{}, false,
+		&user.DefaultInfo{Name: "developer"})
+	if err := cluster.chain.(admission.MutationInterface).Admit(t.Context(), attributes, cluster.objects); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.chain.(admission.ValidationInterface).Validate(t.Context(), attributes, cluster.objects); err != nil {
+		t.Fatal(err)
+	}
+	if !equality.Semantic.DeepEqual(wanted, updated) {
+		t.Error("the pod changed")
 	}
 }
 
