@@ -29,6 +29,8 @@ NOT_RUN = {
     "images/build": "compiles the binary and pushes to a registry; tests/pods/run builds the image with this script",
     "helm template": "needs Helm and a chart",
     "tests/manifests/run": "is this test",
+    "tests/admission/run": "is a test of its own",
+    "tests/kyverno/run": "is a test of its own",
     "sudo tests/pods/run": "needs podman and root; it is a test of its own",
     "kubectl logs": "needs a cluster: reads the log of a pod",
     "kubectl describe pod": "needs a cluster: reads the status of a pod",
