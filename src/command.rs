@@ -365,7 +365,8 @@ pub(crate) fn configure(arguments: &[OsString], env: &dyn Environment) -> Result
         let text = error.render().to_string();
         if error.use_stderr() { (2, usage_error::line(&text)) } else { (0, text) }
     })?;
-    let failed = |error: CommandError| (error.code as u8, error.line);
+    // As `observe::telemetry` writes it.
+    let failed = |error: CommandError| (error.code as u8, crate::printable::line(&error.line).into_owned());
     config::logging::log_settings(&cli.log, LevelFilter::INFO, env).map_err(|errors| failed(errors.into()))?;
     let Command::Run(args) = &cli.command else { return Ok(String::new()) };
     let identity = read_identity(&args.identity, env, FifoPolicy::Refuse).map_err(failed)?;

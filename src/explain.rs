@@ -96,6 +96,8 @@ pub(crate) struct Candidate {
     pub(crate) is_credvend: bool,
     /// Why the source cannot work, and what to do.
     pub(crate) fault: Option<Note>,
+    /// True if the SDK then uses no source of the profile, and tries the next source.
+    skips_profile: bool,
 }
 
 /// A remark and its help.
@@ -152,11 +154,12 @@ pub(crate) fn explain(sdk: &'static Sdk, surroundings: &Surroundings) -> Explana
             continue;
         }
         if let Some(fault) = &candidate.fault
-            && tries_next(sdk, source)
+            && (candidate.skips_profile || tries_next(sdk, source))
         {
             // Remember the fault: the SDK does not report it if a later source answers.
             notes.push(fault.clone());
-            has_failed_profile |= source.is_of_profile() && sdk.has(Quirks::ONE_SOURCE_OF_PROFILE);
+            let is_last = candidate.skips_profile || sdk.has(Quirks::ONE_SOURCE_OF_PROFILE);
+            has_failed_profile |= is_last && source.is_of_profile();
             continue;
         }
         winner = Some(candidate);

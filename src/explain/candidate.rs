@@ -143,7 +143,10 @@ impl<'a> Candidates<'a> {
                 Some(Candidate { role_arn: Some(role_arn.to_owned()), fault, ..found })
             }
             Source::Sso if self.sdk.sso_keys().iter().any(|key| profile.value(key).is_some()) => {
-                Some(Candidate { fault: missing_sso_key(profile), ..found })
+                let names_role = ["sso_session", "sso_account_id", "sso_role_name"];
+                let is_empty = names_role.iter().all(|key| profile.value(key).is_none());
+                let skips_profile = is_empty && self.sdk.has(Quirks::SSO_NEEDS_ROLE);
+                Some(Candidate { fault: missing_sso_key(profile), skips_profile, ..found })
             }
             Source::Login => profile.value("login_session").map(|_| found),
             Source::Process => self.process(profile),
@@ -222,7 +225,7 @@ fn keys(source: Source, origin: String, section: &crate::shared_file::Section) -
 }
 
 fn candidate(source: Source, origin: impl Into<String>) -> Candidate {
-    Candidate { source, origin: origin.into(), role_arn: None, is_credvend: false, fault: None }
+    Candidate { source, origin: origin.into(), role_arn: None, is_credvend: false, fault: None, skips_profile: false }
 }
 
 fn without_source(found: Candidate, profile: &str) -> Candidate {

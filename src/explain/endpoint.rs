@@ -66,6 +66,7 @@ pub(super) fn container(sdk: &Sdk, surroundings: &Surroundings<'_>) -> (Option<C
         role_arn: None,
         is_credvend: is_ours && !is_pod_identity && url.contains(PATH),
         fault,
+        skips_profile: false,
     };
     (Some(candidate), notes)
 }

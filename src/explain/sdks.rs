@@ -119,6 +119,9 @@ impl Quirks {
     /// Uses no other source of a profile if the first one of the profile does not work.
     pub(super) const ONE_SOURCE_OF_PROFILE: Self = Self(1 << 36);
 
+    /// Leaves a profile whose settings of SSO name neither a session nor a role.
+    pub(super) const SSO_NEEDS_ROLE: Self = Self(1 << 37);
+
     const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
@@ -188,7 +191,8 @@ pub(crate) static SDKS: [Sdk; 16] = [
     Sdk {
         id: "rust", name: "Rust", files: Files::Both, regions: &["AWS_REGION", "AWS_DEFAULT_REGION"],
         imds_variable: IMDS, order: &[Environment, Role, ProfileWebIdentity, Sso, Login, Process, Keys, WebIdentity, Container, InstanceMetadata],
-        quirks: Quirks::EMPTY_RELATIVE_URI.and(Quirks::EMPTY_FULL_URI).and(Quirks::PROXY).and(Quirks::IMDS_PROXY).and(Quirks::ANY_SSO_KEY),
+        quirks: Quirks::EMPTY_RELATIVE_URI.and(Quirks::EMPTY_FULL_URI).and(Quirks::PROXY).and(Quirks::IMDS_PROXY).and(Quirks::ANY_SSO_KEY)
+            .and(Quirks::SSO_NEEDS_ROLE),
     },
     Sdk {
         id: "dotnet", name: ".NET", files: Files::Both, regions: &["AWS_REGION"],
