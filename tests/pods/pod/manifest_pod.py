@@ -13,19 +13,22 @@ from pod.server import PROGRAMS
 from rendered import is_credvend
 from support.checks import CheckFailed
 
+# The user in images/Containerfile.
+CREDVEND_USER = 65532
 KNOWN = {
     "pod": {
         "automountServiceAccountToken", "containers", "dnsPolicy", "enableServiceLinks", "initContainers", "restartPolicy",
         "schedulerName", "securityContext", "serviceAccount", "serviceAccountName", "shareProcessNamespace",
         "terminationGracePeriodSeconds", "volumes",
     },
-    "pod's securityContext": {"fsGroup", "runAsNonRoot", "runAsUser", "seccompProfile"},
+    "pod's securityContext": {"fsGroup", "runAsGroup", "runAsNonRoot", "runAsUser", "seccompProfile"},
     "container": {
         "args", "command", "env", "image", "imagePullPolicy", "name", "ports", "readinessProbe", "resources", "restartPolicy",
         "securityContext", "startupProbe", "terminationMessagePath", "terminationMessagePolicy", "volumeMounts",
     },
     "container's securityContext": {
-        "allowPrivilegeEscalation", "capabilities", "readOnlyRootFilesystem", "runAsNonRoot", "runAsUser", "seccompProfile",
+        "allowPrivilegeEscalation", "capabilities", "readOnlyRootFilesystem", "runAsGroup", "runAsNonRoot", "runAsUser",
+        "seccompProfile",
     },
     "env": {"name", "value", "valueFrom"},
     "volumeMount": {"mountPath", "name", "readOnly", "subPath"},
@@ -179,7 +182,10 @@ class ManifestPod(Pod):
             user = image_user(container, self._cluster.application)
         if user == 0 and context.get("runAsNonRoot", self.context.get("runAsNonRoot")):
             raise CheckFailed(f"{container['name']}: container has runAsNonRoot and image will run as root")
-        words = [] if user is None else ["--user", user]
+        group = context.get("runAsGroup", self.context.get("runAsGroup"))
+        if user is None and group is not None:
+            user = CREDVEND_USER
+        words = [] if user is None else ["--user", user if group is None else f"{user}:{group}"]
         if context.get("readOnlyRootFilesystem"):
             words += ["--read-only", "--read-only-tmpfs=false"]
         if context.get("allowPrivilegeEscalation") is False:
