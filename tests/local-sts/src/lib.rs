@@ -25,7 +25,8 @@
 //! - permissions boundaries
 //! - organization policies
 //! - AWS's formula for `PackedPolicySize`, which is not published: the percentage is an estimate
-//! - tokens of other issuers: the server fetches no keys, so it cannot verify them
+//! - tokens of several issuers: the server fetches no keys, so it verifies its own tokens or, with a key set, those of one other
+//!   issuer
 
 // The server handle
 mod local_sts;
@@ -39,6 +40,7 @@ mod world;
 
 // Tokens
 mod duration_seconds;
+mod key_set;
 mod signing_key;
 mod token;
 mod token_volume;
@@ -73,6 +75,7 @@ mod lock;
 mod random;
 
 pub use fault::{Fault, FaultKind};
+pub use key_set::{KeySet, KeySetError};
 pub use local_sts::{LocalSts, StartError};
 pub use policy::{PolicyDocument, PolicyError};
 pub use request_log::RecordedRequest;

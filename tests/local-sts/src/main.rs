@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use local_sts::{Claims, LocalSts, TokenVolume, World};
+use local_sts::{Claims, KeySet, LocalSts, TokenVolume, World};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -23,6 +23,9 @@ struct Arguments {
     /// File with accounts, roles and users [default: two accounts with one role each]
     #[arg(long, value_name = "FILE.json")]
     world: Option<PathBuf>,
+    /// Public keys of the world's issuer, to verify the tokens that it signs; from `kubectl get --raw /openid/v1/jwks`
+    #[arg(long, value_name = "FILE.json", requires = "world", conflicts_with = "token_dir")]
+    jwks: Option<PathBuf>,
     /// Directory for a projected service account token, which is renewed after 80 % of its lifetime
     #[arg(long, value_name = "DIRECTORY")]
     token_dir: Option<PathBuf>,
@@ -82,11 +85,14 @@ impl Arguments {
     fn read_world(&self) -> Result<World, Failure> {
         let mut world = match &self.world {
             Some(file) => {
-                let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-                World::from_json(&text).map_err(|error| format!("{}: {error}", file.display()))?
+                World::from_json(&read_file(file)?).map_err(|error| format!("{}: {error}", file.display()))?
             }
             None => World::two_accounts(),
         };
+        if let Some(file) = &self.jwks {
+            let keys = read_file(file)?;
+            world.key_set = Some(KeySet::from_json(&keys).map_err(|error| format!("{}: {error}", file.display()))?);
+        }
         world.credential_lifetime = self.credential_lifetime.or(world.credential_lifetime);
         world.clock_shift = self.clock_shift.unwrap_or(world.clock_shift);
         Ok(world)
@@ -121,6 +127,10 @@ fn project_token(sts: Arc<LocalSts>, volume: TokenVolume, claims: Claims) -> Res
         }
     });
     Ok(token_file)
+}
+
+fn read_file(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()).into())
 }
 
 fn octal(text: &str) -> Result<u32, ParseIntError> {

@@ -103,7 +103,7 @@ impl Connection {
         let (parts, body) = request.into_parts();
         let response = match (&parts.method, parts.uri.path()) {
             (&Method::GET, DISCOVERY_PATH) => Ok(json_response(&server.discovery_document())),
-            (&Method::GET, KEYS_PATH) => Ok(json_response(&server.sts.key().key_set())),
+            (&Method::GET, KEYS_PATH) => Ok(json_response(&server.sts.key_set())),
             (_, path) if path.starts_with(admin::PREFIX) && self.peer.ip().is_loopback() => {
                 Ok(admin::route(server, &parts, &read(body).await?))
             }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use ring::rand::SystemRandom;
-use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents};
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair, RsaPublicKeyComponents};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -47,11 +47,11 @@ impl SigningKey {
         signature
     }
 
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.public.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).is_ok()
+    pub(crate) fn public(&self) -> &RsaPublicKeyComponents<Vec<u8>> {
+        &self.public
     }
 
-    /// Returns the JSON Web Key Set that is served at `/openid/v1/jwks`.
+    /// Returns the public key as a JSON Web Key Set.
     pub(crate) fn key_set(&self) -> Value {
         json!({"keys": [{
             "use": "sig",
@@ -67,14 +67,15 @@ impl SigningKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_set::verifies;
 
     #[test]
     fn a_signature_is_valid_only_for_its_message_and_key() {
         let key = SigningKey::shared();
         let signature = key.sign(b"message");
-        assert!(key.verifies(b"message", &signature));
-        assert!(!key.verifies(b"massage", &signature));
-        assert!(!SigningKey::generate().verifies(b"message", &signature));
+        assert!(verifies(key.public(), b"message", &signature));
+        assert!(!verifies(key.public(), b"massage", &signature));
+        assert!(!verifies(SigningKey::generate().public(), b"message", &signature));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::action::Action;
 use crate::caller::Caller;
 use crate::clock::Clock;
@@ -70,7 +72,7 @@ impl Sts {
         };
         match action {
             Action::AssumeRoleWithWebIdentity => {
-                let issuer = Issuer { url: &self.issuer, key: self.key };
+                let issuer = Issuer { url: &self.issuer, key: self.key, key_set: world.key_set.as_ref() };
                 assume_role_with_web_identity::handle(parameters, &world, &issuer, now, &issue)
             }
             Action::AssumeRole => assume_role::handle(parameters, &authenticate()?, &world, &issue),
@@ -91,8 +93,9 @@ impl Sts {
         &self.issuer
     }
 
-    pub(crate) fn key(&self) -> &SigningKey {
-        self.key
+    /// Returns the JSON Web Key Set that is served at `/openid/v1/jwks`.
+    pub(crate) fn key_set(&self) -> Value {
+        lock(&self.world).key_set.as_ref().map_or_else(|| self.key.key_set(), |keys| json!(keys))
     }
 
     pub(crate) fn set_lifetime(&self, lifetime: Option<Duration>) {

@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use ring::signature::RsaPublicKeyComponents;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::StsError;
+use crate::key_set::{self, KeySet};
 use crate::role_arn::RoleArn;
 use crate::signing_key::SigningKey;
 use crate::world::{World, without_scheme};
@@ -17,11 +19,22 @@ const ONE_DAY: i64 = 24 * 60 * 60;
 /// The number of seconds by which `iat` and `nbf` can be in the future.
 const ALLOWED_SKEW: i64 = 5 * 60;
 
-/// The issuer whose key this server knows: the server itself.
+/// The issuer whose keys this server knows: the server itself, or the issuer of the world's key set.
 #[derive(Clone, Copy)]
 pub(crate) struct Issuer<'a> {
     pub(crate) url: &'a str,
     pub(crate) key: &'a SigningKey,
+    /// The keys of another issuer, in place of the server's own key.
+    pub(crate) key_set: Option<&'a KeySet>,
+}
+
+impl Issuer<'_> {
+    fn public_key(&self, id: &str) -> Option<RsaPublicKeyComponents<Vec<u8>>> {
+        match self.key_set {
+            Some(keys) => keys.key(id),
+            None => (id == self.key.id()).then(|| self.key.public().clone()),
+        }
+    }
 }
 
 /// The claims of a verified token.
@@ -109,10 +122,9 @@ impl WebIdentity {
 
         check_times(issued_at, payload.nbf, expires_at, now)?;
 
-        if header.alg != "RS256" || iss != issuer.url || header.kid.as_deref() != Some(issuer.key.id()) {
-            return Err(StsError::verification_key());
-        }
-        if !issuer.key.verifies(signed.as_bytes(), &signature) {
+        let key = header.kid.as_deref().and_then(|id| issuer.public_key(id));
+        let key = key.filter(|_| header.alg == "RS256" && iss == issuer.url).ok_or_else(StsError::verification_key)?;
+        if !key_set::verifies(&key, signed.as_bytes(), &signature) {
             return Err(StsError::invalid_identity_token("JWT signature is invalid"));
         }
 

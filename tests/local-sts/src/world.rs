@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StsError;
 use crate::fault::Fault;
+use crate::key_set::KeySet;
 use crate::policy::{PolicyDocument, PolicyError, PolicyKind};
 use crate::role_arn::RoleArn;
 
@@ -33,6 +34,10 @@ pub struct World {
     /// The issuer in minted tokens and in the discovery document; the server's URL if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
+    /// The public keys of `issuer`, if another program signs its tokens, such as a Kubernetes API server. Tokens that this server
+    /// mints are then refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_set: Option<KeySet>,
     /// The lifetime of credentials in seconds, which overrides `DurationSeconds`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential_lifetime: Option<u64>,
@@ -111,6 +116,9 @@ pub enum WorldError {
         /// The reason why the policy is invalid.
         source: PolicyError,
     },
+    /// The key set names no issuer.
+    #[error("a key set needs the URL of its issuer: set `issuer`")]
+    NoIssuer,
     /// The role to change does not exist.
     #[error("role {0} does not exist")]
     NoSuchRole(String),
@@ -188,6 +196,9 @@ impl World {
     }
 
     fn check(&self) -> Result<(), WorldError> {
+        if self.key_set.is_some() && self.issuer.is_none() {
+            return Err(WorldError::NoIssuer);
+        }
         for (account, content) in &self.accounts {
             let has_no_account = self.is_store && account.is_empty();
             if !has_no_account && (account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit())) {

@@ -9,13 +9,13 @@ use signal_hook::consts::SIGTERM;
 use crate::support::{ROLE_A, post};
 
 /// A running local-sts process, which is killed on drop.
-struct LocalStsProcess {
+pub(crate) struct LocalStsProcess {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl LocalStsProcess {
-    fn start(directory: &Path, options: &[&str]) -> Self {
+    pub(crate) fn start(directory: &Path, options: &[&str]) -> Self {
         let url_file = directory.join("url");
         let child = Command::new(env!("CARGO_BIN_EXE_local-sts"))
             .args(options)
