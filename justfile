@@ -110,10 +110,15 @@ admission *ARGS:
 kyverno *ARGS:
     tests/kyverno/run {{ ARGS }}
 
-# Runs the image in pods with podman; needs root; `--only STORY` runs one story
+# Runs the image in pods with podman, for partitions and memory limits; needs root; `--only SCENARIO` runs one scenario
 [group('verify')]
 pods *ARGS: build-static _local-sts
     .ci/as-root tests/pods/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
+
+# Runs the manifests in a real Kubernetes cluster; needs root and Go; the first build takes 10 minutes; `--keep` leaves the cluster up
+[group('verify')]
+cluster *ARGS: build-static _local-sts
+    .ci/as-root tests/cluster/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
 
 # Attacks the static binary; `--short` runs the short part; some scenarios need root
 [group('verify')]

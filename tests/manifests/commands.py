@@ -31,6 +31,7 @@ NOT_RUN = {
     "tests/manifests/run": "is this test",
     "tests/admission/run": "is a test of its own",
     "tests/kyverno/run": "is a test of its own",
+    "sudo tests/cluster/run": "needs root; it is a test of its own",
     "sudo tests/pods/run": "needs podman and root; it is a test of its own",
     "kubectl logs": "needs a cluster: reads the log of a pod",
     "kubectl describe pod": "needs a cluster: reads the status of a pod",

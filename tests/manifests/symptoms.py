@@ -65,8 +65,9 @@ def check(checks, credvend, local_sts):
 
 
 def check_messages(checks, troubleshooting, outcomes, skipped):
-    # tests/pods reproduces what takes a pod, and compares it with the README.
-    pod_tests = "".join(file.read_text() for file in (rendered.ROOT / "tests/pods").rglob("*.py"))
+    # These suites reproduce what takes a pod.
+    suites = [rendered.ROOT / "tests/pods", rendered.ROOT / "tests/cluster"]
+    pod_tests = "".join(file.read_text() for suite in suites for file in suite.rglob("*.py"))
     rows = [row for table in readme.tables(troubleshooting) for row in table]
     quoted = {message for row in rows for message in messages(row)}
     found, unmatched = set(), []

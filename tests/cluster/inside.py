@@ -1,0 +1,59 @@
+"""Starts the cluster and runs scenarios, inside its namespaces; `main.py` prepares the arguments."""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# `main.py` then does not keep the cluster.
+NOT_UP = 3
+sys.path[1:1] = [str(HERE.parent / "real-clients"), str(HERE.parent / "manifests")]
+
+import scenarios
+from stage.cluster import Cluster
+from support import checks
+from support.checks import CheckFailed
+
+
+def main(arguments):
+    with tempfile.TemporaryDirectory(prefix="cluster-") as scratch:
+        cluster = Cluster(arguments.state, arguments.local_sts, Path(scratch))
+        cluster.credvend = arguments.credvend
+        began = time.monotonic()
+        try:
+            (cluster.resume if arguments.up else cluster.start)(arguments.image)
+        except CheckFailed as failure:
+            print(f"FAILED start: {failure}", flush=True)
+            return NOT_UP
+        print(f"cluster: up after {time.monotonic() - began:.1f} s", flush=True)
+        chosen = {scenario.name: scenario for scenario in scenarios.find()}
+        results = [checks.run(chosen[name], cluster) for name in arguments.scenarios]
+        return summary(results, time.monotonic() - began)
+
+
+def summary(results, seconds):
+    """Prints a table of the scenarios and returns the exit code."""
+    width = max((len(result.suite) for result in results), default=0)
+    print(f"\n{'Scenario':{width}}  Result  Checks  Seconds")
+    for result in results:
+        print(f"{result.suite:{width}}  {'FAILED' if result.failed else 'ok':6}  {result.passed:6}  {result.duration:7.1f}")
+    passed, failed = (sum(getattr(result, name) for result in results) for name in ("passed", "failed"))
+    print(f"cluster: {passed} passed, {failed} failed in {seconds:.0f} s")
+    return 1 if failed or not passed else 0
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--up", action="store_true", help="the cluster runs already")
+    parser.add_argument("--image", type=Path, action="append", default=[])
+    parser.add_argument("--credvend", type=Path)
+    parser.add_argument("state", type=Path)
+    parser.add_argument("local_sts", type=Path)
+    parser.add_argument("scenarios", nargs="*")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main(parse()))

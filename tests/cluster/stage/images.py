@@ -1,0 +1,155 @@
+"""The images of the cluster: credvend, as releases build it; the pause image; and those of all applications in the manifests, with the same layers."""
+
+import hashlib
+import inspect
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from stage.programs import cache
+
+HERE = Path(__file__).resolve().parent.parent
+ROOT = HERE.parent.parent
+REQUIREMENTS = ROOT / "tests/real-clients/requirements.txt"
+CREDVEND = ["registry.example/credvend:0.1.0", "registry.example/mirror/credvend:0.1.0"]
+PAUSE = "registry.test/pause:1"
+# The official image of the AWS CLI runs as root; the images of applications run as a user who is not credvend's.
+APPLICATIONS = {
+    "Entrypoint": ["/application"], "User": "1000:1000",
+    "names": [f"registry.example/{name}:1.0.0" for name in ("application", "migrate", "prepare", "helper", "orders", "exporter", "archiver")],
+}
+AWS_CLI = {"Entrypoint": ["python3", "-B", "-m", "awscli"], "User": "", "names": ["registry.example/aws-cli:2"]}
+FLUENT_BIT = {"Entrypoint": ["/fluent-bit"], "User": "", "names": ["registry.example/fluent-bit:4.0"]}
+ENVIRONMENT = ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/", "PYTHONPATH=/opt/clients"]
+PAUSE_SOURCE = """\
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void stop(int signal) { _exit(0); }
+static void reap(int signal) { while (waitpid(-1, 0, WNOHANG) > 0); }
+int main(void) {
+  signal(SIGTERM, stop);
+  signal(SIGINT, stop);
+  signal(SIGCHLD, reap);
+  for (;;) pause();
+}
+"""
+
+
+def applications(archive):
+    """Writes an archive with the images of the applications and the pause image. Their layers are built once."""
+    base = cached("debian", create_debian, REQUIREMENTS.read_text())
+    pause = cached("pause", create_pause, PAUSE_SOURCE)
+    scripts = archive.with_name("scripts.tar")
+    with tarfile.open(scripts, "w") as tar:
+        for name in ("application", "fluent-bit"):
+            tar.add(HERE / "programs" / name, name)
+    write_archive(archive, [
+        *((image, [base, scripts]) for image in (APPLICATIONS, AWS_CLI, FLUENT_BIT)),
+        ({"Entrypoint": ["/pause"], "User": "65535:65535", "names": [PAUSE]}, [pause]),
+    ])
+    return archive
+
+
+def cached(name, create, pins):
+    """Returns a layer, which `create` writes if it is missing or older than its pins."""
+    key = hashlib.sha256(f"{inspect.getsource(create)}{pins}".encode()).hexdigest()[:12]
+    layer = cache() / f"layer-{name}-{key}.tar"
+    if not layer.exists():
+        print(f"cluster: creating the layer {name} of the images", flush=True)
+        for old in cache().glob(f"layer-{name}-*.tar"):
+            old.unlink()
+        with tempfile.TemporaryDirectory(dir=cache(), prefix=f"{name}-") as scratch:
+            create(Path(scratch))
+            (Path(scratch) / "layer.tar").rename(layer)
+    return layer
+
+
+def create_debian(scratch):
+    """Creates a file system with Python, boto3 and the AWS CLI."""
+    root = scratch / "root"
+    excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")]
+    subprocess.run(
+        ["mmdebstrap", "--quiet", "--variant=minbase", "--include=python3,ca-certificates", *excluded, "bookworm", root], check=True,
+    )
+    # pip does not accept constraints with extras.
+    constraints = scratch / "constraints.txt"
+    constraints.write_text(re.sub(r"\[.*?\]", "", REQUIREMENTS.read_text()))
+    # With this machine's Python: none of these packages depends on its version.
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-compile",
+         "--target", root / "opt/clients", "--constraint", constraints, "boto3", "awscli"], check=True,
+    )
+    # The descriptions of other services and the help are most of the layer.
+    unused = [
+        *(path for path in (root / "opt/clients/botocore/data").iterdir() if path.is_dir() and path.name not in ("sts", "s3")),
+        root / "opt/clients/awscli/examples", root / "var/cache/apt", root / "var/lib/apt",
+    ]
+    for directory in unused:
+        shutil.rmtree(directory)
+    (root / "data").mkdir()
+    subprocess.run(["tar", "--numeric-owner", "--sort=name", "-C", root, "-cf", scratch / "layer.tar", "."], check=True)
+
+
+def create_pause(scratch):
+    (scratch / "pause.c").write_text(PAUSE_SOURCE)
+    subprocess.run(["cc", "-static", "-Os", "-s", "-o", scratch / "pause", scratch / "pause.c"], check=True)
+    with tarfile.open(scratch / "layer.tar", "w") as tar:
+        tar.add(scratch / "pause", "pause")
+
+
+def write_archive(archive, images):
+    """Writes images with their layers in the format of `docker save`, which `ctr images import` reads."""
+    digests, manifest = {}, []
+    with tarfile.open(archive, "w") as tar:
+        for image, layers in images:
+            for layer in layers:
+                if layer not in digests:
+                    with layer.open("rb") as file:
+                        digests[layer] = hashlib.file_digest(file, "sha256").hexdigest()
+                    tar.add(layer, f"{digests[layer]}.tar")
+            config = json.dumps({
+                "architecture": architecture(), "os": "linux",
+                "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digests[layer]}" for layer in layers]},
+                "config": {"Entrypoint": image["Entrypoint"], "User": image["User"], "Env": ENVIRONMENT},
+            }).encode()
+            name = f"{hashlib.sha256(config).hexdigest()}.json"
+            add_bytes(tar, name, config)
+            manifest.append({"Config": name, "RepoTags": image["names"], "Layers": [f"{digests[layer]}.tar" for layer in layers]})
+        add_bytes(tar, "manifest.json", json.dumps(manifest).encode())
+
+
+def add_bytes(tar, name, content):
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
+
+
+def architecture():
+    return {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+
+
+def credvend(binary, scratch):
+    """Builds the image with the script that releases use. Returns an archive and the image's ID."""
+    # Storage and configuration are in the scratch directory: those of this machine are not used or changed.
+    configuration = scratch / "containers.conf"
+    configuration.write_text('[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n')
+    podman = scratch / "podman"
+    podman.write_text(f'#!/bin/sh\nexec {shutil.which("podman")} --root {scratch}/storage --runroot {scratch}/run "$@"\n')
+    podman.chmod(0o755)
+    environment = {**os.environ, "CONTAINERS_CONF": str(configuration), "CONTAINER_ENGINE": str(podman)}
+    built = subprocess.run(
+        [ROOT / "images/build", "--tag", CREDVEND[0], "--binary", binary], env=environment, check=True, text=True, stdout=subprocess.PIPE,
+    )
+    archive = scratch / "credvend.tar"
+    subprocess.run(
+        [podman, "save", "--quiet", "--format", "docker-archive", "--output", archive, CREDVEND[0]], env=environment, check=True,
+    )
+    return archive, built.stdout.strip()

@@ -1,0 +1,175 @@
+"""A folder of k8s/ in the cluster: applied as it stands, with its workloads and pods."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import rendered
+import yaml
+from support.checks import CheckFailed
+from support.waiting import wait_until
+
+IDENTITY = re.compile(r"arn:aws:sts::(\d+):assumed-role/([^/\s]+)/|^no identity$", re.MULTILINE)
+NAMESPACE = "shop"
+STORY_SIDECAR = rendered.K8S / "sidecar" / "sidecar.yaml"
+# The manifests name this service account; the examples of the component leave it to the overlay.
+SERVICE_ACCOUNT = {
+    "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "checkout", "namespace": NAMESPACE},
+    "automountServiceAccountToken": False,
+}
+ROLLED_OUT = ("Deployment", "StatefulSet", "DaemonSet")
+
+
+class Story:
+    """A context: applies the folder and deletes its workloads."""
+
+    def __init__(self, cluster, name):
+        self.cluster = cluster
+        self.name = name
+        self.folder = rendered.folders()[name]
+        documents = [document for document in yaml.safe_load_all(cluster.kubectl("kustomize", self.folder)) if document]
+        self.workloads = [Workload(cluster, document) for document in documents if rendered.pod_of(document)]
+
+    def __enter__(self):
+        self.cluster.kubectl("apply", "--kustomize", rendered.K8S / "namespace")
+        self.cluster.apply(SERVICE_ACCOUNT)
+        self.cluster.kubectl("apply", "--kustomize", self.folder)
+        return self
+
+    def wait(self):
+        for workload in self.workloads:
+            workload.wait()
+        return self
+
+    def __exit__(self, *_):
+        for workload in self.workloads:
+            workload.delete()
+
+
+class Workload:
+    def __init__(self, cluster, document):
+        self.cluster = cluster
+        self.kind, self.name = document["kind"], document["metadata"]["name"]
+        self.spec = rendered.pod_of(document)
+        self.is_server = self.kind in ROLLED_OUT
+        # A CronJob is started by hand, as `kubectl create job --from` does.
+        self.job = {"Job": self.name, "CronJob": f"{self.name}-now"}.get(self.kind)
+
+    def wait(self, seconds=120):
+        """Waits until servers are ready and Jobs complete."""
+        try:
+            if self.is_server:
+                self.cluster.kubectl(
+                    "rollout", "status", f"{self.kind}/{self.name}", "--namespace", NAMESPACE, f"--timeout={seconds}s", seconds=seconds + 10,
+                )
+                return
+            if self.kind == "CronJob":
+                self.cluster.kubectl("create", "job", self.job, f"--from=cronjob/{self.name}", "--namespace", NAMESPACE)
+            self.cluster.wait_for_job(self.job, NAMESPACE, seconds)
+        except CheckFailed as failure:
+            raise CheckFailed(f"{failure}\n{self.explain()}") from failure
+
+    def explain(self):
+        """Returns what the pods' containers wrote and their events."""
+        lines = []
+        for pod in self.pods():
+            name = pod["metadata"]["name"]
+            lines.append(f"{name}: {pod['status']['phase']}\n{self.cluster.events(name, NAMESPACE)}")
+            for container in rendered.containers_of(pod["spec"]):
+                log = self.cluster.logs(name, container["name"], NAMESPACE)
+                lines.append(f"{container['name']}: {log[-400:].strip()}")
+        return "\n".join(lines)
+
+    def pods(self):
+        """Returns the pods that are not being deleted."""
+        owner = f"job-name={self.job}" if self.job else f"app.kubernetes.io/name={self.label()}"
+        return [
+            pod for pod in self.cluster.pods(owner, NAMESPACE)
+            if "deletionTimestamp" not in pod["metadata"] and self._owns(pod)
+        ]
+
+    def label(self):
+        workload = self.cluster.get(self.kind, self.name, "--namespace", NAMESPACE)
+        return workload["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"]
+
+    def _owns(self, pod):
+        owner = pod["metadata"]["ownerReferences"][0]
+        return owner["kind"] == {"Deployment": "ReplicaSet", "CronJob": "Job"}.get(self.kind, self.kind)
+
+    def delete(self):
+        """Deletes the workload and its pods, after their logs have been read."""
+        for pod in self.pods():
+            for container in rendered.containers_of(pod["spec"]):
+                if rendered.is_credvend(container):
+                    self.cluster.logs(pod["metadata"]["name"], container["name"], NAMESPACE)
+        kinds = [f"{self.kind}/{self.name}", *([f"Job/{self.job}"] if self.kind == "CronJob" else [])]
+        self.cluster.kubectl(
+            "delete", *kinds, "--namespace", NAMESPACE, "--ignore-not-found", "--cascade=foreground", "--timeout=90s",
+        )
+
+
+class Followed:
+    """The output of all containers of a pod until the pod has ended, as `kubectl logs --follow` shows it."""
+
+    LINE = re.compile(r"^\[pod/[^/]+/([^\]]+)\] (\S+) (.*)$", re.MULTILINE)
+
+    def __init__(self, cluster, pod_name):
+        self.process = subprocess.Popen(
+            [cluster.programs / "kubectl", "--kubeconfig", cluster.kubeconfig, "logs", "--namespace", NAMESPACE, pod_name, "--follow",
+             "--all-containers", "--prefix", "--timestamps", "--max-log-requests=10"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+
+    def lines(self, seconds=60):
+        """Waits for the end of the pod. Returns the container, the time and the text of each line."""
+        try:
+            output, _ = self.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            self.process.kill()
+            raise CheckFailed(f"the pod did not end within {seconds} s") from error
+        return self.LINE.findall(output)
+
+
+class Watched:
+    """The versions of a pod until it is deleted, as `kubectl get --watch` shows them."""
+
+    def __init__(self, cluster, pod_name):
+        self.process = subprocess.Popen(
+            [cluster.programs / "kubectl", "--kubeconfig", cluster.kubeconfig, "get", "pod", "--namespace", NAMESPACE, "--watch",
+             "--output", "json", "--output-watch-events", "--field-selector", f"metadata.name={pod_name}"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )
+
+    def versions(self):
+        """Returns all versions, after the pod has been deleted."""
+        self.process.terminate()
+        text = self.process.communicate()[0]
+        decoder, found = json.JSONDecoder(), []
+        while text := text.lstrip():
+            try:
+                event, end = decoder.raw_decode(text)
+            except ValueError:
+                break
+            found.append(event["object"])
+            text = text[end:]
+        return found
+
+
+def identities(log):
+    """Returns the roles of all identities that an application has printed; None for no identity."""
+    return [f"arn:aws:iam::{m[1]}:role/{m[2]}" if m[1] else None for m in IDENTITY.finditer(log)]
+
+
+def wait_for_identity(cluster, pod_name, container, namespace=NAMESPACE, seconds=90, previous=()):
+    """Waits until an application prints another identity than the `previous` ones. Returns the role; None for no identity."""
+    def found():
+        return identities(cluster.logs(pod_name, container, namespace))[len(previous):]
+    try:
+        return wait_until(f"{container} prints its identity", seconds, found)[0]
+    except CheckFailed as failure:
+        raise CheckFailed(f"{failure}; it wrote: {cluster.logs(pod_name, container, namespace)[-800:]}") from failure
+
+
+def manifest_comments(folder):
+    return "".join(Path(file).read_text() for file in folder.glob("*.yaml"))
