@@ -89,7 +89,8 @@ def create_debian(scratch):
     )
     # The descriptions of other services and the help are most of the layer.
     unused = [
-        *(path for path in (root / "opt/clients/botocore/data").iterdir() if path.is_dir() and path.name not in ("sts", "s3")),
+        *(path for data in (root / "opt/clients").rglob("botocore/data") for path in data.iterdir()
+          if path.is_dir() and path.name not in ("sts", "s3")),
         root / "opt/clients/awscli/examples", root / "var/cache/apt", root / "var/lib/apt",
     ]
     for directory in unused:
