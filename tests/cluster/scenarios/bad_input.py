@@ -5,8 +5,8 @@ import copy
 import rendered
 import yaml
 from stage.story import NAMESPACE, SERVICE_ACCOUNT
+from stage.waiting import wait_until
 from support.checks import CheckFailed
-from support.waiting import wait_until
 
 STORY = rendered.K8S / "sidecar" / "sidecar.yaml"
 

@@ -5,9 +5,9 @@ import copy
 import rendered
 import yaml
 from stage.story import NAMESPACE, SERVICE_ACCOUNT, identities
+from stage.waiting import wait_until
 from support.checks import CheckFailed
 from support.roles import ROLE_B
-from support.waiting import wait_until
 
 STORY = rendered.K8S / "init-env-file" / "init-env-file.yaml"
 

@@ -2,7 +2,7 @@
 
 from stage.injection import METADATA, ROLE, Injection
 from stage.story import identities
-from support.waiting import wait_until
+from stage.waiting import wait_until
 
 
 def run(cluster, check):

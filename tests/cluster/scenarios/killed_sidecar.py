@@ -5,8 +5,8 @@ import signal
 import time
 
 from stage.story import Story, identities, wait_for_identity
+from stage.waiting import wait_until
 from support.roles import ROLE_B
-from support.waiting import wait_until
 
 IDENTITY = ["python3", "-B", "-m", "awscli", "sts", "get-caller-identity", "--query", "Arn", "--output", "text"]
 

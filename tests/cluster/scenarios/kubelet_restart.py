@@ -5,11 +5,10 @@ import json
 import os
 import signal
 
-from stage.story import Story, identities, wait_for_identity
-from support.roles import ROLE_B
-from support.waiting import wait_until
-
 from scenarios.killed_sidecar import IDENTITY, sidecar
+from stage.story import Story, identities, wait_for_identity
+from stage.waiting import wait_until
+from support.roles import ROLE_B
 
 
 def run(cluster, check):

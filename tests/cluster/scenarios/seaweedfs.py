@@ -12,7 +12,7 @@ import yaml
 from stage.daemons import ISSUER, Daemon
 from stage.namespaces import NODE_ADDRESS
 from stage.story import NAMESPACE, SERVICE_ACCOUNT, STORY_SIDECAR
-from support.waiting import wait_until
+from stage.waiting import wait_until
 
 CLIENTS = Path(__file__).resolve().parents[2] / "clients"
 sys.path[1:1] = [str(CLIENTS / "seaweedfs"), str(CLIENTS)]

@@ -10,9 +10,9 @@ import rendered
 from stage import pod_identity
 from stage.cluster import S3_URL
 from stage.story import Followed, Story, identities, manifest_comments, wait_for_identity
+from stage.waiting import wait_until
 from support.checks import CheckFailed
 from support.roles import ROLE_A, ROLE_B
-from support.waiting import wait_until
 
 # The role of each application container, if it is not role B; None if the container has no credentials.
 EXPECTED = {

@@ -3,7 +3,7 @@
 from scenarios.kubelet_restart import claims
 from stage.injection import METADATA, Injection
 from stage.story import wait_for_identity
-from support.waiting import wait_until
+from stage.waiting import wait_until
 
 LONG = True
 LIFETIME = 600

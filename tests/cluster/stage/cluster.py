@@ -11,11 +11,11 @@ from pathlib import Path
 from stage import daemons, images, keys, namespaces
 from stage.daemons import Daemon
 from stage.namespaces import NODE_ADDRESS
+from stage.waiting import wait_until
 from support.checks import CheckFailed
 from support.commands import run_command
 from support.context import SuiteContext
 from support.sts_requests import select_requests
-from support.waiting import wait_until
 
 HERE = Path(__file__).resolve().parent.parent
 ROOT = HERE.parent.parent

@@ -10,8 +10,8 @@ from pathlib import Path
 from stage import keys
 from stage.images import PAUSE
 from stage.namespaces import CGROUP, ISSUER_HOST, NODE_ADDRESS, POD_NETWORK, SERVICE_NETWORK, start_time
+from stage.waiting import wait_until
 from support.checks import CheckFailed
-from support.waiting import wait_until
 
 ISSUER = f"https://{ISSUER_HOST}"
 ETCD = "http://127.0.0.1:2379"

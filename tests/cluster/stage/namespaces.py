@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from stage.waiting import wait_until
 from support.checks import CheckFailed
-from support.waiting import wait_until
 
 INIT = Path(__file__).resolve().parent.parent / "programs" / "init.py"
 CGROUPS = Path("/sys/fs/cgroup")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stage.cluster import STS_PORT
 from stage.daemons import Daemon
-from support.waiting import wait_until
+from stage.waiting import wait_until
 
 HERE = Path(__file__).resolve().parent.parent
 # The agent's address on every node.

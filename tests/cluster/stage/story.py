@@ -7,8 +7,8 @@ from pathlib import Path
 
 import rendered
 import yaml
+from stage.waiting import wait_until
 from support.checks import CheckFailed
-from support.waiting import wait_until
 
 IDENTITY = re.compile(r"arn:aws:sts::(\d+):assumed-role/([^/\s]+)/|^no identity$", re.MULTILINE)
 NAMESPACE = "shop"
