@@ -84,7 +84,7 @@ def run(cluster, check):
 def wait_for_line(cluster, name, advice):
     """Waits until credvend writes the advice in this run or the one before it. Returns the line without its time."""
     def logs():
-        return cluster.logs(name, "credvend") + cluster.logs(name, "credvend", previous=True)
+        return cluster.container_log(name, "credvend") + cluster.container_log(name, "credvend", previous=True)
 
     def found():
         return next((line.split("Z ", 1)[-1].strip() for line in logs().splitlines() if advice in line), None)

@@ -20,7 +20,7 @@ def run(cluster, check):
         cluster.kubectl("create", "--namespace", NAMESPACE, "--filename", "-", document=pod(name, format))
     try:
         wait_until("the container of dotenv has ended", 90, lambda: phase(cluster, "dotenv") in ("Succeeded", "Failed"))
-        log = cluster.logs("dotenv", "application")
+        log = cluster.container_log("dotenv", "application")
         check.equal("role of the application with the variables of the file", identities(log), [ROLE_B])
         mounts = [mount["name"] for mount in cluster.get("pod", "dotenv", "-n", NAMESPACE)["spec"]["containers"][0].get("volumeMounts", [])]
         check.that("the application mounts neither the token nor the file", not {"env", "credvend-token"} & set(mounts), mounts)
@@ -46,7 +46,7 @@ def phase(cluster, name):
     status = cluster.get("pod", name, "--namespace", NAMESPACE)["status"]
     failed = [state for entry in status.get("initContainerStatuses", []) if (state := entry["state"].get("terminated")) and state["exitCode"]]
     if failed:
-        raise CheckFailed(f"credvend failed: {cluster.logs(name, 'credvend')}")
+        raise CheckFailed(f"credvend failed: {cluster.container_log(name, 'credvend')}")
     return status["phase"]
 
 

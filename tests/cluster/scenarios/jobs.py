@@ -13,7 +13,7 @@ def run(cluster, check):
             condition = "Complete" if exit_code == 0 else "Failed"
             wait_until(f"the Job {name} is {condition}", 90, lambda: condition in conditions(cluster, injection.namespace, name))
             (pod,) = cluster.pods(f"job-name={name}", injection.namespace)
-            log = cluster.logs(pod["metadata"]["name"], "application", injection.namespace)
+            log = cluster.container_log(pod["metadata"]["name"], "application", injection.namespace)
             check.equal(f"{name}: role of the application", identities(log), [ROLE])
             codes = [
                 status["state"]["terminated"]["exitCode"]

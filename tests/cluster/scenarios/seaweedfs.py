@@ -49,9 +49,9 @@ def run(cluster, check):
         before = len(cluster.sts_requests())
         cluster.kubectl("create", "--namespace", NAMESPACE, "--filename", "-", document=pod())
         wait_until("the application has ended", 120, lambda: ended(cluster))
-        log = cluster.logs("seaweedfs", "application")
+        log = cluster.container_log("seaweedfs", "application")
         check.that("the AWS CLI creates a bucket, writes, lists and reads an object", log.endswith("first\n") and " 1\n" in log, log)
-        output = cluster.logs("seaweedfs", "credvend")
+        output = cluster.container_log("seaweedfs", "credvend")
         check.that("credvend has credentials", "credentials obtained" in output, output)
         check.equal("requests to the local STS", len(cluster.sts_requests()) - before, 0)
     finally:

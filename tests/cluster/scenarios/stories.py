@@ -87,12 +87,12 @@ def check_workload(cluster, check, story, workload):
 def check_application(cluster, check, story, pod, container):
     name, pod_name = container["name"], pod["metadata"]["name"]
     if "/aws-cli:" in container["image"]:
-        log = cluster.logs(pod_name, name)
+        log = cluster.container_log(pod_name, name)
         check.that(f"{name} copies between buckets", "copy: s3://example-input/order" in log, log)
         return
     role = EXPECTED.get((story.name, name), ROLE_B)
     found = wait_for_identity(cluster, pod_name, name)
-    check.that(f"{name} has {role or 'no role'}", found == role, f"{found}: {cluster.logs(pod_name, name)[-800:]}")
+    check.that(f"{name} has {role or 'no role'}", found == role, f"{found}: {cluster.container_log(pod_name, name)[-800:]}")
 
 
 def check_access_from_outside(check, pod, credvend):
@@ -160,7 +160,7 @@ def check_reload(cluster, check, pod):
         for process in cluster.processes_of(status["containerID"]):
             os.kill(process, signal.SIGHUP)
         pod_name = pod["metadata"]["name"]
-        wait_until(f"{name} is signalled", 30, lambda: "reloaded" in cluster.logs(pod_name, name))
+        wait_until(f"{name} is signalled", 30, lambda: "reloaded" in cluster.container_log(pod_name, name))
         found = wait_for_identity(cluster, pod_name, name, previous=[ROLE_B])
         check.equal(f"role of {name} after a renewal", found, ROLE_B)
 

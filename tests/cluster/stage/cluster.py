@@ -164,7 +164,7 @@ class Cluster(SuiteContext):
         """Runs a command in a container and returns its standard output; None if it fails and `check` is false."""
         return self.kubectl("exec", "--namespace", namespace, pod_name, "--container", container, "--", *command, check=check)
 
-    def logs(self, pod_name, container, namespace="shop", previous=False):
+    def container_log(self, pod_name, container, namespace="shop", previous=False):
         options = ["--previous"] if previous else []
         text = self.kubectl("logs", "--namespace", namespace, pod_name, "--container", container, *options, check=False) or ""
         if container.startswith("credvend"):
@@ -186,7 +186,7 @@ class Cluster(SuiteContext):
         for item in self.pods(namespace=namespace):
             for container in item["spec"].get("initContainers", []) + item["spec"]["containers"]:
                 if container["name"].startswith("credvend"):
-                    self.logs(item["metadata"]["name"], container["name"], namespace)
+                    self.container_log(item["metadata"]["name"], container["name"], namespace)
         self.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout", "120s")
 
     def events(self, name, namespace="shop"):

@@ -87,10 +87,9 @@ def create_debian(scratch):
         [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-compile",
          "--target", root / "opt/clients", "--constraint", constraints, "boto3", "awscli"], check=True,
     )
-    # The descriptions of other services and the help are most of the layer.
+    # What boto3 knows of other services, and the help of the AWS CLI, which has descriptions of all services of its own.
     unused = [
-        *(path for data in (root / "opt/clients").rglob("botocore/data") for path in data.iterdir()
-          if path.is_dir() and path.name not in ("sts", "s3")),
+        *(path for path in (root / "opt/clients/botocore/data").iterdir() if path.is_dir() and path.name not in ("sts", "s3")),
         root / "opt/clients/awscli/examples", root / "var/cache/apt", root / "var/lib/apt",
     ]
     for directory in unused:

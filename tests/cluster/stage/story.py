@@ -77,7 +77,7 @@ class Workload:
             name = pod["metadata"]["name"]
             lines.append(f"{name}: {pod['status']['phase']}\n{self.cluster.events(name, NAMESPACE)}")
             for container in rendered.containers_of(pod["spec"]):
-                log = self.cluster.logs(name, container["name"], NAMESPACE)
+                log = self.cluster.container_log(name, container["name"], NAMESPACE)
                 lines.append(f"{container['name']}: {log[-400:].strip()}")
         return "\n".join(lines)
 
@@ -102,7 +102,7 @@ class Workload:
         for pod in self.pods():
             for container in rendered.containers_of(pod["spec"]):
                 if rendered.is_credvend(container):
-                    self.cluster.logs(pod["metadata"]["name"], container["name"], NAMESPACE)
+                    self.cluster.container_log(pod["metadata"]["name"], container["name"], NAMESPACE)
         kinds = [f"{self.kind}/{self.name}", *([f"Job/{self.job}"] if self.kind == "CronJob" else [])]
         self.cluster.kubectl(
             "delete", *kinds, "--namespace", NAMESPACE, "--ignore-not-found", "--cascade=foreground", "--timeout=90s",
@@ -164,11 +164,11 @@ def identities(log):
 def wait_for_identity(cluster, pod_name, container, namespace=NAMESPACE, seconds=90, previous=()):
     """Waits until an application prints another identity than the `previous` ones. Returns the role; None for no identity."""
     def found():
-        return identities(cluster.logs(pod_name, container, namespace))[len(previous):]
+        return identities(cluster.container_log(pod_name, container, namespace))[len(previous):]
     try:
         return wait_until(f"{container} prints its identity", seconds, found)[0]
     except CheckFailed as failure:
-        raise CheckFailed(f"{failure}; it wrote: {cluster.logs(pod_name, container, namespace)[-800:]}") from failure
+        raise CheckFailed(f"{failure}; it wrote: {cluster.container_log(pod_name, container, namespace)[-800:]}") from failure
 
 
 def manifest_comments(folder):
