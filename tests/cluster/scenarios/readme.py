@@ -14,7 +14,8 @@ def run(cluster, check):
         account = {**SERVICE_ACCOUNT, "metadata": {"name": "checkout", "namespace": NAMESPACE}}
         cluster.kubectl("apply", "--filename", "-", document=account)
         cluster.kubectl("create", "--namespace", NAMESPACE, "--filename", "-", document=example())
-        check.equal("role of the application", wait_for_identity(cluster, "readme", "application", NAMESPACE), ROLE_B)
+        found = wait_for_identity(cluster, "readme", "application", NAMESPACE)
+        check.that(f"the application has {ROLE_B}", found == ROLE_B, cluster.container_log("readme", "application", NAMESPACE))
     finally:
         cluster.delete_namespace(NAMESPACE)
 

@@ -53,6 +53,7 @@ class Workload:
         self.kind, self.name = document["kind"], document["metadata"]["name"]
         self.spec = rendered.pod_of(document)
         self.is_server = self.kind in ROLLED_OUT
+        self.label = document["spec"].get("selector", {}).get("matchLabels", {}).get("app.kubernetes.io/name")
         # A CronJob is started by hand, as `kubectl create job --from` does.
         self.job = {"Job": self.name, "CronJob": f"{self.name}-now"}.get(self.kind)
 
@@ -83,15 +84,11 @@ class Workload:
 
     def pods(self):
         """Returns the pods that are not being deleted."""
-        owner = f"job-name={self.job}" if self.job else f"app.kubernetes.io/name={self.label()}"
+        owner = f"job-name={self.job}" if self.job else f"app.kubernetes.io/name={self.label}"
         return [
             pod for pod in self.cluster.pods(owner, NAMESPACE)
             if "deletionTimestamp" not in pod["metadata"] and self._owns(pod)
         ]
-
-    def label(self):
-        workload = self.cluster.get(self.kind, self.name, "--namespace", NAMESPACE)
-        return workload["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"]
 
     def _owns(self, pod):
         owner = pod["metadata"]["ownerReferences"][0]
