@@ -36,6 +36,7 @@ def run(cluster, check):
 
 def restart_api_server(cluster):
     server = cluster.daemons["apiserver"]
-    server.stop()
+    # It waits up to a minute for its watches to end.
+    server.stop(90)
     server.start()
     cluster.wait_for_api_server()

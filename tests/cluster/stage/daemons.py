@@ -1,5 +1,6 @@
 """The daemons of the cluster: their configuration, start and end."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -49,7 +50,8 @@ class Daemon:
             try:
                 wait_until(f"{self.name} has ended", seconds, lambda: self.pid() is None)
             except CheckFailed:
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
                 wait_until(f"{self.name} has ended", 10, lambda: self.pid() is None)
 
     def require_running(self):
