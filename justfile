@@ -105,6 +105,11 @@ dashboard-picture *ARGS: build-static _local-sts
 admission *ARGS:
     tests/admission/run {{ ARGS }}
 
+# Tests the Helm chart; needs Python and Go; the first build takes 5 minutes; `--update` copies the sources and rewrites the golden files
+[group('verify')]
+chart *ARGS:
+    tests/chart/run {{ ARGS }}
+
 # Tests the policies for Kyverno with Kyverno's own program; needs Go; the first build takes many minutes
 [group('verify')]
 kyverno *ARGS:
