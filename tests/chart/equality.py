@@ -1,4 +1,4 @@
-"""Checks that the policies of the chart are those that kustomize renders with the same defaults."""
+"""Checks that the objects of the chart are those of k8s/: the policies are those that kustomize renders with the same defaults."""
 
 import json
 import re
@@ -24,6 +24,34 @@ ENGINES = {"admission": rendered.ADMISSION, "kyverno": rendered.KYVERNO}
 
 
 def check(checks, helm, required):
+    others(checks, helm)
+    policies(checks, helm, required)
+
+
+def others(checks, helm):
+    """The rules, the dashboard and the NetworkPolicy."""
+    rules = yaml.safe_load((rendered.K8S / "alerts.yaml").read_text())
+    dashboard = json.loads((rendered.K8S / "dashboard.json").read_text())
+    story = list(yaml.safe_load_all((rendered.K8S / "namespace" / "namespace.yaml").read_text()))
+    for kind in ("PrometheusRule", "ConfigMap"):
+        values = {
+            "injection": {"enabled": False}, "namespaces": [{"name": "shop"}],
+            "alerts": {"enabled": True, "kind": kind}, "dashboard": {"enabled": True},
+        }
+        done = helm.template(values, ["prometheus"])
+        objects = {(item["kind"], item["metadata"]["name"]): item for item in yaml.safe_load_all(done.stdout) if item}
+        alerts = objects.get((kind, "credvend-alerts"), {})
+        found = alerts.get("spec") if kind == "PrometheusRule" else yaml.safe_load(alerts.get("data", {}).get("credvend.yaml", ""))
+        checks.that(found == rules, f"{kind}: the rules are those of k8s/alerts.yaml", done.stderr)
+    found = objects.get(("ConfigMap", "credvend-dashboard"), {}).get("data", {}).get("credvend.json", "null")
+    checks.that(json.loads(found) == dashboard, "the dashboard is k8s/dashboard.json")
+    for want in story:
+        found = objects.get((want["kind"], want["metadata"]["name"]), {})
+        labels = want["metadata"].get("labels", {}).items() <= found.get("metadata", {}).get("labels", {}).items()
+        checks.that(labels and found.get("spec") == want.get("spec"), f"the {want['kind']} is that of k8s/namespace")
+
+
+def policies(checks, helm, required):
     command = rendered.renderer()
     if command is None:
         print("chart: NOT COMPARED with kustomize: kubectl 1.27 or kustomize 5 (or later) is missing")
