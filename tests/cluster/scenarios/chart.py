@@ -1,4 +1,5 @@
-"""Installs k8s/chart with Helm: pods are injected, an upgrade changes the defaults, and the namespace survives the chart.
+"""Installs k8s/chart with Helm: pods are injected, an upgrade changes the defaults, the namespace survives the chart, and the chart
+replaces an installation with kustomize.
 
 Before that, the API server checks the policies in a dry run.
 """
@@ -78,6 +79,11 @@ def run(cluster, check):
         check.equal("phase of the namespace after the chart is uninstalled", cluster.get("namespace", NAMESPACE)["status"]["phase"], "Active")
         policies = cluster.get("mutatingadmissionpolicies")["items"]
         check.equal("policies after the chart is uninstalled", [policy["metadata"]["name"] for policy in policies], [])
+
+        cluster.kubectl("apply", "--kustomize", rendered.ADMISSION)
+        helm(cluster, "install", *release, "--create-namespace", "--take-ownership", "--force-conflicts")
+        cluster.wait_for_policy({"metadata": METADATA}, "eu-central-1", NAMESPACE)
+        check.that("the chart replaces an installation with kustomize", True)
     finally:
         helm_result(cluster, "uninstall", "credvend", "--namespace", "credvend", "--ignore-not-found", "--wait")
         cluster.delete_namespace(NAMESPACE)
