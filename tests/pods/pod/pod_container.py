@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from pod.container import Container
@@ -29,12 +29,12 @@ class PodContainer(Container):
             wait_until("the probe succeeds", seconds, succeeds)
 
     def signal(self, name):
-        os.kill(self.pid, signal.Signals[f"SIG{name}"])
+        send(self.pid, name)
 
     def terminate(self, signal_name, seconds=30):
         """Sends a signal and waits for the exit. Returns the seconds between them, by the supervisor's record."""
         pid, sent = self.pid, time.time()
-        os.kill(pid, signal.Signals[f"SIG{signal_name}"])
+        send(pid, signal_name)
         self.wait(seconds)
         # The kernel's clock for file times can be some milliseconds behind.
         return max(0.0, self.exit_time() - sent)
@@ -76,3 +76,10 @@ class PodContainer(Container):
             yield
         except CheckFailed as error:
             raise CheckFailed(f"{error}; {self.name} wrote {self.logs()[-1500:]}") from error
+
+
+def send(pid, signal_name):
+    """Sends a signal to a container's process, unless it has exited: podman then shows the ID 0, which means this process group."""
+    if pid:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.Signals[f"SIG{signal_name}"])
