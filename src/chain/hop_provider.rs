@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, watch};
 pub(crate) use assembly::{Trust, hop_providers, label};
 
 use crate::{
-    arn::{RoleArn, SessionName},
+    arn::SessionName,
     chain::{
         base::BaseProvider,
         error::{Failure, ProviderError},
@@ -299,9 +299,8 @@ impl HopProvider {
         if matches!(self.kind, HopKind::Base(BaseProvider::Keys(_))) {
             return;
         }
-        let role_arn = self.hop.role_arn.as_ref().map_or("", RoleArn::as_str);
         let duration = self.context.clock.now().monotonic.saturating_sub(started.monotonic);
-        self.context.observer.record_exchange(self.hop.number, role_arn, result, duration);
+        self.context.observer.record_exchange(self.hop.number, self.hop.role(), result, duration);
     }
 
     fn profiles(&self) -> Arc<str> {
@@ -315,7 +314,7 @@ impl HopProvider {
         tracing::warn!(
             profile = %self.profiles(),
             hop = self.hop.number,
-            role_arn = %self.hop.role_arn.as_ref().map_or("", |arn| arn.as_str()),
+            role_arn = %self.hop.role(),
             attempt = attempts,
             %error,
             retry_after = format_args!("{:.1}s", retry_after.as_secs_f64()),

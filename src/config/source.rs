@@ -23,7 +23,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Returns the first source that the settings name, or `None` if there is none or they contradict each other.
+    /// Returns the first source that the settings name, or `None` if the settings name no source or contradict each other.
     pub(super) fn select(
         args: &IdentityArgs,
         env: &dyn Environment,

@@ -143,9 +143,9 @@ impl<'a> Candidates<'a> {
                 Some(Candidate { role_arn: Some(role_arn.to_owned()), fault, ..found })
             }
             Source::Sso if self.sdk.sso_keys().iter().any(|key| profile.value(key).is_some()) => {
-                let names_role = ["sso_session", "sso_account_id", "sso_role_name"];
-                let is_empty = names_role.iter().all(|key| profile.value(key).is_none());
-                let skips_profile = is_empty && self.sdk.has(Quirks::SSO_NEEDS_ROLE);
+                let names_a_role =
+                    ["sso_session", "sso_account_id", "sso_role_name"].iter().any(|key| profile.value(key).is_some());
+                let skips_profile = !names_a_role && self.sdk.has(Quirks::SSO_NEEDS_ROLE);
                 Some(Candidate { fault: missing_sso_key(profile), skips_profile, ..found })
             }
             Source::Login => profile.value("login_session").map(|_| found),

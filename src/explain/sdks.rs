@@ -14,7 +14,7 @@ pub(crate) struct Sdk {
     pub(super) quirks: Quirks,
     /// The variables with the region, if the SDK needs one to call STS or a service. A profile can set it too.
     pub(super) regions: &'static [&'static str],
-    /// The variable with the URL of the instance metadata service; empty if there is none.
+    /// The variable with the URL of the instance metadata service; empty if the SDK has no such variable.
     pub(super) imds_variable: &'static str,
 }
 

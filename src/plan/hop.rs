@@ -33,6 +33,13 @@ pub(crate) struct HopName {
     pub(crate) role_arn: Option<RoleArn>,
 }
 
+impl HopName {
+    /// Returns the ARN of the role for logs and metrics, or an empty text if the hop assumes none.
+    pub(crate) fn role(&self) -> &str {
+        self.role_arn.as_ref().map_or("", RoleArn::as_str)
+    }
+}
+
 impl fmt::Display for HopName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "hop {}", self.number)?;

@@ -25,7 +25,8 @@ pub(crate) struct Trust {
     pub(crate) roots: Arc<Roots>,
 }
 
-/// Returns the provider of the last hop of each chain, in the order of `chains`. `trust` belongs to a CA bundle. `running` are the last hops of the chains that run already; their providers are reused.
+/// Returns the provider of the last hop of each chain, in the order of `chains`. `trust` returns the client and the certificates of a CA
+/// bundle. `running` are the last hops of the chains that run already; their providers are reused.
 pub(crate) fn hop_providers(
     chains: &[ChainPlan],
     context: &Context,

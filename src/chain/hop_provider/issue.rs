@@ -47,7 +47,7 @@ impl HopProvider {
         tracing::info!(
             profile = %self.profiles(),
             hop = self.hop.number,
-            role_arn = %self.hop.role_arn.as_ref().map_or("", |arn| arn.as_str()),
+            role_arn = %self.hop.role(),
             session_name = session_name.as_str(),
             region = endpoint.region(),
             expiry = %issued.expiry,

@@ -46,18 +46,21 @@ impl HopProvider {
         for (index, endpoint) in endpoints.iter().copied().enumerate() {
             let next = endpoints.get(index + 1);
             let limit = next.and_then(|_| self.share_of_time(is_first, endpoints.len() - index));
+            let is_home = *endpoint == session.endpoint;
             let error = match self.call_within(limit, endpoint, call(endpoint)).await {
                 Ok(value) => {
-                    let has_failed =
-                        |one: &&&Endpoint| just_failed.contains(one) || failures.iter().any(|(other, _)| other == *one);
-                    let is_fallback = *endpoint != session.endpoint;
-                    let failed = endpoints.iter().filter(|one| is_fallback && **one != endpoint).filter(has_failed);
-                    let failed_endpoints = failed.copied().cloned().collect();
+                    let has_failed = |other: &Endpoint| {
+                        other != endpoint
+                            && (just_failed.contains(other) || failures.iter().any(|(failed, _)| *failed == other))
+                    };
+                    let mut failed_endpoints: Vec<Endpoint> = Vec::new();
+                    if !is_home {
+                        failed_endpoints.extend(endpoints.iter().copied().filter(|other| has_failed(other)).cloned());
+                    }
                     return Ok(Served { value, endpoint: endpoint.clone(), failed_endpoints });
                 }
                 Err(error) => error,
             };
-            let is_home = *endpoint == session.endpoint;
             let is_regional = |error: &StsError| error.is_regional() || (!is_home && error.is_region_disabled());
             if !error.at_sts().is_some_and(|(_, error)| is_regional(error)) {
                 let region = endpoint.region();
@@ -115,7 +118,7 @@ impl HopProvider {
         tracing::warn!(
             profile = %self.profiles(),
             hop = self.hop.number,
-            role_arn = %self.hop.role_arn.as_ref().map_or("", |arn| arn.as_str()),
+            role_arn = %self.hop.role(),
             region = failed.region(),
             next_region = next.region(),
             %error,

@@ -63,7 +63,7 @@ pub(super) fn lines(setup: &Setup, scope: Scope) -> Lines {
     }
     if accounts.iter().any(|it| permission_of(setup, it).is_none()) {
         text.line(
-            "# eksctl requires a policy for each role: add attachPolicyARNs or attachPolicy where there is none.",
+            "# eksctl requires a policy for each role: add attachPolicyARNs or attachPolicy to the roles without a policy.",
         );
     }
     let list = if accounts.is_empty() { " []" } else { "" };

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{clock::Moment, process::blocking::spawn_blocking, store::Store, token::TokenFile};
 
-/// Minimum time between two readings, whatever the number of requests for the metrics.
+/// Minimum time between two readings. It does not depend on the number of requests for the metrics.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The times in a token's claims.

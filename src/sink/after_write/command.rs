@@ -62,7 +62,7 @@ impl HookCommand {
         }
     }
 
-    /// Runs the command and collects the end of what it prints in `output`.
+    /// Runs the command and collects the end of its output in `output`.
     async fn run_to_end(&self, profile: &str, context: &SinkContext, output: &mut Vec<u8>) -> Result<(), String> {
         let (mut program, reader) = self.start(profile).map_err(|error| format!("cannot be started: {error}"))?;
         let (ended, end) = oneshot::channel::<()>();

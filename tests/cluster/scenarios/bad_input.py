@@ -1,9 +1,8 @@
 """The pod of k8s/sidecar with mistakes. For each, `kubectl logs` shows a line that says what to change."""
 
-import copy
-
 import rendered
 import yaml
+from sidecar_pod import SidecarPod
 from stage.story import NAMESPACE, SERVICE_ACCOUNT
 from stage.waiting import wait_until
 from support.checks import CheckFailed
@@ -68,7 +67,7 @@ def run(cluster, check):
     cluster.apply(SERVICE_ACCOUNT)
     expected = {}
     for mistake in MISTAKES:
-        manifest = Manifest()
+        manifest = SidecarPod(yaml.safe_load_all(STORY.read_text()))
         name = mistake.__name__.replace("_", "-")
         expected[name] = mistake(manifest)
         document = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": manifest.pod}
@@ -92,23 +91,3 @@ def wait_for_line(cluster, name, advice):
         return wait_until(f"{name}: credvend writes {advice!r}", 60, found)
     except CheckFailed as failure:
         raise CheckFailed(f"{failure}; it wrote: {logs()[-1000:]}; {cluster.events(name)[-800:]}") from failure
-
-
-class Manifest:
-    """The pod of k8s/sidecar, to be changed by a mistake."""
-
-    def __init__(self):
-        documents = yaml.safe_load_all(STORY.read_text())
-        self.pod = next(copy.deepcopy(pod) for pod in map(rendered.pod_of, documents) if pod)
-        self.credvend = self.pod["initContainers"][0]
-
-    def volume(self, name):
-        return next(volume for volume in self.pod["volumes"] if volume["name"] == name)
-
-    @property
-    def token(self):
-        return self.volume("credvend-token")["projected"]["sources"][0]["serviceAccountToken"]
-
-    def drop_volume(self, name):
-        self.pod["volumes"].remove(self.volume(name))
-        self.credvend["volumeMounts"] = [mount for mount in self.credvend["volumeMounts"] if mount["name"] != name]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stage import keys
 from stage.images import PAUSE
-from stage.namespaces import CGROUP, ISSUER_HOST, NODE_ADDRESS, POD_NETWORK, SERVICE_NETWORK, start_time
+from stage.namespaces import CGROUP, ISSUER_HOST, NODE_ADDRESS, POD_NETWORK, SERVICE_NETWORK, record, recorded
 from stage.waiting import wait_until
 from support.checks import CheckFailed
 
@@ -33,15 +33,11 @@ class Daemon:
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, **(environment or {})},
             )
-        self._pid_file.write_text(f"{process.pid} {start_time(process.pid)}")
+        record(process.pid, self._pid_file)
 
     def pid(self):
         """Returns the process ID, or None if the daemon does not run."""
-        try:
-            pid, started = self._pid_file.read_text().split()
-        except (OSError, ValueError):
-            return None
-        return int(pid) if start_time(pid) == started else None
+        return recorded(self._pid_file)
 
     def stop(self, seconds=30):
         pid = self.pid()

@@ -44,17 +44,13 @@ class Namespaces:
         if process.stdout.readline().strip() != "ready":
             raise CheckFailed(f"cannot create namespaces: {self.log.read_text()}")
         (pid,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        self.file.write_text(f"{pid} {start_time(pid)}")
+        record(pid, self.file)
         for directory in self._cgroups():
             directory.mkdir(exist_ok=True)
 
     def pid(self):
-        """Returns the process ID of the first process, or None if it does not run: another process can have its number."""
-        try:
-            pid, started = self.file.read_text().split()
-        except (OSError, ValueError):
-            return None
-        return int(pid) if start_time(pid) == started else None
+        """Returns the process ID of the first process, or None if it does not run."""
+        return recorded(self.file)
 
     def command(self, *words):
         """Returns a command that runs a program in the namespaces."""
@@ -78,6 +74,20 @@ class Namespaces:
         if (CGROUPS / "cgroup.controllers").exists():
             return [CGROUPS / CGROUP]
         return [path / CGROUP for path in CGROUPS.iterdir() if (path / "cgroup.procs").exists() and not path.is_symlink()]
+
+
+def record(pid, file):
+    """Writes the process ID into a file, with the time at which the process started."""
+    file.write_text(f"{pid} {start_time(pid)}")
+
+
+def recorded(file):
+    """Returns the process ID in a file, or None if that process does not run: another process can have its number."""
+    try:
+        pid, started = file.read_text().split()
+    except (OSError, ValueError):
+        return None
+    return int(pid) if start_time(pid) == started else None
 
 
 def start_time(pid):

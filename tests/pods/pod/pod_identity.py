@@ -29,7 +29,7 @@ def webhook(spec):
 def start_agent(cluster, pod):
     """Starts the agent for an association of this pod with `ROLE`."""
     agent = Server(
-        cluster, f"{pod.name}-agent", "python3", "-B", "/agent.py", ready="listening",
+        cluster, f"{pod.name}-agent", "python3", "-B", "/agent.py", "0.0.0.0", ready="listening",
         files={"/agent.py": PROGRAMS / "pod_identity_agent.py"}, dns=pod.sts.dns,
         variables={
             # The keys of a user in world.json.

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
 import base64
 import json
 import os
+import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import boto3
@@ -38,6 +39,6 @@ def audience(token):
 
 
 if __name__ == "__main__":
-    server = HTTPServer(("0.0.0.0", 80), Agent)
+    server = HTTPServer((sys.argv[1], 80), Agent)
     print("listening", flush=True)
     server.serve_forever()

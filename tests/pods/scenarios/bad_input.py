@@ -1,9 +1,8 @@
 """The manifest k8s/sidecar with mistakes. For each, `kubectl logs` shows a line that says what to change."""
 
-import copy
-
 import rendered
 from pod.manual import check_message
+from sidecar_pod import SidecarPod
 from support.waiting import wait_until
 
 PROBE = "curl --silent --output /dev/null --write-out '%{http_code}' http://127.0.0.1:9911/ || true"
@@ -11,13 +10,13 @@ TOKENS = "/var/run/secrets/credvend.dev/serviceaccount"
 
 
 def run(cluster, check):
-    spec = Manifest()
+    spec = sidecar_pod()
     spec.drop_volume("credvend-token")
     with cluster.manifest_pod("no-volume", spec.pod) as pod:
         line = credvend(pod).wait_for("no such file")
         check.that(f"missing token volume: {message(line)}", "mount a projected serviceAccountToken volume there" in line)
 
-    spec = Manifest()
+    spec = sidecar_pod()
     spec.token["audience"] = "https://kubernetes.default.svc"
     with cluster.manifest_pod("audience", spec.pod) as pod:
         line = credvend(pod).wait_for("Incorrect token audience")
@@ -26,7 +25,7 @@ def run(cluster, check):
     no_fs_group(cluster, check)
     sub_path(cluster, check)
 
-    spec = Manifest()
+    spec = sidecar_pod()
     proxy = {"name": "proxy", "image": "registry.example/proxy:1", "command": ["python3", "-m", "http.server", "9911"]}
     with cluster.manifest_pod("port", spec.pod) as pod:
         first = pod.launch(proxy)
@@ -37,7 +36,7 @@ def run(cluster, check):
 
 
 def no_fs_group(cluster, check):
-    spec = Manifest()
+    spec = sidecar_pod()
     del spec.pod["securityContext"]["fsGroup"]
     spec.volume("credvend-token")["projected"]["defaultMode"] = 0o400
     with cluster.manifest_pod("no-fsgroup", spec.pod) as pod:
@@ -46,7 +45,7 @@ def no_fs_group(cluster, check):
 
     # With the default mode, all users can read the token. The authorization token is readable only for credvend's group,
     # which the application's user does not have.
-    spec = Manifest()
+    spec = sidecar_pod()
     del spec.pod["securityContext"]["fsGroup"]
     with cluster.manifest_pod("no-fsgroup", spec.pod) as pod:
         pod.start()
@@ -57,7 +56,7 @@ def no_fs_group(cluster, check):
 
 def sub_path(cluster, check):
     # A subPath mount is never updated, so the token in it expires one hour after the pod's start.
-    spec = Manifest()
+    spec = sidecar_pod()
     spec.mount("credvend-token").update({"subPath": "token", "mountPath": f"{TOKENS}/token"})
     with cluster.manifest_pod("token-subpath", spec.pod, age=7200) as pod:
         line = credvend(pod).wait_for("expired at")
@@ -71,7 +70,7 @@ def sub_path(cluster, check):
         ("an existing file", [prepare], "is a mount point of its own", "mount the directory that contains it instead"),
         ("a missing file", [], "is a mounted directory", "mount the volume itself and not a file in it"),
     ]:
-        spec = Manifest()
+        spec = sidecar_pod()
         spec.credvend["env"].append({"name": "CREDVEND_CREDENTIALS_FILE", "value": "/aws/credentials"})
         spec.credvend["volumeMounts"].append({"name": "aws", "subPath": "credentials", "mountPath": "/aws/credentials"})
         spec.pod["volumes"].append({"name": "aws", "emptyDir": {"medium": "Memory"}})
@@ -85,27 +84,8 @@ def sub_path(cluster, check):
             check_message(check, line, problem)
 
 
-class Manifest:
-    """The manifest k8s/sidecar, to be changed by a test."""
-
-    def __init__(self):
-        documents = rendered.documents(rendered.GOLDEN / "sidecar.yaml")
-        self.pod = next(copy.deepcopy(pod) for pod in map(rendered.pod_of, documents) if pod)
-        self.credvend = self.pod["initContainers"][0]
-
-    def volume(self, name):
-        return next(volume for volume in self.pod["volumes"] if volume["name"] == name)
-
-    def mount(self, name):
-        return next(mount for mount in self.credvend["volumeMounts"] if mount["name"] == name)
-
-    @property
-    def token(self):
-        return self.volume("credvend-token")["projected"]["sources"][0]["serviceAccountToken"]
-
-    def drop_volume(self, name):
-        self.pod["volumes"].remove(self.volume(name))
-        self.credvend["volumeMounts"].remove(self.mount(name))
+def sidecar_pod():
+    return SidecarPod(rendered.documents(rendered.GOLDEN / "sidecar.yaml"))
 
 
 def credvend(pod):
