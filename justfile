@@ -115,7 +115,7 @@ chart *ARGS:
 kyverno *ARGS:
     tests/kyverno/run {{ ARGS }}
 
-# Runs the image in pods with podman; needs root; `--only STORY` runs one story
+# Runs the image in pods with podman, for partitions and memory limits; needs root; `--only SCENARIO` runs one scenario
 [group('verify')]
 pods *ARGS: build-static _local-sts
     .ci/as-root tests/pods/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts

@@ -1,4 +1,4 @@
-"""Runs all scenarios, or one: `python main.py CREDVEND LOCAL_STS SCRATCH CLIENTS_ROOT [SCENARIO]`.
+"""Runs all scenarios, or one: `python main.py CREDVEND LOCAL_STS SCRATCH PYTHON_ROOT [SCENARIO]`.
 
 The script `run` prepares the arguments. Prints one line for each check and the total at the end. Exits with 1 if a check
 failed.
@@ -7,52 +7,29 @@ failed.
 import sys
 from pathlib import Path
 
-# `support` comes from the suites with real clients, `rendered` from the tests of the manifests.
+# `support` comes from the suites with real clients.
 TESTS = Path(__file__).resolve().parent.parent
-sys.path[1:1] = [str(TESTS / "real-clients"), str(TESTS / "manifests")]
+sys.path[1:1] = [str(TESTS / "real-clients")]
 
 from pod.cluster import Cluster
-from scenarios import (
-    another_sts,
-    bad_input,
-    classic_sidecar,
-    env_file,
-    image,
-    init_container,
-    injected,
-    logs,
-    manifests,
-    memory,
-    native_sidecar,
-    partition,
-    termination,
-    wrapper,
-)
+from scenarios import expired_token, image, logs, memory, partition, termination
 from support.checks import run, short_name, summary
 from support.environment import remove_aws_variables
 
 SCENARIOS = [
     image,
-    native_sidecar,
-    classic_sidecar,
-    init_container,
-    env_file,
-    wrapper,
-    manifests,
-    injected,
-    another_sts,
+    expired_token,
     termination,
     memory,
     partition,
-    bad_input,
     # This scenario reads the logs of all others.
     logs,
 ]
 
 
-def main(credvend, local_sts, scratch, clients, only=None):
+def main(credvend, local_sts, scratch, python_root, only=None):
     scenarios = [scenario for scenario in SCENARIOS if only in (None, short_name(scenario))]
-    with Cluster(credvend, local_sts, scratch, clients) as cluster:
+    with Cluster(credvend, local_sts, scratch, python_root) as cluster:
         return summary("pods", [run(scenario, cluster) for scenario in scenarios])
 
 

@@ -16,7 +16,7 @@ ROLE = "arn:aws:iam::111111111111:role/association-role"
 
 def install(cluster):
     """Starts the agent for an association of every pod with `ROLE`, and injects its variables and token."""
-    agent = Daemon(cluster.state, "pod-identity-agent", [sys.executable, "-B", HERE.parent / "pods/programs/pod_identity_agent.py", AGENT])
+    agent = Daemon(cluster.state, "pod-identity-agent", [sys.executable, "-B", HERE / "programs/pod_identity_agent.py", AGENT])
     if agent.pid() is None:
         os.system(f"ip address add {AGENT}/32 dev lo")
         agent.start({

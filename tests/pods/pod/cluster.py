@@ -1,13 +1,11 @@
-"""The context of all scenarios: images, a network, STS, moto, a scratch directory and the known secrets."""
+"""The context of all scenarios: images, a network, STS, a scratch directory and the known secrets."""
 
 import os
 import shutil
 from pathlib import Path
 
 from pod.engine import Engine
-from pod.manifest_pod import ManifestPod
 from pod.pod import Pod
-from pod.server import Server
 from pod.sts import Sts
 from support.commands import run_command, stdout_of
 from support.context import SuiteContext
@@ -28,11 +26,12 @@ class Cluster(SuiteContext):
     # The role in the service account's annotation.
     role = ROLE_A
 
-    def __init__(self, credvend, local_sts, scratch, clients):
+    def __init__(self, credvend, local_sts, scratch, python_root):
         super().__init__(scratch)
         self.credvend = credvend
         self.local_sts = local_sts
-        self.clients = clients
+        # The root file system of containers that are not credvend.
+        self.python_root = python_root
         self.engine = Engine(scratch / "podman")
         self.network = "credvend-pods"
         self.image = "localhost/credvend:test"
@@ -45,12 +44,6 @@ class Cluster(SuiteContext):
         (context / "Containerfile").write_text(STS_IMAGE)
         self.engine("build", "--quiet", "--tag", self.sts_image, context)
         self.engine("network", "create", self.network)
-        # An independent STS and S3.
-        self.moto = Server(
-            self, "moto", "python3", "-B", "-m", "moto.server", "-H", "0.0.0.0", "-p", "5000", ready="Running on",
-        )
-        # By address: moto takes the first label of a host name for a bucket.
-        self.moto_url = f"http://{self.moto.address}:5000"
         self.sts = Sts(self, "sts")
         return self
 
@@ -76,6 +69,3 @@ class Cluster(SuiteContext):
 
     def pod(self, name, **options):
         return Pod(self, name, **options)
-
-    def manifest_pod(self, name, spec, **options):
-        return ManifestPod(self, name, spec, **options)

@@ -1,7 +1,6 @@
 """A container."""
 
 import json
-import os
 
 from pod.engine import run_in_network_of
 
@@ -26,21 +25,12 @@ class Container:
     def pid(self):
         return self.state()["Pid"]
 
-    @property
-    def user(self):
-        """The user ID of the container's process."""
-        return os.stat(f"/proc/{self.pid}").st_uid
-
     def is_running(self):
         return self.state()["Status"] == "running"
 
     def exec_status(self, *command, seconds=10):
         """Runs a program in the container like an exec probe, and returns its exit code."""
         return self._engine.try_run("exec", self.name, *command, seconds=seconds).returncode
-
-    def exec_output(self, *command):
-        """Runs a program in the container like `kubectl exec`, and returns its stdout."""
-        return self._engine("exec", self.name, *command)
 
     def run_in_network(self, *command, **options):
         """Runs a program of this machine in the container's network namespace, and returns its stdout."""

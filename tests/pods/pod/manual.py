@@ -1,8 +1,8 @@
 """The troubleshooting messages in k8s/README.md."""
 
-import rendered
+from pathlib import Path
 
-MANUAL = (rendered.K8S / "README.md").read_text()
+MANUAL = (Path(__file__).resolve().parents[3] / "k8s/README.md").read_text()
 
 
 def check_message(check, output, message):

@@ -7,9 +7,6 @@ from pod.container import Container
 from pod.pod_container import PodContainer
 
 TOKEN_DIRECTORY = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
-ENDPOINT = "http://127.0.0.1:9911/v1/credentials"
-# The AWS CLI of tests/real-clients/requirements.txt; the program `aws` is the one of Debian.
-AWS = ("python3", "-B", "-m", "awscli")
 
 
 class Pod:
@@ -40,36 +37,24 @@ class Pod:
             (self._cluster.logs / f"{container.name}.log").write_text(container.logs())
         self._engine("pod", "rm", "--force", "--time", "0", self.name)
 
-    def empty_dir(self, name, **options):
-        return volumes.empty_dir(self.directory / name, group=self.group, **options)
+    def empty_dir(self, name):
+        return volumes.empty_dir(self.directory / name, self.group)
 
-    def credvend(self, *arguments, name="credvend", token=True, variables=None, mounts=None, options=()):
-        """Starts a container of credvend's image with the variables of the EKS webhook and, by default, the token volume."""
-        mounts = dict(mounts or {})
-        if token:
-            mounts[f"{TOKEN_DIRECTORY}:ro"] = self.sts.token_volume
+    def credvend(self, *arguments, name="credvend", variables=None, mounts=None, options=()):
+        """Starts a container of credvend's image with the variables of the EKS webhook and the token volume."""
+        mounts = {f"{TOKEN_DIRECTORY}:ro": self.sts.token_volume, **(mounts or {})}
         container = self.container(
             name, *self._options(self.pod_variables(), variables, mounts), *options, self._cluster.image, *arguments
         )
         self._credvend_containers.append(container)
         return container
 
-    def client(self, name, *command, variables=None, mounts=None, options=()):
-        """Starts a container with AWS clients, as another user than credvend, with the variables for the endpoint."""
-        base = {
-            "HOME": "/", "PYTHONPATH": "/opt/clients",
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": ENDPOINT, **self.aws_variables(),
-        }
+    def application(self, name, *command):
+        """Starts a container of an application, as another user than credvend."""
         return self.container(
-            name, *self._options(base, variables, mounts or {}), "--user", self._cluster.application, *options,
-            "--rootfs", f"{self._cluster.clients}:O", *command,
+            name, *self._options({"HOME": "/"}, {}, {}), "--user", self._cluster.application,
+            "--rootfs", f"{self._cluster.python_root}:O", *command,
         )
-
-    def aws_variables(self):
-        return {
-            "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_ENDPOINT_URL_STS": self.sts.url,
-        }
 
     def pod_variables(self):
         return {
@@ -78,12 +63,9 @@ class Pod:
         }
 
     def _options(self, base, variables, mounts):
-        words = list(self._cluster.restricted())
-        if self.group is not None:
-            words += ["--group-add", self.group]
+        words = [*self._cluster.restricted(), "--group-add", self.group]
         for name, value in {**base, **(variables or {})}.items():
-            if value is not None:
-                words += ["--env", f"{name}={value}"]
+            words += ["--env", f"{name}={value}"]
         for path, source in mounts.items():
             words += ["--volume", f"{source}:{path}"]
         return words
@@ -98,11 +80,6 @@ class Pod:
         """The container that holds the network namespace."""
         pod = json.loads(self._engine("pod", "inspect", self.name))
         return Container(self._engine, pod["InfraContainerID"])
-
-    @property
-    def address(self):
-        """The pod's IP address."""
-        return self._infrastructure.address_in(self._cluster.network)
 
     def run_in_network(self, *command, **options):
         """Runs a program of this machine in the pod's network namespace, and returns its stdout."""

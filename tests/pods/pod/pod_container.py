@@ -15,18 +15,14 @@ from support.waiting import wait_for_output, wait_until
 class PodContainer(Container):
     def startup_probe(self):
         """Waits until credvend's startup probe succeeds."""
-        self.wait_for_probe({"exec": {"command": ["/credvend", "health"]}})
-
-    def wait_for_probe(self, probe, seconds=30):
-        """Runs a probe until it succeeds."""
 
         def succeeds():
             if not self.is_running():
                 raise CheckFailed(f"{self.name} exited")
-            return self.exec_status(*probe["exec"]["command"]) == 0
+            return self.exec_status("/credvend", "health") == 0
 
         with self._logs_on_failure():
-            wait_until("the probe succeeds", seconds, succeeds)
+            wait_until("the probe succeeds", 30, succeeds)
 
     def signal(self, name):
         send(self.pid, name)
@@ -50,23 +46,14 @@ class PodContainer(Container):
         with self._logs_on_failure():
             return int(self._engine("wait", "--interval", "20ms", self.name, seconds=seconds))
 
-    def expect_success(self, seconds=30):
-        """Waits for the exit, checks that the exit code is 0 and returns the logs."""
-        status = self.wait(seconds)
-        if status != 0:
-            raise CheckFailed(f"{self.name} exited with {status}: {self.logs()[-1500:]}")
-        return self.logs()
-
     def wait_for(self, pattern, seconds=15):
         """Returns the first line of the logs that matches `pattern`."""
         return wait_for_output(self.name, f"^.*(?:{pattern}).*$", seconds, self.logs, self.is_running)[0]
 
-    def credentials(self, path="/v1/credentials", authorization=None):
+    def credentials(self):
         """Requests credentials from the endpoint, and returns the status and the document."""
         words = ["curl", "--silent", "--max-time", "5", "--write-out", "\n%{http_code}"]
-        if authorization:
-            words += ["--header", f"Authorization: {authorization}"]
-        body, _, status = self.run_in_network(*words, f"http://127.0.0.1:9911{path}").rpartition("\n")
+        body, _, status = self.run_in_network(*words, "http://127.0.0.1:9911/v1/credentials").rpartition("\n")
         return int(status), json.loads(body)
 
     @contextmanager

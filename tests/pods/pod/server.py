@@ -10,21 +10,17 @@ PROGRAMS = Path(__file__).resolve().parent.parent / "programs"
 
 
 class Server(Container):
-    def __init__(self, cluster, name, *command, ready, variables=None, files=None, dns=None):
+    def __init__(self, cluster, name, *command, ready, files=None):
         """Starts a server and waits until it writes the text `ready`. `files` maps paths in the container to files."""
         super().__init__(cluster.engine, name)
-        words = [*cluster.restricted(), "--user", cluster.application, "--env", "PYTHONPATH=/opt/clients", "--env", "HOME=/"]
+        words = [*cluster.restricted(), "--user", cluster.application, "--env", "HOME=/"]
         # Allows every user to listen on low ports.
         words += ["--sysctl", "net.ipv4.ip_unprivileged_port_start=0"]
-        for key, value in (variables or {}).items():
-            words += ["--env", f"{key}={value}"]
         for path, file in (files or {}).items():
             words += ["--volume", f"{file}:{path}:ro"]
-        if dns:
-            words += ["--dns", dns]
         cluster.engine(
             "run", "--detach", "--name", name, "--network", cluster.network, *words,
-            "--rootfs", f"{cluster.clients}:O", *command,
+            "--rootfs", f"{cluster.python_root}:O", *command,
         )
         self.address = self.address_in(cluster.network)
         wait_until(f"{name} writes {ready!r}", 30, lambda: ready in self.logs())

@@ -6,10 +6,9 @@ from pod import volumes
 from pod.container import Container
 from pod.server import PROGRAMS, Server
 from support.checks import CheckFailed
-from support.sts_requests import EXCHANGES, select_requests
+from support.sts_requests import select_requests
 from support.waiting import wait_until
 
-WORLD = PROGRAMS.parent / "world.json"
 PORT = 8080
 NAME = "sts.aws.test"
 
@@ -31,9 +30,8 @@ class Sts(Container):
         cluster.engine(
             "run", "--detach", "--name", name, "--network", cluster.network, *cluster.restricted(),
             # Its files belong to root and the fsGroup, like those of the kubelet's projected volumes.
-            "--user", f"0:{cluster.group}", "--volume", f"{self.token_volume}:/token",
-            "--volume", f"{WORLD}:/world.json:ro", cluster.sts_image, "--listen", f"0.0.0.0:{PORT}", "--world", "/world.json",
-            "--token-dir", "/token", "--token-mode", "0640", *options,
+            "--user", f"0:{cluster.group}", "--volume", f"{self.token_volume}:/token", cluster.sts_image,
+            "--listen", f"0.0.0.0:{PORT}", "--token-dir", "/token", "--token-mode", "0640", *options,
         )
         self.address = self.address_in(cluster.network)
         wait_until("local-sts projects a token", 10, lambda: (self.token_volume / "token").exists())
@@ -69,7 +67,3 @@ class Sts(Container):
     def requests(self, *actions):
         """Returns the recorded requests for these actions, or all requests."""
         return select_requests(json.loads(self.control("GET", "requests")), self._secrets, actions)
-
-    def exchanges(self):
-        """Returns the number of requests for credentials."""
-        return len(self.requests(*EXCHANGES))

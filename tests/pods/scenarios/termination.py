@@ -7,7 +7,7 @@ def run(cluster, check):
         second = pod.credvend("run", name="second", variables={"CREDVEND_LISTEN": "127.0.0.1:9912"})
         first.startup_probe()
         second.startup_probe()
-        application = pod.client("app", "sh", "-c", "trap 'exit 0' TERM; echo started; while :; do sleep 0.1; done")
+        application = pod.application("app", "sh", "-c", "trap 'exit 0' TERM; echo started; while :; do sleep 0.1; done")
         application.wait_for("started")
         took = pod.terminate([application], [first, second])
         check.equal("exit codes of application, last sidecar and first sidecar",
