@@ -95,3 +95,29 @@ fn help_that_cannot_be_written_is_an_error() {
         assert!(stderr.contains("stdout"), "{stderr}");
     }
 }
+
+#[test]
+fn help_lists_each_command_and_version_prints_the_version() {
+    let version = Credvend::new(&["--version"]).end().succeeded();
+    assert_eq!(version.stdout.trim(), concat!("credvend ", env!("CARGO_PKG_VERSION")));
+    let commands = [
+        "run",
+        "export",
+        "process",
+        "exec",
+        "check",
+        "trust-policy",
+        "health",
+        "status",
+        "explain",
+        "reload",
+        "install",
+        "completions",
+    ];
+    let help = Credvend::new(&["--help"]).end().succeeded().stdout;
+    for command in commands {
+        assert!(help.contains(&format!("\n  {command} ")), "{command} is missing in {help}");
+        let own = Credvend::new(&[command, "--help"]).end().succeeded();
+        assert!(own.stdout.contains("Usage: credvend") && own.stderr.is_empty(), "{command}");
+    }
+}

@@ -56,6 +56,8 @@ mod metrics;
 /// The one-shot commands: `export`, `process` and `run --once`.
 mod one_shots;
 mod other_sts;
+/// Files and links that another user has planted.
+mod planted_files;
 /// Chains from profiles of the AWS config file, and the calls that profiles share.
 mod profiles;
 /// Requests as SDKs of all ages send them, at the endpoint and at the instance metadata service.
@@ -84,5 +86,5 @@ mod tls;
 mod token;
 /// `trust-policy`: the local STS enforces the printed policies.
 mod trust_policy;
-/// Written files and token files among other users and other writers.
+/// Written files among other writers.
 mod written_files;
