@@ -266,6 +266,7 @@ async fn execute_with(cli: Cli, env: Arc<dyn Environment>, signals: io::Result<S
         false => LogOutput::direct(settings.format),
     };
     telemetry::start(settings, &output);
+    telemetry::report_panics(&output);
     let result = async { dispatch(cli.command, env, signals.map_err(signal_error)?).await }.await;
     let code = result.unwrap_or_else(|error| error.report(&output));
     output.flush();

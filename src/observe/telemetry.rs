@@ -7,6 +7,7 @@ mod queue;
 
 use std::{
     io::{self, Write},
+    panic::{self, PanicHookInfo},
     sync::{Arc, LazyLock},
 };
 
@@ -48,6 +49,9 @@ pub(crate) struct LogOutput {
     queue: Option<Arc<LineQueue<io::Stderr>>>,
 }
 
+/// The exit code that a shell shows for SIGABRT, which ends a process after a panic.
+const PANIC_EXIT_CODE: u8 = 128 + 6;
+
 /// The number of log lines that this process has dropped because nothing read stderr.
 static DROPPED_LINES: LazyLock<Counter> = LazyLock::new(Counter::default);
 
@@ -68,6 +72,21 @@ pub(crate) fn start(settings: LogSettings, output: &LogOutput) {
         LogFormat::Text => registry.with(lines.with_ansi(false).with_filter(own)).try_init(),
         LogFormat::Json => registry.with(lines.json().flatten_event(true).with_filter(own)).try_init(),
     };
+}
+
+/// Reports panics of this process as the last line of `output`. The hook of the standard library waits for a reader of stderr.
+pub(crate) fn report_panics(output: &LogOutput) {
+    let output = output.clone();
+    panic::set_hook(Box::new(move |panic| {
+        output.last_line(&panic_message(panic), PANIC_EXIT_CODE);
+        output.flush();
+    }));
+}
+
+fn panic_message(panic: &PanicHookInfo<'_>) -> String {
+    let place = panic.location().map(|location| format!(" at {}:{}", location.file(), location.line()));
+    let message = panic.payload_as_str().unwrap_or("no message");
+    format!("internal error{}: {message}; please report it", place.unwrap_or_default())
 }
 
 impl LogOutput {
@@ -167,5 +186,69 @@ impl Write for &LogOutput {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a child process waits in real time")]
+mod tests {
+    use std::{
+        env,
+        io::Read as _,
+        process::{Command, Stdio},
+        thread,
+        time::Duration,
+    };
+
+    use super::*;
+
+    const CHILD: &str = "observe::telemetry::tests::child_that_panics_while_nobody_reads_stderr";
+    const IN_CHILD: &str = "IN_CHILD";
+
+    #[test]
+    #[ignore = "a_panic_ends_the_process_although_nobody_reads_stderr runs it in a process of its own"]
+    fn child_that_panics_while_nobody_reads_stderr() {
+        if env::var_os(IN_CHILD).is_none() {
+            return;
+        }
+        let output = LogOutput::queued(LogFormat::Text);
+        // More than the pipe holds.
+        (0..100).for_each(|_| output.line(&"x".repeat(1000)));
+        report_panics(&output);
+        panic!("on purpose\u{1b}");
+    }
+
+    #[test]
+    fn a_panic_ends_the_process_although_nobody_reads_stderr() {
+        let mut child = Command::new(env::current_exe().expect("the test binary"))
+            .args(["--exact", CHILD, "--ignored", "--nocapture"])
+            .env(IN_CHILD, "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let mut unread = child.stderr.take().expect("a pipe");
+        let mut waited = 0;
+        while child.try_wait().expect("waited").is_none() {
+            waited += 1;
+            assert!(waited < 1000, "the child process waits for a reader");
+            thread::sleep(Duration::from_millis(10));
+        }
+        let mut text = String::new();
+        unread.read_to_string(&mut text).expect("text");
+        assert!(text.starts_with("xxx"), "the pipe was full: {text}");
+    }
+
+    #[test]
+    fn panics_are_reported_in_one_clean_line() {
+        let child = Command::new(env::current_exe().expect("the test binary"))
+            .args(["--exact", CHILD, "--ignored", "--nocapture"])
+            .env(IN_CHILD, "1")
+            .output()
+            .expect("started");
+        let text = String::from_utf8(child.stderr).expect("text");
+        let line = text.lines().find(|line| line.contains("internal error")).expect("a line");
+        let [start, end] = ["credvend: internal error at src/observe/telemetry.rs:", "on purpose\\u{1b}; please report it"];
+        assert!(line.starts_with(start) && line.ends_with(end), "{line:?}");
     }
 }
