@@ -77,8 +77,9 @@ def run(cluster, check):
 
         helm(cluster, "uninstall", "credvend", "--namespace", "credvend", "--wait")
         check.equal("phase of the namespace after the chart is uninstalled", cluster.get("namespace", NAMESPACE)["status"]["phase"], "Active")
-        policies = cluster.get("mutatingadmissionpolicies")["items"]
-        check.equal("policies after the chart is uninstalled", [policy["metadata"]["name"] for policy in policies], [])
+        names = [policy["metadata"]["name"] for policy in cluster.get("mutatingadmissionpolicies")["items"]]
+        left = [name for name in names if name.endswith("credvend.dev")]
+        check.equal("policies after the chart is uninstalled", left, [])
 
         cluster.kubectl("apply", "--kustomize", rendered.ADMISSION)
         helm(cluster, "install", *release, "--create-namespace", "--take-ownership", "--force-conflicts")

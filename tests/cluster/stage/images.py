@@ -26,7 +26,7 @@ APPLICATIONS = {
     "names": [f"registry.example/{name}:1.0.0" for name in ("application", "migrate", "prepare", "helper", "orders", "exporter", "archiver")],
 }
 AWS_CLI = {"Entrypoint": ["python3", "-B", "-m", "awscli"], "User": "", "names": ["registry.example/aws-cli:2"]}
-FLUENT_BIT = {"Entrypoint": ["/fluent-bit"], "User": "", "names": ["registry.example/fluent-bit:4.0"]}
+FLUENT_BIT = {"Entrypoint": ["/fluent-bit/bin/fluent-bit"], "User": "", "names": ["registry.example/fluent-bit:4.0"]}
 ENVIRONMENT = ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/", "PYTHONPATH=/opt/clients"]
 PAUSE_SOURCE = """\
 #include <signal.h>
@@ -49,8 +49,8 @@ def applications(archive):
     pause = cached("pause", create_pause, PAUSE_SOURCE)
     scripts = archive.with_name("scripts.tar")
     with tarfile.open(scripts, "w") as tar:
-        for name in ("application", "fluent-bit"):
-            tar.add(HERE / "programs" / name, name)
+        for path in ("application", "fluent-bit/bin/fluent-bit"):
+            tar.add(HERE / "programs" / Path(path).name, path)
     write_archive(archive, [
         *((image, [base, scripts]) for image in (APPLICATIONS, AWS_CLI, FLUENT_BIT)),
         ({"Entrypoint": ["/pause"], "User": "65535:65535", "names": [PAUSE]}, [pause]),
