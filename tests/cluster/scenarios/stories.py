@@ -1,5 +1,7 @@
 """Every folder of k8s/ as it stands: its application has the promised role, with a token that the API server signed."""
 
+import contextlib
+import functools
 import os
 import signal
 import urllib.error
@@ -7,8 +9,9 @@ import urllib.request
 
 import boto3
 import rendered
-from stage import pod_identity
-from stage.cluster import S3_URL
+from stage import ipv6, mesh, pod_identity, scc
+from stage.cluster import S3_URL, STS_PORT
+from stage.namespaces import NODE_ADDRESS
 from stage.story import Followed, Story, identities, manifest_comments, wait_for_identity
 from stage.waiting import wait_until
 from support.checks import CheckFailed
@@ -21,6 +24,13 @@ EXPECTED = {
     ("component-examples-daemonset", "application"): ROLE_A,
     # kustomize cannot add variables to init containers that only some workloads have.
     ("component-examples-deployment", "migrate"): None,
+}
+# What a story needs of the cluster: a context for each.
+PLATFORMS = {
+    "beside-pod-identity": pod_identity.installed,
+    "ipv6": ipv6.network,
+    "istio": mesh.installed,
+    "openshift": functools.partial(scc.constrained, namespace="shop"),
 }
 # Runs in an application container. Prints the status of each path without a token and with each token.
 REQUESTS = """
@@ -43,9 +53,9 @@ def parts():
 
 
 def run(cluster, check, name):
-    if name == "beside-pod-identity":
-        pod_identity.install(cluster)
-    with Story(cluster, name) as story:
+    cluster.kubectl("apply", "--kustomize", rendered.K8S / "namespace")
+    platform = PLATFORMS.get(name)
+    with platform(cluster) if platform else contextlib.nullcontext(), Story(cluster, name) as story:
         if any("/aws-cli:" in container["image"] for workload in story.workloads for container in workload.spec["containers"]):
             create_buckets()
         story.wait()
@@ -67,10 +77,11 @@ def check_workload(cluster, check, story, workload):
     pods = workload.pods()
     for pod in pods:
         for container in rendered.containers_of(pod["spec"]):
-            if not rendered.is_credvend(container):
+            if not rendered.is_credvend(container) and container["name"] != mesh.PROXY:
                 check_application(cluster, check, story, pod, container)
         statuses = pod["status"].get("initContainerStatuses", []) + pod["status"]["containerStatuses"]
         check.equal("restarts of all containers", [status["restartCount"] for status in statuses], [0] * len(statuses))
+        check_platform(cluster, check, story, pod)
     # The replicas are equal.
     pod = pods[0]
     credvends = [container for container in rendered.containers_of(pod["spec"]) if rendered.is_credvend(container)]
@@ -82,6 +93,17 @@ def check_workload(cluster, check, story, workload):
         check_authorization(cluster, check, pod)
         check_reload(cluster, check, pod)
         check_role_until_exit(cluster, check, story, workload, pod)
+
+
+def check_platform(cluster, check, story, pod):
+    if story.name == "openshift":
+        users = scc.users_of(pod)
+        check.equal("users, and membership in the namespace's group", users, dict.fromkeys(users, (scc.USER, True)))
+    if story.name == "ipv6":
+        check.that("the pod has no IPv4 address", all(":" in entry["ip"] for entry in pod["status"]["podIPs"]), pod["status"])
+    if story.name == "istio":
+        log = cluster.container_log(pod["metadata"]["name"], mesh.PROXY)
+        check.that("connections to STS go through the proxy", f"connection to {NODE_ADDRESS}:{STS_PORT}" in log, log)
 
 
 def check_application(cluster, check, story, pod, container):
@@ -106,8 +128,9 @@ def check_access_from_outside(check, pod, credvend):
 
 def fetch(address, port, path):
     """Returns the body of a response; empty without a response."""
+    host = f"[{address}]" if ":" in address else address
     try:
-        with urllib.request.urlopen(f"http://{address}:{port}{path}", timeout=5) as response:
+        with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=5) as response:
             return response.read().decode()
     except urllib.error.HTTPError as error:
         return error.read().decode()

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from stage import keys
 from stage.images import PAUSE
-from stage.namespaces import CGROUP, ISSUER_HOST, NODE_ADDRESS, POD_NETWORK, SERVICE_NETWORK, record, recorded
+from stage.namespaces import CGROUP, IPV6_POD_NETWORK, ISSUER_HOST, NODE_ADDRESS, POD_NETWORK, SERVICE_NETWORK, record, recorded
 from stage.waiting import wait_until
 from support.checks import CheckFailed
 
+HERE = Path(__file__).resolve().parent.parent
 ISSUER = f"https://{ISSUER_HOST}"
 ETCD = "http://127.0.0.1:2379"
 
@@ -68,7 +69,9 @@ def daemons(state, programs):
         ]),
         Daemon(state, "containerd", [programs / "containerd", "--config", state / "containerd.toml"]),
         Daemon(state, "apiserver", [
-            programs / "kube-apiserver", f"--etcd-servers={ETCD}", "--secure-port=443", f"--advertise-address={NODE_ADDRESS}",
+            programs / "kube-apiserver", f"--etcd-servers={ETCD}", "--secure-port=443",
+            # Not all addresses: the port 443 of another one is that of an STS.
+            f"--bind-address={NODE_ADDRESS}", f"--advertise-address={NODE_ADDRESS}",
             f"--tls-cert-file={key / 'server.crt'}", f"--tls-private-key-file={key / 'server.key'}",
             f"--client-ca-file={key / 'ca.crt'}", f"--kubelet-certificate-authority={key / 'ca.crt'}",
             f"--kubelet-client-certificate={key / 'apiserver-kubelet-client.crt'}",
@@ -104,16 +107,33 @@ def configure(state):
     """Writes the configuration of containerd, CNI and the kubelet."""
     (state / "logs").mkdir(exist_ok=True)
     (state / "containerd.toml").write_text(containerd(state))
-    network = state / "cni"
-    network.mkdir(exist_ok=True)
-    (network / "pods.conflist").write_text(json.dumps({"cniVersion": "1.0.0", "name": "pods", "plugins": [
-        {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": False, "hairpinMode": True, "ipam": {
-            "type": "host-local", "ranges": [[{"subnet": POD_NETWORK}]], "routes": [{"dst": "0.0.0.0/0"}],
-        }},
-        {"type": "portmap", "capabilities": {"portMappings": True}},
-    ]}))
+    for name, network in networks(state).items():
+        directory = state / "cni" / name
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "pods.conflist").write_text(json.dumps({"cniVersion": "1.0.0", **network}))
     (state / "resolv.conf").write_text("nameserver 127.0.0.1\n")
     (state / "kubelet.json").write_text(json.dumps(kubelet(state)))
+
+
+def networks(state):
+    """Returns the network of each runtime. Pods select another runtime than runc with a RuntimeClass."""
+    port_map = {"type": "portmap", "capabilities": {"portMappings": True}}
+    # A proxy that a pod brings along gets the connections of its other containers.
+    redirect = {
+        "type": "redirect", "kubectl": str(state / "programs/kubectl"), "kubeconfig": str(state / "keys/admin.kubeconfig"),
+    }
+    ipv4 = bridge("cni0", POD_NETWORK, "0.0.0.0/0")
+    return {
+        "runc": {"name": "pods", "plugins": [ipv4, port_map]},
+        # The same name: both networks share their addresses.
+        "mesh": {"name": "pods", "plugins": [ipv4, port_map, redirect]},
+        "ipv6": {"name": "pods-ipv6", "plugins": [bridge("cni6", IPV6_POD_NETWORK, "::/0")]},
+    }
+
+
+def bridge(device, subnet, destination):
+    addresses = {"type": "host-local", "ranges": [[{"subnet": subnet}]], "routes": [{"dst": destination}]}
+    return {"type": "bridge", "bridge": device, "isGateway": True, "ipMasq": False, "hairpinMode": True, "ipam": addresses}
 
 
 def containerd(state):
@@ -139,16 +159,18 @@ restrict_oom_score_adj = true
 tolerate_missing_hugetlb_controller = true
 netns_mounts_under_state_dir = true
 [plugins."io.containerd.cri.v1.runtime".cni]
-bin_dirs = ["/usr/lib/cni"]
-conf_dir = "{state}/cni"
+bin_dirs = ["/usr/lib/cni", "{HERE / "programs/cni"}"]
+conf_dir = "{state}/cni/runc"
 [plugins."io.containerd.cri.v1.runtime".containerd]
 default_runtime_name = "runc"
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+""" + "".join(f"""\
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.{name}]
 runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+cni_conf_dir = "{state}/cni/{name}"
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.{name}.options]
 BinaryName = "{shutil.which("runc")}"
 SystemdCgroup = false
-"""
+""" for name in networks(state))
 
 
 def kubelet(state):

@@ -49,7 +49,7 @@ def applications(archive):
     pause = cached("pause", create_pause, PAUSE_SOURCE)
     scripts = archive.with_name("scripts.tar")
     with tarfile.open(scripts, "w") as tar:
-        for path in ("application", "fluent-bit/bin/fluent-bit"):
+        for path in ("application", "fluent-bit/bin/fluent-bit", "proxy.py"):
             tar.add(HERE / "programs" / Path(path).name, path)
     write_archive(archive, [
         *((image, [base, scripts]) for image in (APPLICATIONS, AWS_CLI, FLUENT_BIT)),

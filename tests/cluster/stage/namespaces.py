@@ -20,6 +20,9 @@ CGROUP = "credvend-cluster"
 # The addresses inside. There is no default route, so that nothing reaches another network.
 NODE_ADDRESS = "10.201.0.1"
 POD_NETWORK = "10.202.0.0/16"
+# The network of pods that have no IPv4 address, and the address of the node in it.
+IPV6_POD_NETWORK = "fd00:10:202::/64"
+IPV6_NODE_ADDRESS = "fd00:10:202::1"
 SERVICE_NETWORK = "10.203.0.0/24"
 ISSUER_HOST = "oidc.cluster.example"
 # The values that the kubelet requires.

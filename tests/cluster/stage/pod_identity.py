@@ -1,5 +1,6 @@
 """EKS Pod Identity: what its webhook does to a pod, as an admission policy, and the agent on the node."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -14,8 +15,9 @@ AGENT = "169.254.170.23"
 ROLE = "arn:aws:iam::111111111111:role/association-role"
 
 
-def install(cluster):
-    """Starts the agent for an association of every pod with `ROLE`, and injects its variables and token."""
+@contextlib.contextmanager
+def installed(cluster):
+    """A context: starts the agent for an association of every pod with `ROLE`, and injects its variables and token."""
     agent = Daemon(cluster.state, "pod-identity-agent", [sys.executable, "-B", HERE / "programs/pod_identity_agent.py", AGENT])
     if agent.pid() is None:
         os.system(f"ip address add {AGENT}/32 dev lo")
@@ -28,3 +30,4 @@ def install(cluster):
         wait_until("the agent listens", 30, lambda: "listening" in agent.tail())
     cluster.kubectl("apply", "--filename", HERE / "pod-identity.yaml")
     cluster.wait_for_policy({"metadata": {"labels": {"app.kubernetes.io/name": "checkout-pod-identity"}}}, "eks-pod-identity-token")
+    yield
