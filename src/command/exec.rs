@@ -11,7 +11,7 @@ mod token_file;
 use std::{
     ffi::OsString,
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     process::{Command, ExitCode},
     sync::Arc,
     time::Duration,
@@ -32,7 +32,12 @@ use crate::{
     cli::IdentityArgs,
     command::{CommandError, Exit, oneshot, read_identity, signal_error, start_reaper, start_workers},
     config::Identity,
-    http::{authorization::Authorization, connections::Connections, listeners::bind, server},
+    http::{
+        authorization::Authorization,
+        connections::Connections,
+        listeners::{BindError, bind},
+        server,
+    },
     process::{
         child::{Child, forwarded_signals::ForwardedSignals},
         hardening::CoreLimit,
@@ -78,6 +83,12 @@ pub(crate) struct Args {
     identity: IdentityArgs,
 }
 
+/// Binds a free port on 127.0.0.1, which all SDKs support, or on `::1` on a machine without IPv4 addresses.
+fn bind_loopback() -> Result<(TcpListener, SocketAddr), BindError> {
+    let bind = |address: IpAddr| bind(SocketAddr::new(address, 0), "the private endpoint");
+    bind(Ipv4Addr::LOCALHOST.into()).or_else(|error| bind(Ipv6Addr::LOCALHOST.into()).map_err(|_| error))
+}
+
 /// Runs the program until it exits.
 pub(super) async fn run(
     args: &Args,
@@ -92,8 +103,7 @@ pub(super) async fn run(
     start_workers()?;
     let app = App::new().finish_within(timeout);
     start_reaper(&app)?;
-    let (listener, bound) =
-        bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the private endpoint").map_err(SinkError::new)?;
+    let (listener, bound) = bind_loopback().map_err(SinkError::new)?;
 
     tokio::select! {
         result = start_refresh(&app, &identity, timeout) => result?,

@@ -120,7 +120,7 @@ impl Process {
         let failed = |name: &str, error: io::Error| {
             let help = match error.kind() {
                 io::ErrorKind::PermissionDenied => {
-                    "run as the user of that process, or as root with the capability SYS_PTRACE"
+                    "run as the user and the group of that process, or as root with the capability SYS_PTRACE"
                 }
                 _ => "specify a running process of this process namespace",
             };

@@ -102,16 +102,19 @@ pub(crate) fn is_loopback_or(others: &[&str], address: IpAddr) -> bool {
 
 /// An address cannot be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} ({flag}): {}; {}", source.kind(), help(source))]
+#[error("cannot listen on {address} ({flag}): {}; {}", source.kind(), help(*address, source))]
 pub(crate) struct BindError {
     address: SocketAddr,
     flag: &'static str,
     source: io::Error,
 }
 
-fn help(error: &io::Error) -> &'static str {
+fn help(address: SocketAddr, error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => "another process uses this port: choose another port",
+        io::ErrorKind::AddrNotAvailable if address.ip() == Ipv4Addr::LOCALHOST => {
+            "this machine has no IPv4 address: listen on [::1]"
+        }
         io::ErrorKind::AddrNotAvailable => "this machine does not have this address: listen on 127.0.0.1",
         io::ErrorKind::PermissionDenied => "ports below 1024 require a privilege: choose a higher port",
         _ => "choose another address",

@@ -37,6 +37,7 @@ def main(credvend, local_sts, directory):
         process = run("process", "--from-endpoint", AWS_CONTAINER_CREDENTIALS_FULL_URI=f"http://{LISTEN}/v1/credentials").stdout
         results = {
             "default address": {"exit code": default.returncode, "output": default.stderr},
+            "exec": run("exec", "--", "env").stdout,
             "status": run("status", **variables).stdout,
             "check": run("check", **variables).stdout,
             "process": "SecretAccessKey" in process,

@@ -17,7 +17,8 @@ def run(cluster, check):
     results = json.loads(done.stdout)
     default = results["default address"]
     check.equal("exit code of `run` on its default address", default["exit code"], 6)
-    check.that("the message says that the address is not available", "address not available" in default["output"], default["output"])
+    check.that("the message names [::1]", "this machine has no IPv4 address: listen on [::1]" in default["output"], default["output"])
+    check.that("`exec` gives its program an endpoint on [::1]", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://[::1]:" in results["exec"], results)
     check.that("`status` finds the endpoint on [::1]", "ready" in results["status"], results["status"])
     check.that("`check` reaches STS", "ok    hop 1" in results["check"] and "fail  " not in results["check"], results["check"])
     check.that("`process` reads from the endpoint on [::1]", results["process"])
