@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import signal
+import threading
 import urllib.error
 import urllib.request
 
@@ -32,6 +33,8 @@ PLATFORMS = {
     "istio": mesh.installed,
     "openshift": functools.partial(scc.constrained, namespace="shop"),
 }
+# Several stories copy between the same buckets.
+BUCKETS = threading.Lock()
 # Runs in an application container. Prints the status of each path without a token and with each token.
 REQUESTS = """
 import sys, urllib.error, urllib.request
@@ -52,12 +55,21 @@ def parts():
     return [name for name in rendered.folders() if name != "namespace"]
 
 
+def is_independent(name):
+    return name not in PLATFORMS
+
+
 def run(cluster, check, name):
-    cluster.kubectl("apply", "--kustomize", rendered.K8S / "namespace")
     platform = PLATFORMS.get(name)
-    with platform(cluster) if platform else contextlib.nullcontext(), Story(cluster, name) as story:
+    with contextlib.ExitStack() as stack:
+        if platform:
+            cluster.kubectl("apply", "--kustomize", rendered.K8S / "namespace")
+            stack.enter_context(platform(cluster))
+        story = Story(cluster, name)
         if any("/aws-cli:" in container["image"] for workload in story.workloads for container in workload.spec["containers"]):
+            stack.enter_context(BUCKETS)
             create_buckets()
+        stack.enter_context(story)
         story.wait()
         check.that("applied; servers are ready and Jobs are complete", story.workloads)
         for workload in story.workloads:

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import threading
 from pathlib import Path
 
 import rendered
@@ -18,6 +19,7 @@ SERVICE_ACCOUNT = {
     "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "checkout", "namespace": NAMESPACE},
     "automountServiceAccountToken": False,
 }
+APPLYING = threading.Lock()
 ROLLED_OUT = ("Deployment", "StatefulSet", "DaemonSet")
 
 
@@ -32,9 +34,11 @@ class Story:
         self.workloads = [Workload(cluster, document) for document in documents if rendered.pod_of(document)]
 
     def __enter__(self):
-        self.cluster.kubectl("apply", "--kustomize", rendered.K8S / "namespace")
-        self.cluster.apply(SERVICE_ACCOUNT)
-        self.cluster.kubectl("apply", "--kustomize", self.folder)
+        # Two commands must not create the same object at a time.
+        with APPLYING:
+            self.cluster.kubectl("apply", "--kustomize", rendered.K8S / "namespace")
+            self.cluster.apply(SERVICE_ACCOUNT)
+            self.cluster.kubectl("apply", "--kustomize", self.folder)
         return self
 
     def wait(self):
