@@ -1,7 +1,7 @@
 """Installs k8s/chart with Helm: pods are injected, an upgrade changes the defaults, the namespace survives the chart, and the chart
 replaces an installation with kustomize.
 
-Before that, the API server checks the policies in a dry run.
+Before that, the API server checks the policies in a dry run. Helm's first build takes five minutes.
 """
 
 import json
@@ -15,6 +15,7 @@ from stage.injection import METADATA, ROLE
 from stage.story import wait_for_identity
 from support.checks import CheckFailed
 
+LONG = True
 CHART = rendered.K8S / "chart"
 NAMESPACE = "charted"
 VALUES = {

@@ -49,6 +49,11 @@ def applications(archive):
     pause = cached("pause", create_pause, PAUSE_SOURCE)
     scripts = archive.with_name("scripts.tar")
     with tarfile.open(scripts, "w") as tar:
+        # A layer contains the directories of its files.
+        for directory in ("fluent-bit", "fluent-bit/bin"):
+            member = tarfile.TarInfo(directory)
+            member.type, member.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(member)
         for path in ("application", "fluent-bit/bin/fluent-bit", "proxy.py"):
             tar.add(HERE / "programs" / Path(path).name, path)
     write_archive(archive, [
