@@ -17,7 +17,7 @@ use crate::{
     observe::metrics::Metrics,
     plan::ChainPlan,
     refresh,
-    schedule::backoff::SystemRandom,
+    schedule::{backoff::SystemRandom, pacer::Pacers},
     store::{Publisher, Store},
     sts::{Client, Proxies},
 };
@@ -74,6 +74,7 @@ impl App {
                 sts_clock: Arc::default(),
                 random: Arc::new(SystemRandom),
                 observer: Arc::clone(&metrics) as _,
+                pacers: Arc::default(),
                 deadline: None,
             },
             metrics,
@@ -99,6 +100,11 @@ impl App {
 
     pub(crate) fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// Returns the turns of all STS calls.
+    pub(crate) fn pacers(&self) -> &Arc<Pacers> {
+        &self.context.pacers
     }
 
     /// Returns STS's time, learned from its responses.

@@ -36,6 +36,8 @@
 // From top to bottom: each module uses only modules below it. `tests/it/architecture.rs` enforces the order.
 #[cfg(fuzzing)]
 pub mod fuzzing;
+#[cfg(any(test, simulation))]
+pub mod simulation;
 mod command;
 mod config;
 mod app;

@@ -15,6 +15,8 @@ mod refusal;
 mod request;
 mod response;
 mod sign;
+#[cfg(any(test, simulation))]
+pub(crate) mod simulated;
 mod transport;
 
 use std::sync::Arc;
@@ -30,7 +32,11 @@ use crate::{
     clock::{Clock, StsClock},
     credentials::Credentials,
     scrubber::Scrubber,
-    sts::{request::Form, response::StsResponse, transport::Transport},
+    sts::{
+        request::Form,
+        response::StsResponse,
+        transport::{PostForms, Transport},
+    },
 };
 
 /// An STS action.
@@ -57,7 +63,7 @@ impl Action {
 
 /// An STS client with one set of root certificates and proxies. All endpoints share its connection pool.
 pub(crate) struct Client {
-    transport: Transport,
+    transport: Box<dyn PostForms>,
     clock: Arc<dyn Clock>,
     sts_clock: Arc<StsClock>,
 }
@@ -73,7 +79,18 @@ impl Client {
         clock: Arc<dyn Clock>,
         sts_clock: Arc<StsClock>,
     ) -> Result<Self, crate::arn::NotValid> {
-        Ok(Self { transport: Transport::new(tls, proxies, Arc::clone(&clock))?, clock, sts_clock })
+        let transport = Box::new(Transport::new(tls, proxies, Arc::clone(&clock))?);
+        Ok(Self { transport, clock, sts_clock })
+    }
+
+    /// Creates a client of an STS that exists only in a simulation.
+    #[cfg(any(test, simulation))]
+    pub(crate) fn simulated(
+        service: Arc<dyn simulated::Service>,
+        clock: Arc<dyn Clock>,
+        sts_clock: Arc<StsClock>,
+    ) -> Self {
+        Self { transport: Box::new(simulated::Transport(service)), clock, sts_clock }
     }
 
     /// Returns STS's clock, estimated from the `Date` headers of its responses.
@@ -183,7 +200,7 @@ pub(crate) fn parse_response(
 ) -> Result<Result<Issued, CallerIdentity>, StsError> {
     let endpoint = Endpoint { url: "https://sts.amazonaws.com/".into(), signing_region: "us-east-1".into() };
     let body = body.to_vec().into();
-    let received = transport::Received { status, request_id: None, date: None, body };
+    let received = transport::Received { status, request_id: None, date: None, retry_after: None, body };
     let response = StsResponse::from_http(received, &endpoint, action, scrubber)?;
     match action {
         Action::GetCallerIdentity => response.caller_identity().map(Err),

@@ -319,6 +319,7 @@ mod tests {
                 message: String::new(),
                 request_id: None,
                 date: None,
+                retry_after: None,
             };
             let error = ProviderError::at(HopName { number: 2, role_arn: None }, StsError::Refused(refusal));
             assert_eq!(error.code(), label, "{code}");

@@ -24,14 +24,18 @@ use crate::{
     chain::{
         base::BaseProvider,
         error::{Failure, ProviderError},
-        hop_provider::regions::Served,
+        hop_provider::regions::{Caller, Served},
         provider::{ObserveExchanges, ProvideCredentials},
     },
     clock::{Clock, Moment, StsClock},
     lease::Lease,
     plan::{AssumeRoleHop, HopName, WebIdentityHop},
-    schedule::backoff::{self, MIN_REQUESTED_INTERVAL, Random},
-    sts::{AssumeRole, Client, Endpoint, Issued, Tag, recovery::Recovery},
+    schedule::{
+        backoff::{self, MIN_REQUESTED_INTERVAL, Random},
+        pace::MAX_RETRY_AFTER,
+        pacer::Pacers,
+    },
+    sts::{AssumeRole, Client, Endpoint, Issued, StsError, Tag, recovery::Recovery},
     token::Claims,
 };
 
@@ -43,6 +47,8 @@ pub(crate) struct Context {
     /// Randomness for refresh times and back-off.
     pub(crate) random: Arc<dyn Random>,
     pub(crate) observer: Arc<dyn ObserveExchanges>,
+    /// The turns of all STS calls.
+    pub(crate) pacers: Arc<Pacers>,
     /// When the command gives up without first credentials: its start and its timeout.
     pub(crate) deadline: Option<(Moment, Duration)>,
 }
@@ -54,6 +60,9 @@ pub(crate) struct HopProvider {
     context: Context,
     /// Comma-separated names of the profiles whose chains contain this hop, for the log.
     profiles: StdMutex<Arc<str>>,
+    /// Number in 0..1 that selects the time of the refresh in the window of each lease. It stays the same, so that the periods of hops
+    /// differ: those of pods that started together spread over the whole period within a few refreshes.
+    refresh_point: f64,
     /// Locked during an exchange.
     state: Mutex<ProviderState>,
     /// Changes when a refresh is wanted or the cached lease is discarded.
@@ -73,6 +82,8 @@ struct ProviderState {
     failure: Option<Failure>,
     /// Number of consecutive failures of this hop's own exchange. Failures of the previous hop do not count.
     failures: u32,
+    /// Time of the first of these failures.
+    failing_since: Option<Moment>,
     /// When the last attempt started.
     last_attempt: Option<Moment>,
     /// Whether to refresh the lease before its time.
@@ -222,6 +233,7 @@ impl HopProvider {
     async fn fetch(&self, state: &mut ProviderState) -> Result<Lease, Failure> {
         let started = self.context.clock.now();
         let attempt = state.failures + 1;
+        let mut call_time = Duration::ZERO;
         let fetched = match &self.kind {
             HopKind::Base(base) => {
                 let sts_time = self.context.sts_clock.time(started);
@@ -233,7 +245,8 @@ impl HopProvider {
             HopKind::WebIdentity { plan, client } => {
                 let (clock, hop, failures) = (&*self.context.clock, &self.hop, state.failures);
                 let call = |endpoint| plan.exchange(endpoint, client, clock, hop, failures);
-                let served = self.ask_regions(&plan.session, None, state.lease.is_none(), call).await;
+                let caller = Caller { signer: None, lease: state.lease.as_ref(), call_time: &mut call_time };
+                let served = self.ask_regions(&plan.session, caller, call).await;
                 served.map(|Served { value: (issued, session_name, claims), endpoint, failed_endpoints }| {
                     let claims = Some(claims);
                     self.lease(Exchanged { issued, session_name, claims, endpoint, failed_endpoints }, attempt)
@@ -241,25 +254,32 @@ impl HopProvider {
             }
             HopKind::AssumeRole { plan, client, source } => {
                 // Failures of the source are only passed on: the source counts and logs them and applies its back-off.
-                let is_first = state.lease.is_none();
+                let lease = state.lease.as_ref();
                 let mut signer = source.provide_to_sign().await?;
-                let mut exchange = self.assume_role(plan, client, &signer, is_first).await;
+                let caller = Caller { signer: Some(&signer), lease, call_time: &mut call_time };
+                let mut exchange = self.assume_role(plan, client, &signer, caller).await;
                 if matches!(&exchange, Err(ProviderError::Refused { recovery: Recovery::RenewSource, .. })) {
                     source.discard(&signer).await;
                     signer = source.provide_to_sign().await?;
-                    exchange = self.assume_role(plan, client, &signer, is_first).await;
+                    let caller = Caller { signer: Some(&signer), lease, call_time: &mut call_time };
+                    exchange = self.assume_role(plan, client, &signer, caller).await;
                 }
                 exchange.map(|exchanged| self.lease(exchanged, attempt))
             }
         };
+        // The time in which a call waits for its turn is not part of it.
+        let duration = match &self.kind {
+            HopKind::Base(_) => self.context.clock.now().since(started),
+            _ => call_time,
+        };
         match fetched {
             Ok(lease) => {
-                self.record("ok", started);
+                self.record("ok", duration);
                 Ok(lease)
             }
             Err(error) => {
                 state.failures = attempt;
-                self.record(error.code(), started);
+                self.record(error.code(), duration);
                 Err(self.failure(error, state))
             }
         }
@@ -270,7 +290,7 @@ impl HopProvider {
         plan: &AssumeRoleHop,
         client: &Client,
         signer: &Lease,
-        is_first: bool,
+        caller: Caller<'_>,
     ) -> Result<Exchanged, ProviderError> {
         let session_name = plan.session.session_name.clone().unwrap_or_else(|| signer.session_name.clone());
         let mut tags = plan.tags.clone();
@@ -289,17 +309,16 @@ impl HopProvider {
             let issued = client.assume_role(endpoint, &signer.credentials, request).await;
             issued.map_err(|error| ProviderError::at(hop.clone(), error))
         };
-        let served = self.ask_regions(&plan.session, Some(signer), is_first, call).await?;
+        let served = self.ask_regions(&plan.session, caller, call).await?;
         let Served { value: issued, endpoint, failed_endpoints } = served;
         Ok(Exchanged { issued, session_name, claims: signer.claims.clone(), endpoint, failed_endpoints })
     }
 
     /// Reports an attempt to the observer. Access keys need no request, so they are not reported.
-    fn record(&self, result: &str, started: Moment) {
+    fn record(&self, result: &str, duration: Duration) {
         if matches!(self.kind, HopKind::Base(BaseProvider::Keys(_))) {
             return;
         }
-        let duration = self.context.clock.now().monotonic.saturating_sub(started.monotonic);
         self.context.observer.record_exchange(self.hop.number, self.hop.role(), result, duration);
     }
 
@@ -307,10 +326,18 @@ impl HopProvider {
         Arc::clone(&self.profiles.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn failure(&self, error: ProviderError, state: &ProviderState) -> Failure {
+    fn failure(&self, error: ProviderError, state: &mut ProviderState) -> Failure {
         let (attempts, at) = (state.failures, self.context.clock.now());
+        let since_first = at.since(*state.failing_since.get_or_insert(at));
         let servable = state.lease.as_ref().map_or(Duration::ZERO, |lease| lease.window.servable(at));
-        let retry_after = backoff::delay(attempts, servable, &*self.context.random);
+        let random = &*self.context.random;
+        let of_sts = error.at_sts().map(|(_, error)| error);
+        let retry_after = match of_sts.is_some_and(StsError::is_throttling) {
+            true => backoff::throttled(since_first, servable, random),
+            false => backoff::delay(attempts, servable, random),
+        };
+        let wanted = of_sts.and_then(StsError::retry_after).unwrap_or_default();
+        let retry_after = retry_after.max(wanted.min(MAX_RETRY_AFTER));
         tracing::warn!(
             profile = %self.profiles(),
             hop = self.hop.number,

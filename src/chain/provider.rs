@@ -38,6 +38,9 @@ pub(crate) trait ObserveExchanges: Send + Sync {
     /// Records one attempt. `role_arn` is empty for a hop that assumes no role; `result` is `ok` or an error code.
     fn record_exchange(&self, hop: usize, role_arn: &str, result: &str, duration: Duration);
 
+    /// Records that a call to the STS in `region` had to wait for its turn.
+    fn record_delayed_call(&self, region: &str);
+
     /// Records one call of the STS in `region`; an attempt has several if it asks several regions.
     fn record_sts_call(&self, region: &str, result: &str);
 }

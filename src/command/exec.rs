@@ -30,7 +30,11 @@ use crate::{
     bounded_file::FifoPolicy,
     chain::{error::ProviderError, provider::ProvideCredentials as _},
     cli::IdentityArgs,
-    command::{CommandError, Exit, oneshot, read_identity, signal_error, start_reaper, start_workers},
+    command::{
+        CommandError, Exit,
+        oneshot::{self, TimeLimit},
+        read_identity, signal_error, start_reaper, start_workers,
+    },
     config::Identity,
     http::{
         authorization::Authorization,
@@ -140,10 +144,12 @@ pub(super) async fn run(
 async fn start_refresh(app: &App, identity: &Identity, timeout: Duration) -> Result<(), CommandError> {
     let providers = app.providers(&identity.chains, &identity.proxies)?;
     let mut exchanges = JoinSet::new();
+    let limit = TimeLimit { started: app.clock().now(), timeout, reserved: Duration::ZERO };
     for (provider, chain) in providers.iter().zip(&identity.chains) {
         let (provider, clock, hosts) = (Arc::clone(provider), Arc::clone(app.clock()), oneshot::hosts(chain));
+        let pacers = Arc::clone(app.pacers());
         exchanges.spawn(async move {
-            let lease = oneshot::provide_with_timeout(&*provider, &*clock, clock.now(), timeout, &hosts).await?;
+            let lease = oneshot::provide_with_timeout(&*provider, &*clock, limit, &hosts, &pacers).await?;
             // The program would never get credentials.
             let is_never_servable = lease.window.is_never_servable();
             let error = is_never_servable.then(|| ProviderError::short_lived(provider.hop().clone(), &lease.window));

@@ -14,6 +14,7 @@ use crate::{
     command::{CommandError, Exit, read_identity},
     lease::Lease,
     plan::ChainPlan,
+    schedule::pacer::Pacers,
     settings::{environment::Environment, errors::ConfigErrors, setting::shown},
     sts::recovery::Recovery,
 };
@@ -62,7 +63,8 @@ pub(super) async fn provide_single_profile(
     let lease = match providers.first() {
         Some(provider) => {
             let hosts = identity.chains.first().map(hosts).unwrap_or_default();
-            provide_with_timeout(&**provider, &**app.clock(), started, timeout, &hosts).await?
+            let limit = TimeLimit { started, timeout, reserved: Duration::ZERO };
+            provide_with_timeout(&**provider, &**app.clock(), limit, &hosts, app.pacers()).await?
         }
         None => return Err(ConfigErrors::one("no profile to export; select one with --profile").into()),
     };
@@ -89,16 +91,25 @@ pub(super) fn hosts(chain: &ChainPlan) -> String {
     hosts.join(" or ")
 }
 
-/// Obtains credentials from a provider. Retries until the provider succeeds, a failure is permanent, or `timeout` has passed
-/// since `started`. `hosts` is what the provider asks.
+/// The time of a command.
+#[derive(Clone, Copy)]
+pub(super) struct TimeLimit {
+    pub(super) started: Moment,
+    pub(super) timeout: Duration,
+    /// The part of the timeout to leave for other work.
+    pub(super) reserved: Duration,
+}
+
+/// Obtains credentials from a provider. Retries until the provider succeeds, a failure is permanent, or the time is over. `hosts` is what
+/// the provider asks.
 pub(super) async fn provide_with_timeout(
     provider: &dyn ProvideCredentials,
     clock: &dyn Clock,
-    started: Moment,
-    timeout: Duration,
+    TimeLimit { started, timeout, reserved }: TimeLimit,
     hosts: &str,
+    pacers: &Pacers,
 ) -> Result<Lease, CommandError> {
-    let left = timeout.saturating_sub(clock.now().since(started));
+    let left = timeout.saturating_sub(clock.now().since(started)).saturating_sub(reserved);
     let last_error = match provide_with_retries(provider, clock, left, RetryPolicy::UNTIL_TIMEOUT).await {
         Ok(lease) => return Ok(lease),
         Err(RetryError::Failed(error)) => return Err(error.into()),
@@ -106,7 +117,13 @@ pub(super) async fn provide_with_timeout(
     };
     let timeout = humantime::format_duration(timeout);
     let Some(error) = last_error else {
-        let line = format!("{hosts} did not respond within {timeout}; check the network, or increase --timeout");
+        let line = match pacers.are_limited() {
+            true => format!(
+                "{hosts} throttles the calls of this account, and not all of them could be made within {timeout}; \
+                 increase --timeout"
+            ),
+            false => format!("{hosts} did not respond within {timeout}; check the network, or increase --timeout"),
+        };
         return Err(CommandError::new(Exit::Unavailable, line));
     };
     let CommandError { code, line } = CommandError::from(error);

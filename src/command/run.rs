@@ -2,6 +2,8 @@
 //!
 //! An error at start (configuration, a sink that cannot work) ends the process. Later errors are logged and retried.
 
+mod once;
+
 use std::{
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -115,7 +117,7 @@ pub(super) async fn run(args: Args, env: Arc<dyn Environment>, handlers: SignalH
         start_workers()?;
     }
     match signals {
-        None => once(&App::new().finish_within(timeout), &identity, &outputs, timeout).await,
+        None => once::write(&App::new().finish_within(timeout), &identity, &outputs, timeout).await,
         Some(signals) => keep_running(&Arc::new(App::new()), identity, &outputs, Arc::new((args, env)), signals).await,
     }
 }
@@ -181,42 +183,6 @@ fn context(app: &App, outputs: &Outputs, stopping: watch::Receiver<bool>, lock_t
         stopping,
         endpoint: Arc::new(OnceLock::new()),
     }
-}
-
-/// Writes the files once.
-async fn once(app: &App, identity: &Identity, outputs: &Outputs, timeout: Duration) -> Result<(), CommandError> {
-    let clock = &**app.clock();
-    let started = clock.now();
-    let providers = app.providers(&identity.chains, &identity.proxies)?;
-    let publishers = app.store().set_profiles(&identity.chains);
-    let (_stop, stopping) = watch::channel(false);
-    // Leave time to write without the lock.
-    let context = context(app, outputs, stopping, LOCK_TIMEOUT.min(timeout / 4));
-    let open = async {
-        for sink in &outputs.sinks {
-            drop(sink.open(&context).await?);
-        }
-        Ok::<_, SinkError>(())
-    };
-    oneshot::write_with_timeout(clock, started, timeout, open).await??;
-    let mut exchanges = JoinSet::new();
-    for ((provider, publisher), chain) in providers.into_iter().zip(publishers).zip(&identity.chains) {
-        let (clock, hosts) = (Arc::clone(app.clock()), oneshot::hosts(chain));
-        exchanges.spawn(async move {
-            publisher.publish(oneshot::provide_with_timeout(&*provider, &*clock, started, timeout, &hosts).await?);
-            Ok::<_, CommandError>(())
-        });
-    }
-    while let Some(done) = exchanges.join_next().await {
-        done.unwrap_or_else(|_| Err(CommandError::new(Exit::Other, "an exchange was cancelled")))?;
-    }
-    for sink in &outputs.sinks {
-        match sink.output() {
-            Output::Reaction => sink.write(&context).await?,
-            _ => oneshot::write_with_timeout(clock, started, timeout, sink.write(&context)).await??,
-        }
-    }
-    Ok(())
 }
 
 async fn keep_running(

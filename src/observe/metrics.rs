@@ -26,7 +26,10 @@ use prometheus_client::{
 };
 
 use self::{
-    labels::{ExchangeLabels, HopLabels, ListenerLabels, ProfileLabels, RequestLabels, SinkLabels, StsCallLabels},
+    labels::{
+        ExchangeLabels, HopLabels, ListenerLabels, ProfileLabels, RegionLabels, RequestLabels, SinkLabels,
+        StsCallLabels,
+    },
     token_lifetimes::TokenLifetimes,
 };
 use crate::{
@@ -48,6 +51,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     exchanges: Family<ExchangeLabels, Counter>,
     sts_calls: Family<StsCallLabels, Counter>,
+    delayed_sts_calls: Family<RegionLabels, Counter>,
     exchange_durations: Family<HopLabels, Histogram, fn() -> Histogram>,
     results: Mutex<BTreeSet<String>>,
     sink_writes: Family<SinkLabels, Counter>,
@@ -109,6 +113,7 @@ impl Metrics {
             registry: Registry::default(),
             exchanges: Family::default(),
             sts_calls: Family::default(),
+            delayed_sts_calls: Family::default(),
             exchange_durations: Family::new_with_constructor(|| {
                 Histogram::new([0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0])
             }),
@@ -151,9 +156,14 @@ impl Metrics {
             "Calls to the STS of a region, by result: ok or an error code",
             self.sts_calls.clone(),
         );
+        own.register(
+            "sts_calls_delayed",
+            "Calls to the STS of a region that waited for their turn, because STS throttles or many calls were due at once",
+            self.delayed_sts_calls.clone(),
+        );
         own.register_with_unit(
             "exchange_duration",
-            "Duration of an attempt to obtain credentials for a hop",
+            "Duration of an attempt to obtain credentials for a hop, without the time in which its calls wait for their turn",
             Unit::Seconds,
             self.exchange_durations.clone(),
         );
@@ -331,9 +341,15 @@ impl ObserveExchanges for Metrics {
         self.exchange_durations.get_or_create(&HopLabels { hop }).observe(duration.as_secs_f64());
     }
 
+    fn record_delayed_call(&self, region: &str) {
+        self.delayed_sts_calls.get_or_create(&RegionLabels { region: region.to_owned() }).inc();
+    }
+
     fn record_sts_call(&self, region: &str, result: &str) {
         let labels = StsCallLabels { region: region.to_owned(), result: self.result_label(result) };
         self.sts_calls.get_or_create(&labels).inc();
+        // So that the counter starts at 0.
+        drop(self.delayed_sts_calls.get_or_create(&RegionLabels { region: labels.region }));
     }
 }
 

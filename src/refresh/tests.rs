@@ -79,6 +79,8 @@ struct NoObserver;
 impl ObserveExchanges for NoObserver {
     fn record_exchange(&self, _hop: usize, _role_arn: &str, _result: &str, _duration: Duration) {}
 
+    fn record_delayed_call(&self, _region: &str) {}
+
     fn record_sts_call(&self, _region: &str, _result: &str) {}
 }
 
@@ -163,6 +165,7 @@ impl Run {
             sts_clock: Arc::default(),
             random: Arc::new(SystemRandom),
             observer: Arc::new(NoObserver),
+            pacers: Arc::default(),
             deadline: None,
         };
         let store = Store::new(Arc::clone(&context.clock));

@@ -8,6 +8,9 @@ use std::time::Duration;
 const MIN_DELAY: Duration = Duration::from_secs(1);
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
+/// The longest delay after a refusal of an STS that throttles, as a part of the time since the first one.
+const THROTTLED_PART: f64 = 0.5;
+
 /// Minimum time between two attempts that requests for credentials cause during a back-off.
 pub(crate) const MIN_REQUESTED_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -35,11 +38,25 @@ impl Random for SystemRandom {
 /// is a third of it, so that attempts become more frequent before the credentials are lost. Once they are lost, requests for credentials
 /// cause attempts, and the bound does not apply.
 pub(crate) fn delay(failures: u32, servable: Duration, random: &dyn Random) -> Duration {
-    let mut upper_bound = MAX_DELAY.min(MIN_DELAY.saturating_mul(2_u32.saturating_pow(failures)));
-    if !servable.is_zero() {
-        upper_bound = upper_bound.min(servable / 3).max(MIN_DELAY);
-    }
+    let upper_bound = limit(MIN_DELAY.saturating_mul(2_u32.saturating_pow(failures)), servable);
     MIN_DELAY + (upper_bound - MIN_DELAY).mul_f64(random.unit())
+}
+
+/// Returns the delay after STS has throttled a call. `since_first` is the time since the first of the consecutive failures; `servable` is
+/// the same as for [`delay`].
+///
+/// An STS that throttles works, and other processes get what it serves. If 10,000 pods start together, the last one should not wait much
+/// longer than STS needs for all of them, which no pod knows. The delay is therefore between a quarter and half of the time that has
+/// passed, instead of a multiple of the last delay: a pod that could be served after a minute is served after a minute and a half.
+pub(crate) fn throttled(since_first: Duration, servable: Duration, random: &dyn Random) -> Duration {
+    let upper_bound = limit(since_first.mul_f64(THROTTLED_PART).max(2 * MIN_DELAY), servable);
+    (upper_bound.mul_f64(0.5 + 0.5 * random.unit())).max(MIN_DELAY)
+}
+
+/// Bounds the longest delay by a minute and by a third of the time during which credentials are still served.
+fn limit(upper_bound: Duration, servable: Duration) -> Duration {
+    let upper_bound = upper_bound.min(MAX_DELAY);
+    if servable.is_zero() { upper_bound } else { upper_bound.min(servable / 3).max(MIN_DELAY) }
 }
 
 #[cfg(test)]
@@ -60,6 +77,16 @@ mod tests {
             (1..9).map(|n| delay(n, Duration::ZERO, &Constant(0.999_999)).as_secs_f64().round() as u64).collect();
         assert_eq!(upper_bounds, [2, 4, 8, 16, 32, 60, 60, 60]);
         assert!((1..9).chain([u32::MAX]).all(|n| delay(n, Duration::ZERO, &Constant(0.0)) == MIN_DELAY));
+    }
+
+    #[test]
+    fn delays_of_throttled_calls_are_a_part_of_the_time_since_the_first_failure() {
+        let delays = |seconds| {
+            [0.0, 1.0]
+                .map(|unit| throttled(Duration::from_secs(seconds), Duration::ZERO, &Constant(unit)).as_secs_f64())
+        };
+        assert_eq!([0, 4, 20, 1000].map(delays), [[1.0, 2.0], [1.0, 2.0], [5.0, 10.0], [30.0, 60.0]]);
+        assert_eq!(throttled(Duration::from_secs(60), Duration::from_secs(12), &Constant(1.0)).as_secs(), 4);
     }
 
     #[test]

@@ -222,6 +222,7 @@ mod tests {
                 message: message.into(),
                 request_id: None,
                 date: None,
+                retry_after: None,
             }
             .cause();
             assert!(!seen.contains(&cause), "{code} {message}: {cause:?}");

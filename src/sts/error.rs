@@ -2,7 +2,7 @@
 //!
 //! [`cause`](super::cause) interprets the error codes of STS.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{Endpoint, cause::Cause, recovery::Recovery, refusal::Refusal};
 use crate::http::client::CallFailure;
@@ -25,6 +25,10 @@ pub(crate) enum StsError {
         /// Host and port, without user name and password.
         host: String,
         reason: String,
+        /// Whether the status of the response is 429.
+        is_throttling: bool,
+        /// The `Retry-After` header of the response.
+        retry_after: Option<Duration>,
     },
     /// STS returned an error response. [`Refusal::recovery`] tells how to recover.
     #[error("{0}")]
@@ -41,7 +45,14 @@ impl StsError {
     }
 
     pub(super) fn invalid_response(endpoint: &Endpoint, reason: impl Into<String>) -> Self {
-        Self::InvalidResponse { host: host_of(endpoint), reason: reason.into() }
+        let (host, reason) = (host_of(endpoint), reason.into());
+        Self::InvalidResponse { host, reason, is_throttling: false, retry_after: None }
+    }
+
+    /// Returns the error of a response with an error status that is not an error document of STS.
+    pub(super) fn not_from_sts(endpoint: &Endpoint, status: u16, retry_after: Option<Duration>) -> Self {
+        let reason = format!("HTTP {status} without an STS error document, possibly from a proxy");
+        Self::InvalidResponse { host: host_of(endpoint), reason, is_throttling: status == 429, retry_after }
     }
 
     /// Adds the proxy of the request, by host and port, unless STS answered.
@@ -68,6 +79,23 @@ impl StsError {
     /// Returns true if STS is not activated in the region.
     pub(crate) fn is_region_disabled(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.cause() == Cause::RegionDisabled)
+    }
+
+    /// Returns true if there were too many calls.
+    pub(crate) fn is_throttling(&self) -> bool {
+        match self {
+            Self::NotReached { .. } => false,
+            Self::InvalidResponse { is_throttling, .. } => *is_throttling,
+            Self::Refused(refusal) => refusal.cause() == Cause::Throttled,
+        }
+    }
+
+    /// Returns the time from the response in which STS, or a proxy, wants no further call.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::NotReached { .. } => None,
+            Self::InvalidResponse { retry_after, .. } | Self::Refused(Refusal { retry_after, .. }) => *retry_after,
+        }
     }
 
     /// Returns the `Date` header of an error response.

@@ -77,6 +77,14 @@ mod tests {
     }
 
     fn refusal(action: Action, status: u16, code: &str, message: &str) -> Refusal {
-        Refusal { action, status, code: code.into(), message: message.into(), request_id: None, date: None }
+        Refusal {
+            action,
+            status,
+            code: code.into(),
+            message: message.into(),
+            request_id: None,
+            date: None,
+            retry_after: None,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The error response of STS: code, message and metadata.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::Action;
 
@@ -19,4 +19,6 @@ pub(crate) struct Refusal {
     pub(crate) request_id: Option<String>,
     /// The `Date` header: the time of the response by STS's clock.
     pub(crate) date: Option<SystemTime>,
+    /// The `Retry-After` header: the time from the response in which STS wants no further call.
+    pub(crate) retry_after: Option<Duration>,
 }

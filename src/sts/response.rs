@@ -64,10 +64,7 @@ impl StsResponse {
         }
         let document = (root_element(&text) == Some("ErrorResponse")).then(|| from_str::<ErrorResponse>(&text).ok());
         let Some(document) = document.flatten() else {
-            return Err(StsError::invalid_response(
-                endpoint,
-                format!("HTTP {} without an STS error document, possibly from a proxy", received.status),
-            ));
+            return Err(StsError::not_from_sts(endpoint, received.status, received.retry_after));
         };
         Err(StsError::Refused(Refusal {
             action,
@@ -76,6 +73,7 @@ impl StsResponse {
             message: scrubber.clean(&document.error.message),
             request_id: received.request_id.or(document.request_id).map(|id| scrubber.clean(&id)),
             date: received.date,
+            retry_after: received.retry_after,
         }))
     }
 

@@ -4,6 +4,7 @@ mod kept_connections;
 
 use std::{
     fmt,
+    pin::Pin,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -75,7 +76,22 @@ pub(super) struct Received {
     pub(super) status: u16,
     pub(super) request_id: Option<String>,
     pub(super) date: Option<SystemTime>,
+    pub(super) retry_after: Option<Duration>,
     pub(super) body: zeroize::Zeroizing<Vec<u8>>,
+}
+
+/// Sends the requests of a [`Client`](super::Client).
+pub(super) trait PostForms: Send + Sync {
+    /// Sends a request and returns the complete response.
+    fn post<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        form: Form,
+        headers: HeaderMap,
+    ) -> Pin<Box<dyn Future<Output = Result<Received, StsError>> + Send + 'a>>;
+
+    /// Names the proxy of the request in an error that the proxy can have caused.
+    fn with_proxy(&self, endpoint: &Endpoint, error: StsError) -> StsError;
 }
 
 pub(super) struct Transport {
@@ -92,15 +108,7 @@ impl Transport {
         Ok(Self { client, tls, proxies: proxies.clone(), kept_connections: KeptConnections::default(), clock })
     }
 
-    /// Names the proxy of the request in an error that the proxy can have caused.
-    pub(super) fn with_proxy(&self, endpoint: &Endpoint, error: StsError) -> StsError {
-        match self.proxies.host_for(endpoint) {
-            Some(proxy) => error.through(&proxy),
-            None => error,
-        }
-    }
-
-    pub(super) async fn post(&self, endpoint: &Endpoint, form: Form, headers: HeaderMap) -> Result<Received, StsError> {
+    async fn post_form(&self, endpoint: &Endpoint, form: Form, headers: HeaderMap) -> Result<Received, StsError> {
         let request = self.client.post(&endpoint.url).header(header::CONTENT_TYPE, FORM_CONTENT_TYPE).headers(headers);
         let response = self.send(request.body(form.into_body())).await;
         let mut response = response.map_err(|error| StsError::failed(endpoint, LIMITS.describe(&error)))?;
@@ -108,13 +116,14 @@ impl Transport {
         let header_text = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
         let request_id = header_text("x-amzn-requestid");
         let date = header_text("date").and_then(|date| httpdate::parse_http_date(&date).ok());
+        let retry_after = header_text("retry-after").and_then(|text| retry_after(text.trim(), date));
         let body = LIMITS.read(&mut response).await.map_err(|error| match error {
             BodyError::Cut(reason) => StsError::not_reached(endpoint, reason),
             BodyError::TooLarge(limit) => {
                 StsError::invalid_response(endpoint, format!("its response exceeds {limit} bytes"))
             }
         })?;
-        Ok(Received { status: response.status().as_u16(), request_id, date, body })
+        Ok(Received { status: response.status().as_u16(), request_id, date, retry_after, body })
     }
 
     /// Sends a request. If it fails on a connection that carried a response before, sends it once more on a new connection: the
@@ -141,6 +150,30 @@ impl Transport {
     }
 }
 
+impl PostForms for Transport {
+    fn post<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        form: Form,
+        headers: HeaderMap,
+    ) -> Pin<Box<dyn Future<Output = Result<Received, StsError>> + Send + 'a>> {
+        Box::pin(self.post_form(endpoint, form, headers))
+    }
+
+    fn with_proxy(&self, endpoint: &Endpoint, error: StsError) -> StsError {
+        match self.proxies.host_for(endpoint) {
+            Some(proxy) => error.through(&proxy),
+            None => error,
+        }
+    }
+}
+
+/// Parses a `Retry-After` header, which contains seconds or a date.
+fn retry_after(text: &str, date: Option<SystemTime>) -> Option<Duration> {
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    seconds.or_else(|| httpdate::parse_http_date(text).ok()?.duration_since(date?).ok())
+}
+
 /// Returns a client that keeps one connection for each endpoint.
 fn client(tls: rustls::ClientConfig, proxies: &Proxies) -> Result<reqwest::Client, NotValid> {
     let mut builder = LIMITS
@@ -164,6 +197,15 @@ fn client(tls: rustls::ClientConfig, proxies: &Proxies) -> Result<reqwest::Clien
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn retry_after_is_a_number_of_seconds_or_a_date() {
+        let date = httpdate::parse_http_date("Sat, 21 Nov 2026 09:00:00 GMT").ok();
+        let seconds = |text| retry_after(text, date).map(|length| length.as_secs());
+        assert_eq!(["7", "0"].map(seconds), [Some(7), Some(0)]);
+        assert_eq!(seconds("Sat, 21 Nov 2026 09:00:30 GMT"), Some(30));
+        assert_eq!(["", "-1", "soon", "Sat, 21 Nov 2026 08:00:00 GMT"].map(seconds), [None; 4]);
+    }
 
     #[test]
     fn debug_output_shows_no_proxy_passwords() {

@@ -13,6 +13,7 @@ use std::{
 /// The modules of the crate root, from top to bottom. `src/lib.rs` declares them in this order.
 const ROWS: &[&str] = &[
     "fuzzing",
+    "simulation",
     "command",
     "config",
     "app",

@@ -58,6 +58,8 @@ mod one_shots;
 mod other_sts;
 /// Files and links that another user has planted.
 mod planted_files;
+/// Many profiles at an STS that throttles.
+mod pacing;
 /// Chains from profiles of the AWS config file, and the calls that profiles share.
 mod profiles;
 /// Requests as SDKs of all ages send them, at the endpoint and at the instance metadata service.

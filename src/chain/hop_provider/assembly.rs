@@ -52,6 +52,7 @@ pub(crate) fn hop_providers(
                     hop,
                     kind,
                     context: context.clone(),
+                    refresh_point: context.random.unit(),
                     profiles: StdMutex::new("".into()),
                     state: Mutex::default(),
                     renewals: watch::Sender::default(),

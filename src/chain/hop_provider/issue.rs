@@ -21,7 +21,7 @@ impl HopProvider {
             (Some(expiry), _) => {
                 let sts_time = self.context.sts_clock.time(now);
                 let left = lifetime(expiry.as_time(), sts_time, now.wall, Duration::MAX);
-                Window::new(now, left, self.context.random.unit())
+                Window::new(now, left, self.refresh_point)
             }
             (None, BaseProvider::Keys(_)) => Window::endless(now),
             (None, _) => Window::undated(now, UNDATED_REFRESH),
@@ -58,7 +58,7 @@ impl HopProvider {
         );
         Lease {
             credentials: issued.credentials,
-            window: Window::new(now, lifetime, self.context.random.unit()),
+            window: Window::new(now, lifetime, self.refresh_point),
             session_name,
             claims,
             receipt: Receipt {

@@ -10,13 +10,28 @@ use std::time::Duration;
 use super::HopProvider;
 use crate::{
     chain::error::ProviderError,
+    clock::Moment,
     lease::Lease,
     plan::SessionPlan,
+    schedule::pacer::Pacer,
     sts::{Endpoint, StsError},
 };
 
 /// The age of a signer's credentials up to which the signer belongs to the same refresh of the chain.
 const SAME_REFRESH: Duration = Duration::from_secs(5);
+
+/// The longest wait for a turn at an STS that throttles, if another region can be asked.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// On whose behalf calls are made.
+pub(super) struct Caller<'a> {
+    /// The lease that signs the calls; `None` for calls that a token authenticates.
+    pub(super) signer: Option<&'a Lease>,
+    /// The lease to be replaced, if there is one.
+    pub(super) lease: Option<&'a Lease>,
+    /// The time that the calls took, without the wait for their turn.
+    pub(super) call_time: &'a mut Duration,
+}
 
 /// The result of a call, and the STS that served it.
 pub(super) struct Served<T> {
@@ -27,16 +42,20 @@ pub(super) struct Served<T> {
 }
 
 impl HopProvider {
-    /// Makes `call` at one STS after the other until it succeeds. If an STS has just failed for the credentials of `signer`, asks it
-    /// last: each hop of a chain would wait for the same timeout. `is_first` tells whether the hop has no credentials yet.
+    /// Makes `call` at one STS after the other until it succeeds. If an STS has just failed for the credentials of the signer, asks it
+    /// last: each hop of a chain would wait for the same timeout.
     pub(super) async fn ask_regions<'a, T, F: Future<Output = Result<T, ProviderError>>>(
         &self,
         session: &'a SessionPlan,
-        signer: Option<&Lease>,
-        is_first: bool,
+        caller: Caller<'_>,
         call: impl Fn(&'a Endpoint) -> F,
     ) -> Result<Served<T>, ProviderError> {
-        let now = self.context.clock.now();
+        let Caller { signer, lease, call_time } = caller;
+        let clock = &*self.context.clock;
+        let now = clock.now();
+        let account_id =
+            signer.map_or(session.role_arn.account_id(), |signer| signer.credentials.account_id().unwrap_or_default());
+        let needed = now.monotonic.saturating_add(lease.map_or(Duration::ZERO, |lease| lease.window.servable(now)));
         let signer = signer.filter(|signer| signer.window.age(now) < SAME_REFRESH);
         let just_failed = signer.map_or(&[][..], |signer| &signer.receipt.failed_endpoints);
         let mut endpoints: Vec<&Endpoint> = session.endpoints().collect();
@@ -45,9 +64,31 @@ impl HopProvider {
         let mut failures: Vec<(&Endpoint, ProviderError)> = Vec::new();
         for (index, endpoint) in endpoints.iter().copied().enumerate() {
             let next = endpoints.get(index + 1);
-            let limit = next.and_then(|_| self.share_of_time(is_first, endpoints.len() - index));
             let is_home = *endpoint == session.endpoint;
-            let error = match self.call_within(limit, endpoint, call(endpoint)).await {
+            let pacer = self.context.pacers.of(account_id, endpoint);
+            let turn = async {
+                let wait = pacer.expected_wait(clock.now());
+                if next.is_some() && wait > MAX_WAIT {
+                    let reason = format!("it throttles the calls, and the next turn is in {:.0} s", wait.as_secs_f64());
+                    return Err(ProviderError::at(self.hop.clone(), StsError::not_reached(endpoint, reason)));
+                }
+                if pacer.turn(clock, needed).await {
+                    self.context.observer.record_delayed_call(endpoint.region());
+                }
+                Ok(())
+            };
+            let called = match turn.await {
+                Ok(()) => {
+                    let limit = next.and_then(|_| self.share_of_time(lease.is_none(), endpoints.len() - index));
+                    let sent = clock.now();
+                    let called = self.call_within(limit, endpoint, call(endpoint)).await;
+                    *call_time += clock.now().since(sent);
+                    record(&pacer, sent, clock.now(), &called);
+                    called
+                }
+                Err(error) => Err(error),
+            };
+            let error = match called {
                 Ok(value) => {
                     let has_failed = |other: &Endpoint| {
                         other != endpoint
@@ -124,6 +165,15 @@ impl HopProvider {
             %error,
             "region failed, asking the next one"
         );
+    }
+}
+
+/// Records the result of a call for the pace of further ones.
+fn record<T>(pacer: &Pacer, sent: Moment, now: Moment, result: &Result<T, ProviderError>) {
+    match result {
+        Ok(_) => pacer.record(sent, now, None),
+        // Without an error of STS, no call was made.
+        Err(error) => error.at_sts().into_iter().for_each(|(_, error)| pacer.record(sent, now, Some(error))),
     }
 }
 

@@ -16,6 +16,11 @@ pub(super) struct StsCallLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct RegionLabels {
+    pub(super) region: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct HopLabels {
     pub(super) hop: u64,
 }

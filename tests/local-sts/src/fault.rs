@@ -49,6 +49,11 @@ impl Default for Times {
 pub enum FaultKind {
     /// `Throttling` 400 "Rate exceeded".
     Throttle,
+    /// The same with a `Retry-After` header.
+    ThrottleWithRetryAfter {
+        /// The value of the header.
+        seconds: u32,
+    },
     /// An error response.
     Error {
         /// The error code.

@@ -35,6 +35,7 @@ mod tls;
 
 // The simulated AWS accounts and faults
 mod fault;
+mod rate_limit;
 mod policy;
 mod world;
 
@@ -78,6 +79,7 @@ pub use fault::{Fault, FaultKind};
 pub use key_set::{KeySet, KeySetError};
 pub use local_sts::{LocalSts, StartError};
 pub use policy::{PolicyDocument, PolicyError};
+pub use rate_limit::RateLimit;
 pub use request_log::RecordedRequest;
 pub use tls::{ServerCertificate, TlsVersions};
 pub use token::Claims;

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
 use crate::fault::{Fault, FaultQueue};
+use crate::rate_limit::RateLimit;
 use crate::request_log::RecordedRequest;
 use crate::server::{self, Server};
 use crate::sts::Sts;
@@ -99,6 +100,7 @@ impl LocalSts {
             signing_region,
             log: Default::default(),
             faults: faults.into(),
+            rate_limit: Mutex::default(),
             faults_cleared: watch::Sender::new(()),
         });
         let (acceptor, ca_pem) = tls.map(|tls| (tls.acceptor, tls.ca_pem)).unzip();
@@ -158,6 +160,11 @@ impl LocalSts {
     /// Removes all pending faults and responds to the requests that hang.
     pub fn clear_faults(&self) {
         self.server.clear_faults();
+    }
+
+    /// Limits the calls that are accepted, from a full bucket on; `None` ends the limit.
+    pub fn set_rate_limit(&self, limit: Option<RateLimit>) {
+        self.server.set_rate_limit(limit);
     }
 
     /// Sets the lifetime of credentials that are issued from now on, in whole seconds. It overrides `DurationSeconds`;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use local_sts::{Claims, KeySet, LocalSts, TokenVolume, World};
+use local_sts::{Claims, KeySet, LocalSts, RateLimit, TokenVolume, World};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -41,6 +41,9 @@ struct Arguments {
     /// Time by which the server's clock is ahead of the machine's; negative if behind
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     clock_shift: Option<i64>,
+    /// Calls per second that the server accepts, and at once; it throttles others
+    #[arg(long, value_name = "CALLS")]
+    rate_limit: Option<f64>,
     /// File to write the URL to once the server listens
     #[arg(long, value_name = "FILE")]
     url_file: Option<PathBuf>,
@@ -69,6 +72,7 @@ fn serve(arguments: &Arguments) -> Result<(), Failure> {
     // Register the handlers before the URL is published, so that no signal is lost after that.
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let sts = Arc::new(LocalSts::start_on(arguments.listen, arguments.read_world()?, None)?);
+    sts.set_rate_limit(arguments.rate_limit.map(|calls| RateLimit { calls_per_second: calls, burst: calls }));
     let token_file = match &arguments.token_dir {
         Some(directory) => Some(project_token(Arc::clone(&sts), arguments.volume(directory)?, arguments.claims())?),
         None => None,

@@ -35,6 +35,7 @@ use crate::fault::{FaultKind, FaultQueue};
 use crate::lock::lock;
 use crate::parameters::Parameters;
 use crate::random;
+use crate::rate_limit::TokenBucket;
 use crate::request_log::{RecordedRequest, RequestLog};
 use crate::signature::SignedContent;
 use crate::sts::Sts;
@@ -51,6 +52,8 @@ pub(crate) struct Server {
     pub(crate) signing_region: Option<String>,
     pub(crate) log: RequestLog,
     pub(crate) faults: Mutex<FaultQueue>,
+    /// The limit on calls, if there is one.
+    pub(crate) rate_limit: Mutex<Option<TokenBucket>>,
     /// Notifies hanging requests when the faults are cleared.
     pub(crate) faults_cleared: watch::Sender<()>,
 }
@@ -126,6 +129,8 @@ impl Connection {
         let mut faults_cleared = server.faults_cleared.subscribe();
         let is_kept = self.is_kept.swap(true, Ordering::Relaxed);
         let fault = lock(&server.faults).take(record.action.as_deref(), is_kept);
+        let is_over_limit = || lock(&server.rate_limit).as_mut().is_some_and(|bucket| !bucket.take());
+        let fault = fault.or_else(|| is_over_limit().then_some(FaultKind::Throttle));
         record.fault.clone_from(&fault);
         let request_id = record.request_id.clone();
         let respond = |fault: Option<&FaultKind>| server.respond(parts, body, &parameters, fault, &request_id);

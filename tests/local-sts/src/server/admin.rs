@@ -8,6 +8,7 @@
 //! | `GET /_local/secrets` | | returns every secret key, session token and minted token so far, in the order of issue |
 //! | `POST /_local/token` | claims | mints a token |
 //! | `PUT /_local/lifetime` | `{"seconds": 30}` or `{"seconds": null}` | sets the lifetime of credentials |
+//! | `PUT /_local/rate-limit` | `{"calls_per_second": 20, "burst": 20}` or `null` | limits the calls |
 //! | `PUT /_local/clock` | `{"shift_seconds": -600}` | sets the clock |
 //! | `PUT /_local/world` | a world | replaces the accounts |
 
@@ -22,6 +23,7 @@ use super::Server;
 use super::response::{Body, json_response, plain_response};
 use crate::fault::Fault;
 use crate::lock::lock;
+use crate::rate_limit::{RateLimit, TokenBucket};
 use crate::token::Claims;
 use crate::world::World;
 
@@ -59,6 +61,10 @@ pub(super) fn route(server: &Server, parts: &Parts, body: &[u8]) -> Response<Bod
             server.sts.set_lifetime(lifetime.seconds.map(Duration::from_secs));
             no_content()
         }),
+        (&Method::PUT, "rate-limit") => read(body, |limit: Option<RateLimit>| {
+            server.set_rate_limit(limit);
+            no_content()
+        }),
         (&Method::PUT, "clock") => read(body, |clock: ClockShift| {
             server.sts.clock.set_shift(clock.shift_seconds);
             no_content()
@@ -86,6 +92,10 @@ fn no_content() -> Response<Body> {
 impl Server {
     pub(crate) fn inject(&self, faults: Vec<Fault>) {
         lock(&self.faults).append(faults);
+    }
+
+    pub(crate) fn set_rate_limit(&self, limit: Option<RateLimit>) {
+        *lock(&self.rate_limit) = limit.map(TokenBucket::new);
     }
 
     pub(crate) fn clear_faults(&self) {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
 use hyper::Response;
+use hyper::header::RETRY_AFTER;
 
 use super::response::{Body, RenderedResponse, full, insert_date, xml_response};
 use crate::action::Action;
@@ -20,7 +21,7 @@ const CHUNK: usize = 64 << 10;
 /// Returns the error that the fault causes instead of the normal response.
 pub(super) fn error_for(fault: &FaultKind) -> Option<StsError> {
     Some(match fault {
-        FaultKind::Throttle => StsError::throttling(),
+        FaultKind::Throttle | FaultKind::ThrottleWithRetryAfter { .. } => StsError::throttling(),
         FaultKind::Error { code, status, message } => StsError::new(code, *status, message),
         FaultKind::ServerError { status: 500 } => {
             StsError::new("InternalFailure", 500, "The request processing has failed because of an unknown error.")
@@ -80,6 +81,11 @@ pub(super) async fn send(rendered: RenderedResponse, fault: &FaultKind, request_
         FaultKind::StaleDate { seconds } => {
             let mut response = xml_response(status, request_id, None, full(xml));
             insert_date(&mut response, now - i64::from(seconds));
+            response
+        }
+        FaultKind::ThrottleWithRetryAfter { seconds } => {
+            let mut response = xml_response(status, request_id, None, full(xml));
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
             response
         }
         FaultKind::CutXml => xml_response(status, request_id, None, full(half)),

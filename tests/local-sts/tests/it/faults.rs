@@ -2,7 +2,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use local_sts::{Fault, FaultKind, LocalSts};
+use local_sts::{Fault, FaultKind, LocalSts, RateLimit};
 
 use crate::support::{
     Credentials, FORM, Response, form, parse, role_a_credentials, send_raw, sign, signed, start, web_identity,
@@ -155,6 +155,23 @@ fn body_faults_return_invalid_bodies() {
     assert!(other.status == 200 && other.body.starts_with("<AssumeRoleResponse "), "{}", other.body);
     let other = web_identity(&start_with_fault(FaultKind::WrongRoot), &Default::default(), &[]);
     assert!(other.status == 200 && other.body.starts_with("<GetCallerIdentityResponse "), "{}", other.body);
+}
+
+#[test]
+fn calls_beyond_the_rate_limit_are_throttled() {
+    let sts = start();
+    sts.set_rate_limit(Some(RateLimit { calls_per_second: 0.001, burst: 2.0 }));
+    let statuses: Vec<u16> = (0..4).map(|_| identity(&sts).status).collect();
+    assert_eq!(statuses, [200, 200, 400, 400]);
+    sts.set_rate_limit(None);
+    identity(&sts).expect("Account");
+}
+
+#[test]
+fn throttling_can_have_a_retry_after_header() {
+    let response = identity(&start_with_fault(FaultKind::ThrottleWithRetryAfter { seconds: 7 }));
+    assert_eq!((response.status, response.headers["retry-after"].as_str()), (400, "7"));
+    assert!(response.body.contains("<Code>Throttling</Code>"), "{}", response.body);
 }
 
 #[test]

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Measures how long 300 profiles take at an STS that accepts 20 calls a second, and how many calls it throttles.
+
+    pacing.py CREDVEND LOCAL_STS
+
+The goals: at most 1.2 times the 15 s that the calls take, and at most 5 % of the calls throttled.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+PROFILES = 300
+RATE = 20
+ROLE = "arn:aws:iam::111111111111:role/account-a-role"
+
+
+def main(credvend, local_sts):
+    with tempfile.TemporaryDirectory(prefix="pacing-") as name:
+        scratch = Path(name)
+        server = subprocess.Popen(
+            [local_sts, "--rate-limit", str(RATE), "--token-dir", scratch, "--url-file", scratch / "url"], stdout=subprocess.DEVNULL
+        )
+        try:
+            return measure(credvend, scratch)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def measure(credvend, scratch):
+    while not (scratch / "url").exists():
+        time.sleep(0.05)
+    url = (scratch / "url").read_text().strip()
+    config = "".join(
+        f"[profile p{number:03}]\nrole_arn = {ROLE}\nweb_identity_token_file = {scratch}/token\nrole_session_name = p{number:03}\n"
+        for number in range(PROFILES)
+    )
+    (scratch / "config").write_text(config)
+    environment = {"AWS_CONFIG_FILE": str(scratch / "config"), "AWS_ENDPOINT_URL_STS": url, "AWS_REGION": "eu-central-1"}
+    command = [credvend, "run", "--once", "--timeout", "5m", "--all-profiles", "--log-level", "error", "--credentials-file", scratch / "credentials"]
+    started = time.monotonic()
+    ended = subprocess.run(command, env=environment, check=False)
+    seconds = time.monotonic() - started
+    with urllib.request.urlopen(f"{url}/_local/requests") as response:
+        results = [request["code"] for request in json.load(response)]
+    written = (scratch / "credentials").read_text().count("aws_session_token")
+    throttled = results.count("Throttling")
+    part = throttled / len(results)
+    print(f"{PROFILES} profiles at {RATE} calls/s: {written} written after {seconds:.1f} s, {len(results)} calls, {throttled} throttled ({part:.1%})")
+    return ended.returncode == 0 and written == PROFILES and seconds <= 1.2 * PROFILES / RATE and part <= 0.05
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main(*sys.argv[1:]) else 1)
