@@ -31,12 +31,14 @@ test *ARGS:
 fmt:
     cargo fmt --all
     cargo fmt --manifest-path tests/fuzz/Cargo.toml
+    cargo fmt --manifest-path tests/fleet/Cargo.toml
 
 # Checks the format and runs clippy; warnings are errors
 [group('develop')]
 lint:
     cargo fmt --all --check
     cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
+    cargo fmt --manifest-path tests/fleet/Cargo.toml --check
     cargo clippy --workspace --all-targets -- -D warnings
 
 # Builds the documentation, private items included; warnings are errors
@@ -140,6 +142,16 @@ soak *ARGS: build-static _local-sts
 [group('verify')]
 bench: build-static _local-sts
     python3 tests/benchmarks/figures.py {{ static }}/credvend {{ static }}/local-sts
+
+# Simulates fleets of pods on virtual time and checks the goals; `--small` is faster, `--update` writes the tables and plots
+[group('verify')]
+fleet *ARGS:
+    tests/fleet/run {{ ARGS }}
+
+# Measures the time of 300 profiles at an STS that takes 20 calls a second; fails if it misses the goal
+[group('verify')]
+pacing: build-static _local-sts
+    python3 tests/benchmarks/pacing.py {{ static }}/credvend {{ static }}/local-sts
 
 # Checks the dependencies against deny.toml
 [group('verify')]
