@@ -76,10 +76,6 @@ impl Pacer {
             if state.queue.is_empty() && state.pace.take(clock.now().monotonic).is_ok() {
                 return false;
             }
-            if state.pace.limit().is_some() && !std::mem::replace(&mut state.is_logged, true) {
-                let Self { account_id, region, .. } = self;
-                tracing::warn!(region, account_id, "calls wait for their turn, because STS throttles");
-            }
             state.arrivals += 1;
             let key = (needed, state.arrivals);
             state.queue.insert(key, Arc::clone(&turn));
@@ -89,7 +85,11 @@ impl Pacer {
             let wait = {
                 let mut state = lock(&self.state);
                 let is_first = state.queue.keys().next() == Some(&place.key);
-                is_first.then(|| state.pace.take(clock.now().monotonic))
+                let wait = is_first.then(|| state.pace.take(clock.now().monotonic));
+                if matches!(wait, Some(Err(_))) {
+                    self.log_limit(&mut state);
+                }
+                wait
             };
             match wait {
                 Some(Ok(())) => return true,
@@ -97,6 +97,14 @@ impl Pacer {
                 Some(Err(wait)) => clock.sleep(wait.min(MAX_SLEEP)).await,
                 None => turn.notified().await,
             }
+        }
+    }
+
+    /// Logs once that calls wait because STS throttles.
+    fn log_limit(&self, state: &mut State) {
+        if state.pace.limit().is_some() && !std::mem::replace(&mut state.is_logged, true) {
+            let Self { account_id, region, .. } = self;
+            tracing::warn!(region, account_id, "calls wait for their turn, because STS throttles");
         }
     }
 

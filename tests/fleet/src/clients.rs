@@ -75,7 +75,6 @@ pub fn crashing_sdk(simulation: &mut Simulation) {
 struct Entry {
     number: usize,
     refresh_at: Duration,
-    expires_at: Duration,
 }
 
 /// A node with an agent of EKS Pod Identity and the pods that ask it. The agent fetches the credentials of a pod, of 6 hours, when the pod
@@ -94,7 +93,7 @@ pub fn eks_node(simulation: &mut Simulation, pods: usize, start: Duration) {
             }
             client.obtained(number, LIFETIME);
             let now = client.now();
-            lock(&cache).push(Entry { number, refresh_at: now + RENEWAL, expires_at: now + LIFETIME });
+            lock(&cache).push(Entry { number, refresh_at: now + RENEWAL });
         });
     }
     let mut client = simulation.client();
@@ -123,7 +122,7 @@ pub fn eks_node(simulation: &mut Simulation, pods: usize, start: Duration) {
                 let now = client.now();
                 if is_renewed {
                     client.obtained(entry.number, LIFETIME);
-                    (entry.refresh_at, entry.expires_at) = (now + RENEWAL, now + LIFETIME);
+                    entry.refresh_at = now + RENEWAL;
                 } else {
                     entry.refresh_at = now + Duration::from_secs_f64(60.0 + 60.0 * client.random());
                 }
