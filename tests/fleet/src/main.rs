@@ -42,16 +42,18 @@ fn main() -> ExitCode {
     if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Writes the tables into CONTRIBUTING.md and draws the plots.
+/// Draws the plots, and writes the tables and the plots into CONTRIBUTING.md.
 fn update(tables: &str, results: &Results) {
     let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for (name, svg) in results.plots() {
-        std::fs::write(root.join("tests/fleet").join(name), svg).expect("the plot is written");
+    let mut pictures = String::new();
+    for (name, plot) in results.plots() {
+        std::fs::write(root.join("tests/fleet").join(name), plot.svg()).expect("the plot is written");
+        pictures += &format!("\n![{}](tests/fleet/{name})\n", plot.title);
     }
     let path = root.join("CONTRIBUTING.md");
     let text = std::fs::read_to_string(&path).expect("CONTRIBUTING.md");
     let (before, rest) = text.split_once(MARKS[0]).expect("the start of the tables");
     let (_, after) = rest.split_once(MARKS[1]).expect("the end of the tables");
-    let updated = format!("{before}{}\n{tables}\n{}{after}", MARKS[0], MARKS[1]);
+    let updated = format!("{before}{}\n{tables}{pictures}\n{}{after}", MARKS[0], MARKS[1]);
     std::fs::write(&path, updated).expect("CONTRIBUTING.md is written");
 }

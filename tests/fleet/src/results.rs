@@ -114,8 +114,8 @@ impl Results {
         text
     }
 
-    /// Returns the names and contents of the plots.
-    pub fn plots(&self) -> [(&'static str, String); 2] {
+    /// Returns the plots with the names of their files.
+    pub fn plots(&self) -> [(&'static str, Plot); 2] {
         let storm = self.storms.iter().find(|(pods, _)| *pods == FLEET).map(|(_, reports)| reports);
         let ready =
             storm.map(|reports| reports.each_ref().map(|report| report.ready_over_time(120))).unwrap_or_default();
@@ -144,7 +144,7 @@ impl Results {
             end: "4 h",
             series: calls.collect(),
         };
-        [("ready.svg", ready.svg()), ("waves.svg", waves.svg())]
+        [("ready.svg", ready), ("waves.svg", waves)]
     }
 }
 
