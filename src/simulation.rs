@@ -88,8 +88,7 @@ impl Simulation {
 
     /// Runs until all pods are ready, at most until `end`.
     pub fn run_until_ready(&mut self, end: Duration) {
-        let is_ready = |record: &PodRecord| record.ready.iter().all(Option::is_some);
-        while self.now() < end && !is_ready(&self.record()) {
+        while self.now() < end && !lock(&self.record).ready.iter().all(Option::is_some) {
             let next = self.now() + Duration::from_millis(100);
             self.executor.run_until(next.min(end));
         }

@@ -88,7 +88,7 @@ impl Results {
     /// Returns the results as Markdown.
     pub fn tables(&self) -> String {
         let mut text = String::from(
-            "| pods that start together | STS needs | credvend | SDK in every process | EKS Pod Identity agent |\n\
+            "| pods that start together | STS needs without a burst | credvend | SDK in every process | EKS Pod Identity agent |\n\
              | ---: | ---: | --- | --- | --- |\n",
         );
         for (pods, reports) in &self.storms {
@@ -157,8 +157,7 @@ impl Report {
     }
 }
 
-/// Returns the shortest time in which STS can serve a call of each pod, in seconds, from a full bucket on. The goals leave out the burst,
-/// which the fleet's other calls may have used.
+/// Returns the time in which STS serves a call of each pod without a burst, in seconds.
 fn floor(pods: usize) -> f64 {
     pods as f64 / RATE
 }
