@@ -278,6 +278,7 @@ fn hanging_command_does_not_delay_the_signal() {
     let name = format!("reloading-beside-{}", std::process::id());
     let _program = Program::start(&stage, &name);
     let run = with_script(&stage, "sleep 1000").arg("--signal").arg(format!("{name}:1")).start();
+    run.line(&["signal sent", &name, "count=1"]);
     wait_until("the program received the signal", || !lines(&stage, "log").is_empty());
     run.terminate().succeeded();
 }
