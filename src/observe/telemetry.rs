@@ -248,7 +248,8 @@ mod tests {
             .expect("started");
         let text = String::from_utf8(child.stderr).expect("text");
         let line = text.lines().find(|line| line.contains("internal error")).expect("a line");
-        let [start, end] = ["credvend: internal error at src/observe/telemetry.rs:", "on purpose\\u{1b}; please report it"];
+        let [start, end] =
+            ["credvend: internal error at src/observe/telemetry.rs:", "on purpose\\u{1b}; please report it"];
         assert!(line.starts_with(start) && line.ends_with(end), "{line:?}");
     }
 }
