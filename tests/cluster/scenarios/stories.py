@@ -212,5 +212,5 @@ def check_role_until_exit(cluster, check, story, workload, pod):
         role = EXPECTED.get((story.name, container["name"]), ROLE_B)
         log = "\n".join(text for name, _, text in lines if name == container["name"])
         if identities(log) != [role, role]:
-            raise CheckFailed(f"role of {container['name']} at its start and exit: {identities(log)}: {log[-800:]}")
+            raise CheckFailed(f"role of {container['name']} at its start and exit: {identities(log)}: {followed.output[-1500:]}")
         check.that(f"role of {container['name']} at its start and exit is the same", True)

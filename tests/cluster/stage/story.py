@@ -116,20 +116,21 @@ class Followed:
     LINE = re.compile(r"^\[pod/[^/]+/([^\]]+)\] (\S+) (.*)$", re.MULTILINE)
 
     def __init__(self, cluster, pod_name):
+        self.output = ""
         self.process = subprocess.Popen(
             [cluster.programs / "kubectl", "--kubeconfig", cluster.kubeconfig, "logs", "--namespace", NAMESPACE, pod_name, "--follow",
-             "--all-containers", "--prefix", "--timestamps", "--max-log-requests=10"],
+             "--all-containers", "--prefix", "--timestamps", "--max-log-requests=10", "--ignore-errors"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
 
     def lines(self, seconds=60):
         """Waits for the end of the pod. Returns the container, the time and the text of each line."""
         try:
-            output, _ = self.process.communicate(timeout=seconds)
+            self.output, _ = self.process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired as error:
             self.process.kill()
             raise CheckFailed(f"the pod did not end within {seconds} s") from error
-        return self.LINE.findall(output)
+        return self.LINE.findall(self.output)
 
 
 class Watched:
