@@ -13,7 +13,7 @@ import rendered
 from stage import ipv6, mesh, pod_identity, scc
 from stage.cluster import S3_URL, STS_PORT
 from stage.namespaces import NODE_ADDRESS
-from stage.story import Followed, Story, identities, manifest_comments, wait_for_identity
+from stage.story import OpenLogs, Story, identities, manifest_comments, wait_for_identity
 from stage.waiting import wait_until
 from support.checks import CheckFailed
 from support.roles import ROLE_A, ROLE_B
@@ -202,15 +202,15 @@ def check_reload(cluster, check, pod):
 
 def check_role_until_exit(cluster, check, story, workload, pod):
     """Deletes the workload: applications that call AWS after SIGTERM still have their role."""
-    followed = Followed(cluster, pod["metadata"]["name"])
+    logs = OpenLogs(cluster, pod["metadata"]["name"])
     applications = [container for container in pod["spec"]["containers"] if not rendered.is_credvend(container)]
     workload.delete()
-    lines = followed.lines()
+    lines = logs.lines()
     for container in applications:
         if "/fluent-bit:" in container["image"]:
             continue
         role = EXPECTED.get((story.name, container["name"]), ROLE_B)
         log = "\n".join(text for name, _, text in lines if name == container["name"])
         if identities(log) != [role, role]:
-            raise CheckFailed(f"role of {container['name']} at its start and exit: {identities(log)}: {followed.output[-1500:]}")
+            raise CheckFailed(f"role of {container['name']} at its start and exit: {identities(log)}: {log[-800:]}")
         check.that(f"role of {container['name']} at its start and exit is the same", True)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from stage.story import Followed, Story, Watched, identities, wait_for_identity
+from stage.story import OpenLogs, Story, Watched, identities, wait_for_identity
 from support.roles import ROLE_B
 
 
@@ -11,9 +11,9 @@ def run(cluster, check):
         story.wait()
         pod = story.workloads[0].pods()[0]["metadata"]["name"]
         wait_for_identity(cluster, pod, "application")
-        followed, watched = Followed(cluster, pod), Watched(cluster, pod)
+        logs, watched = OpenLogs(cluster, pod), Watched(cluster, pod)
         cluster.kubectl("delete", "pod", pod, "--namespace", "shop", "--timeout=60s")
-        lines = followed.lines()
+        lines = logs.lines()
         application = [text for name, _, text in lines if name == "application"]
         check.equal("role of the application before and after SIGTERM", identities("\n".join(application)), [ROLE_B, ROLE_B])
         order = [name for name, _, text in lines if text == "stopped" or "shutting down" in text]

@@ -110,27 +110,32 @@ class Workload:
         )
 
 
-class Followed:
-    """The output of all containers of a pod until the pod has ended, as `kubectl logs --follow` shows it."""
+class OpenLogs:
+    """The log files of a pod's containers, opened before the kubelet removes them with the pod."""
 
-    LINE = re.compile(r"^\[pod/[^/]+/([^\]]+)\] (\S+) (.*)$", re.MULTILINE)
+    DIRECTORY = Path("/var/log/pods")
+    # Each line has a time, a stream and a tag before its text.
+    LINE = re.compile(r"^(\S+) (?:stdout|stderr) [FP] (.*)$", re.MULTILINE)
 
     def __init__(self, cluster, pod_name):
-        self.output = ""
-        self.process = subprocess.Popen(
-            [cluster.programs / "kubectl", "--kubeconfig", cluster.kubeconfig, "logs", "--namespace", NAMESPACE, pod_name, "--follow",
-             "--all-containers", "--prefix", "--timestamps", "--max-log-requests=10", "--ignore-errors"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )
+        uid = cluster.get("pod", pod_name, "--namespace", NAMESPACE)["metadata"]["uid"]
+        # The last file of a container is that of its last start.
+        files = sorted((self.DIRECTORY / f"{NAMESPACE}_{pod_name}_{uid}").glob("*/*.log"))
+        self.files = {file.parent.name: file.open() for file in files}
 
-    def lines(self, seconds=60):
-        """Waits for the end of the pod. Returns the container, the time and the text of each line."""
-        try:
-            self.output, _ = self.process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired as error:
-            self.process.kill()
-            raise CheckFailed(f"the pod did not end within {seconds} s") from error
-        return self.LINE.findall(self.output)
+    def lines(self):
+        """Returns the container, the time and the text of each line in the order of their times, after the end of the pod."""
+        lines = []
+        for name, file in self.files.items():
+            with file:
+                lines += [(name, time, text) for time, text in self.LINE.findall(file.read())]
+        return sorted(lines, key=lambda line: comparable(line[1]))
+
+
+def comparable(time):
+    """Returns a key that orders times whose fractions of a second have different lengths."""
+    seconds, _, fraction = time.removesuffix("Z").partition(".")
+    return seconds, fraction.ljust(9, "0")
 
 
 class Watched:
