@@ -16,6 +16,7 @@ APPLICATIONS = {
     "user-of-image": ({}, {"runAsUser": 1000}),
     "other-user-and-group": ({"runAsUser": 2000, "runAsGroup": 3000}, {"runAsUser": 2000, "runAsGroup": 3000}),
 }
+NAME = re.compile(r"^Defaulting debug container name to (\S+)\.$", re.MULTILINE)
 EXPLAINED = re.compile(r"^boto3, AWS CLI +yes +container endpoint", re.MULTILINE)
 
 
@@ -71,8 +72,7 @@ def explain(cluster, namespace, pod, context):
     end = words.index("--")
     output = in_terminal([cluster.programs / "kubectl", "--kubeconfig", cluster.kubeconfig, *words[1:end], *custom, *words[end:]])
     # kubectl attaches to the container, whose output it misses if the container has ended before.
-    statuses = cluster.get("pod", pod, "--namespace", namespace)["status"]["ephemeralContainerStatuses"]
-    return output + cluster.container_log(pod, statuses[-1]["name"], namespace)
+    return output + cluster.container_log(pod, NAME.search(output)[1], namespace)
 
 
 def in_terminal(command, seconds=120):
