@@ -94,7 +94,7 @@ def run(arguments, chosen):
         shutil.copy2(arguments.local_sts, local_sts)
     command = [sys.executable, "-B", HERE / "inside.py", *(["--up"] if is_up else [])]
     command += [word for path in archives for word in ("--image", path)]
-    command += ["--credvend", arguments.credvend, STATE, local_sts, *(scenario.name for scenario in chosen)]
+    command += ["--credvend", arguments.credvend, "--attempts", arguments.attempts, STATE, local_sts, *(scenario.name for scenario in chosen)]
     status = subprocess.run(namespaces.command(*command), check=False).returncode
     if status == NOT_UP:
         (STATE / "kept").unlink(missing_ok=True)
@@ -129,6 +129,7 @@ def parse():
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--down", action="store_true")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--attempts", type=int, default=1)
     parser.add_argument("--version", default=programs.DEFAULT)
     parser.add_argument("credvend", type=Path)
     parser.add_argument("local_sts", type=Path)
