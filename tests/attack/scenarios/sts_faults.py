@@ -16,6 +16,7 @@ TIMEOUT = 4.0
 # The exit code of `export` if each call has the fault: 0 if it does not prevent the answer, 4 refused, 5 not reached.
 FAULTS = {
     "throttle": ("throttle", (5,)),
+    "throttle_with_retry_after": ({"throttle_with_retry_after": {"seconds": 2}}, (5,)),
     "error": ({"error": {"code": "AccessDenied", "status": 403, "message": "no \u001b[31m\nred"}}, (4,)),
     "server_error": ({"server_error": {"status": 500}}, (5,)),
     "idp_communication_error": ("idp_communication_error", (5,)),
