@@ -151,7 +151,7 @@ fleet *ARGS:
 # Measures the time of 300 profiles at an STS that takes 20 calls a second; fails if it misses the goal
 [group('verify')]
 pacing: build-static _local-sts
-    python3 tests/benchmarks/pacing.py {{ static }}/credvend {{ static }}/local-sts
+    python3 -B tests/benchmarks/pacing.py {{ static }}/credvend {{ static }}/local-sts
 
 # Checks the dependencies against deny.toml
 [group('verify')]

@@ -190,12 +190,13 @@ impl Write for &LogOutput {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "a child process waits in real time")]
+#[expect(clippy::disallowed_methods, reason = "a test runs itself in another process")]
 mod tests {
     use std::{
         env,
         io::Read as _,
         process::{Command, Stdio},
+        sync::mpsc,
         thread,
         time::Duration,
     };
@@ -218,22 +219,21 @@ mod tests {
         panic!("on purpose\u{1b}");
     }
 
+    /// Returns the command that runs the test above.
+    fn child() -> Command {
+        let mut command = Command::new(env::current_exe().expect("the test binary"));
+        command.args(["--exact", CHILD, "--ignored", "--nocapture"]).env(IN_CHILD, "1");
+        command
+    }
+
     #[test]
     fn a_panic_ends_the_process_although_nobody_reads_stderr() {
-        let mut child = Command::new(env::current_exe().expect("the test binary"))
-            .args(["--exact", CHILD, "--ignored", "--nocapture"])
-            .env(IN_CHILD, "1")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("started");
+        let mut child = child().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
         let mut unread = child.stderr.take().expect("a pipe");
-        let mut waited = 0;
-        while child.try_wait().expect("waited").is_none() {
-            waited += 1;
-            assert!(waited < 1000, "the child process waits for a reader");
-            thread::sleep(Duration::from_millis(10));
-        }
+        let (sender, ended) = mpsc::channel();
+        thread::spawn(move || sender.send(child.wait()));
+        let status = ended.recv_timeout(Duration::from_secs(10)).expect("the child process does not wait for a reader");
+        assert!(!status.expect("waited").success());
         let mut text = String::new();
         unread.read_to_string(&mut text).expect("text");
         assert!(text.starts_with("xxx"), "the pipe was full: {text}");
@@ -241,11 +241,7 @@ mod tests {
 
     #[test]
     fn panics_are_reported_in_one_clean_line() {
-        let child = Command::new(env::current_exe().expect("the test binary"))
-            .args(["--exact", CHILD, "--ignored", "--nocapture"])
-            .env(IN_CHILD, "1")
-            .output()
-            .expect("started");
+        let child = child().output().expect("started");
         let text = String::from_utf8(child.stderr).expect("text");
         let line = text.lines().find(|line| line.contains("internal error")).expect("a line");
         let [start, end] =

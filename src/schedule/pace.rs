@@ -113,7 +113,7 @@ impl Pace {
         self.limit.is_some().then_some(self.rate)
     }
 
-    /// Records that STS served a call, with whatever result.
+    /// Records a call that STS did not throttle, whether it succeeded or failed.
     pub(crate) fn served(&mut self, sent: Duration, now: Duration) {
         self.refill(now);
         let Some(limit) = &mut self.limit else {

@@ -46,9 +46,9 @@ class Process:
 class LocalSts(Process):
     """A local STS with a projected token, and the environment variables for its clients."""
 
-    def __init__(self, local_sts, directory):
+    def __init__(self, local_sts, directory, *options):
         token_directory = os.path.join(directory, "token")
-        super().__init__([local_sts, "--token-dir", token_directory], stdout=subprocess.PIPE)
+        super().__init__([local_sts, "--token-dir", token_directory, *options], stdout=subprocess.PIPE)
         for line in self.process.stdout:
             if line.startswith("export AWS_ENDPOINT_URL_STS="):
                 self.url = line.strip().partition("=")[2]

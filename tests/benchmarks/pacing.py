@@ -14,39 +14,33 @@ import time
 import urllib.request
 from pathlib import Path
 
+from figures import ROLE_A, LocalSts
+
 PROFILES = 300
 RATE = 20
-ROLE = "arn:aws:iam::111111111111:role/account-a-role"
 
 
 def main(credvend, local_sts):
     with tempfile.TemporaryDirectory(prefix="pacing-") as name:
-        scratch = Path(name)
-        server = subprocess.Popen(
-            [local_sts, "--rate-limit", str(RATE), "--token-dir", scratch, "--url-file", scratch / "url"], stdout=subprocess.DEVNULL
-        )
+        sts = LocalSts(local_sts, name, "--rate-limit", str(RATE))
         try:
-            return measure(credvend, scratch)
+            return measure(credvend, sts, Path(name))
         finally:
-            server.terminate()
-            server.wait()
+            sts.stop()
 
 
-def measure(credvend, scratch):
-    while not (scratch / "url").exists():
-        time.sleep(0.05)
-    url = (scratch / "url").read_text().strip()
+def measure(credvend, sts, scratch):
     config = "".join(
-        f"[profile p{number:03}]\nrole_arn = {ROLE}\nweb_identity_token_file = {scratch}/token\nrole_session_name = p{number:03}\n"
+        f"[profile p{number:03}]\nrole_arn = {ROLE_A}\nweb_identity_token_file = {sts.token_file}\nrole_session_name = p{number:03}\n"
         for number in range(PROFILES)
     )
     (scratch / "config").write_text(config)
-    environment = {"AWS_CONFIG_FILE": str(scratch / "config"), "AWS_ENDPOINT_URL_STS": url, "AWS_REGION": "eu-central-1"}
+    environment = {"AWS_CONFIG_FILE": str(scratch / "config"), "AWS_ENDPOINT_URL_STS": sts.url, "AWS_REGION": "eu-central-1"}
     command = [credvend, "run", "--once", "--timeout", "5m", "--all-profiles", "--log-level", "error", "--credentials-file", scratch / "credentials"]
     started = time.monotonic()
     ended = subprocess.run(command, env=environment, check=False)
     seconds = time.monotonic() - started
-    with urllib.request.urlopen(f"{url}/_local/requests") as response:
+    with urllib.request.urlopen(f"{sts.url}/_local/requests") as response:
         results = [request["code"] for request in json.load(response)]
     written = (scratch / "credentials").read_text().count("aws_session_token")
     throttled = results.count("Throttling")

@@ -1,12 +1,13 @@
 """A proxy for redirected connections, in place of Istio's: it connects to their original destinations, and prints those."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
 import struct
 from pathlib import Path
+
+from relay import relay
 
 PORT = 15001
 SO_ORIGINAL_DST = 80
@@ -24,16 +25,7 @@ async def serve(reader, writer):
     original = writer.get_extra_info("socket").getsockopt(socket.SOL_IP, SO_ORIGINAL_DST, 16)
     port, address = struct.unpack("!2xH4s8x", original)
     print(f"connection to {socket.inet_ntoa(address)}:{port}", flush=True)
-    upstream_reader, upstream_writer = await asyncio.open_connection(socket.inet_ntoa(address), port)
-    await asyncio.gather(copy(reader, upstream_writer), copy(upstream_reader, writer))
-
-
-async def copy(reader, writer):
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+    await relay(reader, writer, socket.inet_ntoa(address), port)
 
 
 asyncio.run(main())

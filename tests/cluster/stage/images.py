@@ -54,7 +54,7 @@ def applications(archive):
             member = tarfile.TarInfo(directory)
             member.type, member.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(member)
-        for path in ("application", "fluent-bit/bin/fluent-bit", "proxy.py"):
+        for path in ("application", "fluent-bit/bin/fluent-bit", "proxy.py", "relay.py"):
             tar.add(HERE / "programs" / Path(path).name, path)
     write_archive(archive, [
         *((image, [base, scripts]) for image in (APPLICATIONS, AWS_CLI, FLUENT_BIT)),
