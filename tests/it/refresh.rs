@@ -97,6 +97,8 @@ fn request_that_finds_no_servable_credentials_starts_an_attempt() {
     stage.sts.set_lifetime(Some(Duration::from_secs(20)));
     let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).start();
     let address = run.address();
+    // A request waits for the first credentials for 0.8 s only, which a busy machine can exceed.
+    run.line(&["credentials obtained"]);
     let start = Instant::now();
     let first = get(address, "/v1/credentials", &[]).text("AccessKeyId");
     wait_until("new credentials are served", || {
