@@ -1,11 +1,12 @@
-"""Builds the programs of the cluster if the cache lacks them; the script `run` prepares the arguments."""
+"""Creates the programs and the layers of the cluster that the cache lacks; the script `run` prepares the arguments."""
 
 import argparse
 
-from stage import programs
+from stage import layers, programs
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--version", default=programs.DEFAULT)
-    for place in programs.build_all(parser.parse_args().version):
+    version = parser.parse_args().version
+    for place in [layers.debian(), layers.pause(), *programs.build_all(version)]:
         print(place)

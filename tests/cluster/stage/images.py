@@ -1,23 +1,18 @@
 """The images of the cluster: credvend, as releases build it; the pause image; and those of all applications in the manifests, with the same layers."""
 
 import hashlib
-import inspect
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
-import sys
 import tarfile
-import tempfile
 from pathlib import Path
 
-from stage.programs import cache
+from stage import layers
 
 HERE = Path(__file__).resolve().parent.parent
 ROOT = HERE.parent.parent
-REQUIREMENTS = ROOT / "tests/real-clients/requirements.txt"
 CREDVEND = ["registry.example/credvend:0.1.0", "registry.example/mirror/credvend:0.1.0"]
 PAUSE = "registry.test/pause:1"
 # The official image of the AWS CLI runs as root; the images of applications run as a user who is not credvend's.
@@ -28,25 +23,11 @@ APPLICATIONS = {
 AWS_CLI = {"Entrypoint": ["python3", "-B", "-m", "awscli"], "User": "", "names": ["registry.example/aws-cli:2"]}
 FLUENT_BIT = {"Entrypoint": ["/fluent-bit/bin/fluent-bit"], "User": "", "names": ["registry.example/fluent-bit:4.0"]}
 ENVIRONMENT = ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/", "PYTHONPATH=/opt/clients"]
-PAUSE_SOURCE = """\
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-static void stop(int signal) { _exit(0); }
-static void reap(int signal) { while (waitpid(-1, 0, WNOHANG) > 0); }
-int main(void) {
-  signal(SIGTERM, stop);
-  signal(SIGINT, stop);
-  signal(SIGCHLD, reap);
-  for (;;) pause();
-}
-"""
 
 
 def applications(archive):
-    """Writes an archive with the images of the applications and the pause image. Their layers are built once."""
-    base = cached("debian", create_debian, REQUIREMENTS.read_text())
-    pause = cached("pause", create_pause, PAUSE_SOURCE)
+    """Writes an archive with the images of the applications and the pause image."""
+    base, pause = layers.debian(), layers.pause()
     scripts = archive.with_name("scripts.tar")
     with tarfile.open(scripts, "w") as tar:
         # A layer contains the directories of its files.
@@ -61,53 +42,6 @@ def applications(archive):
         ({"Entrypoint": ["/pause"], "User": "65535:65535", "names": [PAUSE]}, [pause]),
     ])
     return archive
-
-
-def cached(name, create, pins):
-    """Returns a layer, which `create` writes if it is missing or older than its pins."""
-    key = hashlib.sha256(f"{inspect.getsource(create)}{pins}".encode()).hexdigest()[:12]
-    layer = cache() / f"layer-{name}-{key}.tar"
-    if not layer.exists():
-        print(f"cluster: creating the layer {name} of the images", flush=True)
-        for old in cache().glob(f"layer-{name}-*.tar"):
-            old.unlink()
-        with tempfile.TemporaryDirectory(dir=cache(), prefix=f"{name}-") as scratch:
-            create(Path(scratch))
-            (Path(scratch) / "layer.tar").rename(layer)
-    return layer
-
-
-def create_debian(scratch):
-    """Creates a file system with Python, boto3 and the AWS CLI."""
-    root = scratch / "root"
-    excluded = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale", "info")]
-    subprocess.run(
-        ["mmdebstrap", "--quiet", "--variant=minbase", "--include=python3,ca-certificates", *excluded, "bookworm", root], check=True,
-    )
-    # pip does not accept constraints with extras.
-    constraints = scratch / "constraints.txt"
-    constraints.write_text(re.sub(r"\[.*?\]", "", REQUIREMENTS.read_text()))
-    # With this machine's Python: none of these packages depends on its version.
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-compile",
-         "--target", root / "opt/clients", "--constraint", constraints, "boto3", "awscli"], check=True,
-    )
-    # What boto3 knows of other services, and the help of the AWS CLI, which has descriptions of all services of its own.
-    unused = [
-        *(path for path in (root / "opt/clients/botocore/data").iterdir() if path.is_dir() and path.name not in ("sts", "s3")),
-        root / "opt/clients/awscli/examples", root / "var/cache/apt", root / "var/lib/apt",
-    ]
-    for directory in unused:
-        shutil.rmtree(directory)
-    (root / "data").mkdir()
-    subprocess.run(["tar", "--numeric-owner", "--sort=name", "-C", root, "-cf", scratch / "layer.tar", "."], check=True)
-
-
-def create_pause(scratch):
-    (scratch / "pause.c").write_text(PAUSE_SOURCE)
-    subprocess.run(["cc", "-static", "-Os", "-s", "-o", scratch / "pause", scratch / "pause.c"], check=True)
-    with tarfile.open(scratch / "layer.tar", "w") as tar:
-        tar.add(scratch / "pause", "pause")
 
 
 def write_archive(archive, images):

@@ -5,7 +5,6 @@ module's own go.sum lacks. Together with that go.sum, which the first hash cover
 needs no checksum database. `pin.py` writes these files.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from stage import cache
 
 MODULES = Path(__file__).resolve().parent.parent / "modules"
 DEFAULT = "1.36"
@@ -68,30 +69,22 @@ def programs(kubernetes=DEFAULT):
     ]
 
 
-def cache():
-    """Returns the directory of the built programs, outside the repository: a build is kept until its version changes."""
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("CREDVEND_CLUSTER_CACHE") or Path(caches) / "credvend" / "cluster").absolute()
-
-
 def build_all(kubernetes):
     """Builds what is missing. Returns the directories of the programs."""
-    cache().mkdir(parents=True, exist_ok=True)
-    with (cache() / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with cache.locked():
         return [build_once(program) for program in programs(kubernetes)]
 
 
 def build_once(program):
     module, version, _ = program.read_pins()
     name = program.pins.stem.partition("-")[0]
-    place = cache() / f"{name}-{program.version}"
+    place = cache.directory() / f"{name}-{program.version}"
     key = hashlib.sha256(program.pins.read_bytes() + Path(__file__).read_bytes()).hexdigest()
     if (place / "recipe").exists() and (place / "recipe").read_text() == key:
         return place
     print(f"cluster: building {module} {version}", flush=True)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=cache(), prefix=f"{name}-") as scratch:
+    with tempfile.TemporaryDirectory(dir=cache.directory(), prefix=f"{name}-") as scratch:
         source = Path(scratch) / "source"
         source.mkdir()
         write_module(program, source)

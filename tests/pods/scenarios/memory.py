@@ -10,8 +10,8 @@ from support.roles import ROLE_A, ROLE_B
 
 LIMIT = 16 * 1024 * 1024
 # A reload refreshes a hop at most once in 2 s, so that many profiles make the refreshes.
-PROFILES = 25
-RELOADS = 40
+PROFILES = 50
+RELOADS = 20
 
 # Runs in the pod's network namespace. Sends SIGHUP and queries the endpoint until it has new credentials, repeatedly, and
 # prints the last credentials.
