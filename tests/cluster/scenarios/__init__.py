@@ -1,8 +1,9 @@
 """The scenarios. Each file of this directory is one; a new file is found by itself.
 
 A module has a function `run(cluster, check)`, or `run(cluster, check, part)` and a function `parts()` that returns the names of its parts.
-A function `prepare()` runs before the cluster is entered. A function `is_independent(part)` returns true for parts that may run beside each
-other. `LONG = True` keeps it out of runs without `--long`; `--only` runs it all the same. `LAST = True` runs it after all others.
+A function `prepare()` runs before the cluster is entered. Scenarios with `INDEPENDENT = True`, and parts for which a function
+`is_independent(part)` returns true, run beside each other. `LONG = True` keeps a scenario out of runs without `--long`; `--only` runs
+it all the same. `LAST = True` runs it after all others.
 """
 
 import importlib
@@ -30,7 +31,9 @@ class Scenario:
 
     @property
     def is_independent(self):
-        return self.part is not None and hasattr(self.module, "is_independent") and self.module.is_independent(self.part)
+        if self.part is None:
+            return getattr(self.module, "INDEPENDENT", False)
+        return self.module.is_independent(self.part)
 
     def run(self, cluster, check):
         arguments = [self.part] if self.part else []

@@ -3,11 +3,12 @@
 import rendered
 import yaml
 from sidecar_pod import SidecarPod
-from stage.story import NAMESPACE, SERVICE_ACCOUNT
+from stage.story import NAMESPACE, apply_namespace
 from stage.waiting import wait_until
 from support.checks import CheckFailed
 
 STORY = rendered.K8S / "sidecar" / "sidecar.yaml"
+INDEPENDENT = True
 
 
 def no_volume(manifest):
@@ -63,8 +64,7 @@ MISTAKES = [no_volume, audience, no_fs_group, port, sub_path_of_missing_file, su
 
 
 def run(cluster, check):
-    cluster.kubectl("apply", "--kustomize", rendered.K8S / "namespace")
-    cluster.apply(SERVICE_ACCOUNT)
+    apply_namespace(cluster)
     expected = {}
     for mistake in MISTAKES:
         manifest = SidecarPod(yaml.safe_load_all(STORY.read_text()))

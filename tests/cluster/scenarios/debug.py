@@ -18,6 +18,7 @@ APPLICATIONS = {
 }
 NAME = re.compile(r"^Defaulting debug container name to (\S+)\.$", re.MULTILINE)
 EXPLAINED = re.compile(r"^boto3, AWS CLI +yes +container endpoint", re.MULTILINE)
+INDEPENDENT = True
 
 
 def run(cluster, check):

@@ -4,17 +4,17 @@ import copy
 
 import rendered
 import yaml
-from stage.story import NAMESPACE, SERVICE_ACCOUNT, identities
+from stage.story import NAMESPACE, apply_namespace, identities
 from stage.waiting import wait_until
 from support.checks import CheckFailed
 from support.roles import ROLE_B
 
 STORY = rendered.K8S / "init-env-file" / "init-env-file.yaml"
+INDEPENDENT = True
 
 
 def run(cluster, check):
-    cluster.kubectl("apply", "--kustomize", rendered.K8S / "namespace")
-    cluster.apply(SERVICE_ACCOUNT)
+    apply_namespace(cluster)
     names = {"dotenv": "dotenv", "docker": "docker", "missing-key": "dotenv"}
     for name, format in names.items():
         cluster.kubectl("create", "--namespace", NAMESPACE, "--filename", "-", document=pod(name, format))

@@ -9,6 +9,7 @@ DIRECTORY = rendered.ROOT / "tests/admission/pods"
 NAMESPACE = "shop"
 # The rows of tests/admission that differ in users, groups, volumes or order.
 ROWS = ["plain", "root", "other-user", "job", "volumes-and-init-containers", "guaranteed", "admin-port"]
+INDEPENDENT = True
 
 
 def run(cluster, check):

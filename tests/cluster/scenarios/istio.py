@@ -5,11 +5,10 @@ The proxy and the redirection are imitations: the suite does not run Istio. The 
 
 import copy
 
-import rendered
 from stage import mesh
 from stage.cluster import STS_PORT
 from stage.namespaces import NODE_ADDRESS
-from stage.story import NAMESPACE, SERVICE_ACCOUNT, Story
+from stage.story import NAMESPACE, Story, apply_namespace
 from stage.waiting import wait_until
 
 ORDINARY = {"sidecar.istio.io/nativeSidecar": "false"}
@@ -18,8 +17,7 @@ EXCLUDED = {**ORDINARY, "traffic.sidecar.istio.io/excludeOutboundPorts": str(STS
 
 
 def run(cluster, check):
-    cluster.kubectl("apply", "--kustomize", rendered.K8S / "namespace")
-    cluster.apply(SERVICE_ACCOUNT)
+    apply_namespace(cluster)
     (workload,) = Story(cluster, "istio").workloads
     as_proxy = copy.deepcopy(workload.spec)
     as_proxy["initContainers"][0]["securityContext"]["runAsUser"] = 1337

@@ -4,6 +4,8 @@ from stage.injection import METADATA, ROLE, Injection
 from stage.story import identities
 from stage.waiting import wait_until
 
+INDEPENDENT = True
+
 
 def run(cluster, check):
     with Injection(cluster) as injection:

@@ -9,6 +9,7 @@ from stage.waiting import wait_until
 from support.roles import ROLE_B
 
 IDENTITY = ["python3", "-B", "-m", "awscli", "sts", "get-caller-identity", "--query", "Arn", "--output", "text"]
+INDEPENDENT = True
 
 
 def run(cluster, check):

@@ -3,10 +3,9 @@
 The scenario `stories/openshift` runs the story itself in the same way. Neither is a run on OpenShift.
 """
 
-import rendered
 from stage import scc
 from stage.injection import METADATA, ROLE, Injection
-from stage.story import SERVICE_ACCOUNT, Story, wait_for_identity
+from stage.story import Story, apply_namespace, wait_for_identity
 
 
 def run(cluster, check):
@@ -16,8 +15,7 @@ def run(cluster, check):
 
 def check_stories(cluster, check):
     """The story sets no user and no group; the constraint refuses the group of another story."""
-    cluster.kubectl("apply", "--kustomize", rendered.K8S / "namespace")
-    cluster.apply(SERVICE_ACCOUNT)
+    apply_namespace(cluster)
     with scc.constrained(cluster, "shop"):
         for name, is_accepted in [("openshift", True), ("sidecar", False)]:
             (workload,) = Story(cluster, name).workloads

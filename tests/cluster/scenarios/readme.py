@@ -6,6 +6,7 @@ from stage.story import SERVICE_ACCOUNT, wait_for_identity
 from support.roles import ROLE_B
 
 NAMESPACE = "readme"
+INDEPENDENT = True
 
 
 def run(cluster, check):

@@ -5,6 +5,7 @@ from stage.story import wait_for_identity
 
 RESTRICTED = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 CONTAINER = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+INDEPENDENT = True
 
 
 def run(cluster, check):

@@ -11,7 +11,7 @@ import rendered
 import yaml
 from stage.daemons import ISSUER, Daemon
 from stage.namespaces import NODE_ADDRESS
-from stage.story import NAMESPACE, SERVICE_ACCOUNT, STORY_SIDECAR
+from stage.story import NAMESPACE, STORY_SIDECAR, apply_namespace
 from stage.waiting import wait_until
 
 CLIENTS = Path(__file__).resolve().parents[2] / "clients"
@@ -42,8 +42,8 @@ def prepare():
 
 
 def run(cluster, check):
-    cluster.kubectl("apply", "--kustomize", rendered.K8S / "namespace")
-    cluster.apply(SERVICE_ACCOUNT, DISCOVERY)
+    apply_namespace(cluster)
+    cluster.apply(DISCOVERY)
     weed = start(cluster)
     try:
         before = len(cluster.sts_requests())
@@ -67,6 +67,8 @@ def start(cluster):
         "ip": NODE_ADDRESS, "dir": directory, "s3": "true", "s3.iam.config": configuration, "s3.port.iceberg": 0, "s3.port.lance": 0,
         "s3.localSocket": directory / "s3.sock", "filer.localSocket": directory / "filer.sock",
         "master.telemetry": "false", "volume.max": 2, "volume.preStopSeconds": 0,
+        # Its default, 8080, is the port of the local STS.
+        "volume.port": 8380,
     }
     weed = Daemon(cluster.state, "seaweedfs", [program(), "server", *(f"-{name}={value}" for name, value in options.items())])
     # It trusts the issuer's certificate, as AWS trusts those of public authorities.

@@ -5,6 +5,8 @@ from datetime import datetime
 from stage.story import OpenLogs, Story, Watched, identities, wait_for_identity
 from support.roles import ROLE_B
 
+INDEPENDENT = True
+
 
 def run(cluster, check):
     with Story(cluster, "sidecar") as story:

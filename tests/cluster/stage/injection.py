@@ -5,6 +5,7 @@ import re
 import textwrap
 
 import rendered
+from stage.story import APPLYING
 
 LABEL = "credvend.dev/inject"
 ANNOTATION = "credvend.dev/role-arn"
@@ -15,11 +16,10 @@ METADATA = {"labels": {LABEL: "true"}, "annotations": {ANNOTATION: ROLE}}
 class Injection:
     """A context: applies the overlay of k8s/admission/README.md and waits until it is in effect."""
 
-    namespace = "injected"
-
     def __init__(self, cluster, labels=None):
         self.cluster = cluster
         self._labels = labels or {}
+        self.namespace = f"injected-{cluster.number()}"
         self.folder = cluster.directory(f"overlay-{cluster.number()}")
         (self.folder / "kustomization.yaml").write_text(overlay(self.folder))
 
@@ -31,7 +31,8 @@ class Injection:
         return self
 
     def apply(self):
-        self.cluster.kubectl("apply", "--kustomize", self.folder)
+        with APPLYING:
+            self.cluster.kubectl("apply", "--kustomize", self.folder)
 
     def delete(self):
         self.cluster.kubectl("delete", "--kustomize", self.folder, "--ignore-not-found", "--timeout=120s")

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import threading
+from collections import defaultdict
 from pathlib import Path
 
 import rendered
@@ -19,8 +20,18 @@ SERVICE_ACCOUNT = {
     "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "checkout", "namespace": NAMESPACE},
     "automountServiceAccountToken": False,
 }
+# Two commands must not create the same object at a time.
 APPLYING = threading.Lock()
+# Several scenarios apply the same folder.
+FOLDERS = defaultdict(threading.Lock)
 ROLLED_OUT = ("Deployment", "StatefulSet", "DaemonSet")
+
+
+def apply_namespace(cluster):
+    """Applies k8s/namespace and the service account of the manifests."""
+    with APPLYING:
+        cluster.kubectl("apply", "--kustomize", rendered.K8S / "namespace")
+        cluster.apply(SERVICE_ACCOUNT)
 
 
 class Story:
@@ -34,11 +45,13 @@ class Story:
         self.workloads = [Workload(cluster, document) for document in documents if rendered.pod_of(document)]
 
     def __enter__(self):
-        # Two commands must not create the same object at a time.
-        with APPLYING:
-            self.cluster.kubectl("apply", "--kustomize", rendered.K8S / "namespace")
-            self.cluster.apply(SERVICE_ACCOUNT)
+        FOLDERS[self.name].acquire()
+        try:
+            apply_namespace(self.cluster)
             self.cluster.kubectl("apply", "--kustomize", self.folder)
+        except BaseException:
+            FOLDERS[self.name].release()
+            raise
         return self
 
     def wait(self):
@@ -47,8 +60,11 @@ class Story:
         return self
 
     def __exit__(self, *_):
-        for workload in self.workloads:
-            workload.delete()
+        try:
+            for workload in self.workloads:
+                workload.delete()
+        finally:
+            FOLDERS[self.name].release()
 
 
 class Workload:
