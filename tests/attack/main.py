@@ -26,8 +26,7 @@ from stage.stage import Attack
 from support.environment import remove_aws_variables
 
 MODULES = [
-    outage, clock, limits, crowds, files, file_kinds, planted, locks, rewrites, signals, sts_faults, tls_faults, token_faults,
-    secrets,
+    outage, clock, secrets, limits, crowds, files, file_kinds, planted, locks, rewrites, signals, sts_faults, tls_faults, token_faults,
 ]
 # Most scenarios wait for most of their time. The first modules have those that wait longest.
 PARALLEL = 8

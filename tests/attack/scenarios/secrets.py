@@ -115,7 +115,7 @@ def core_dump(stage, report):
     report.figure("core files", len(list(stage.scratch.glob("core*"))), exactly=0)
 
 
-@scenario(alone=True)
+@scenario
 def memory(stage, report):
     """After 25 rotations the memory holds at most 2 copies of the current secrets and none of those before the last."""
     stage.require_root()

@@ -55,7 +55,9 @@ class HangingFilesystem:
             stage.skip("cannot mount a FUSE file system")
 
     def hang(self):
+        """Returns when the server has stopped. The kernel lets no process end whose request the server has read and not answered."""
         self._server.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._server.pid, os.WSTOPPED)
 
     def resume(self):
         self._server.send_signal(signal.SIGCONT)
