@@ -138,10 +138,10 @@ attack *ARGS: build-static _local-sts
 soak *ARGS: build-static _local-sts
     tests/attack/run soak --plot tests/attack/soak.svg {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
 
-# Measures size, memory and speed
+# Measures size, memory and speed beside curl, the AWS CLI and nginx; `--short` takes 30 s, `--update` writes README.md and the plots
 [group('verify')]
-bench: build-static _local-sts
-    python3 tests/benchmarks/figures.py {{ static }}/credvend {{ static }}/local-sts
+bench *ARGS: build-static _local-sts
+    tests/bench/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
 
 # Simulates fleets of pods on virtual time and checks the goals; `--small` is faster, `--update` writes the tables and plots
 [group('verify')]
@@ -151,7 +151,7 @@ fleet *ARGS:
 # Measures the time of 300 profiles at an STS that takes 20 calls a second; fails if it misses the goal
 [group('verify')]
 pacing: build-static _local-sts
-    python3 -B tests/benchmarks/pacing.py {{ static }}/credvend {{ static }}/local-sts
+    python3 -B tests/bench/pacing.py {{ static }}/credvend {{ static }}/local-sts
 
 # Checks the dependencies against deny.toml
 [group('verify')]

@@ -14,7 +14,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from figures import ROLE_A, LocalSts
+from processes import ROLE_A, LocalSts
 
 PROFILES = 300
 RATE = 20

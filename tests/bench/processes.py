@@ -1,0 +1,145 @@
+"""Child processes: a local STS, `credvend run`, and what /proc says about them."""
+
+import http.client
+import os
+import re
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROLE_A = "arn:aws:iam::111111111111:role/account-a-role"
+
+
+class Process:
+    """A child process."""
+
+    def __init__(self, command, **options):
+        self.process = subprocess.Popen(command, text=True, **options)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class LocalSts(Process):
+    """A local STS with a projected token, and the environment variables for its clients."""
+
+    def __init__(self, local_sts, directory, *options):
+        token_directory = os.path.join(directory, "token")
+        super().__init__([local_sts, "--token-dir", token_directory, *options], stdout=subprocess.PIPE)
+        for line in self.process.stdout:
+            if line.startswith("export AWS_ENDPOINT_URL_STS="):
+                self.url = line.strip().partition("=")[2]
+            if line.startswith("export AWS_WEB_IDENTITY_TOKEN_FILE="):
+                break
+        self.address = self.url.removeprefix("http://")
+        self.token_file = os.path.join(token_directory, "token")
+        self.environment = {
+            "AWS_ENDPOINT_URL_STS": self.url,
+            "AWS_REGION": "eu-central-1",
+            "AWS_ROLE_ARN": ROLE_A,
+            "AWS_WEB_IDENTITY_TOKEN_FILE": self.token_file,
+        }
+
+    def form(self):
+        """Returns the parameters of an exchange."""
+        return {
+            "Action": "AssumeRoleWithWebIdentity", "Version": "2011-06-15", "RoleArn": ROLE_A,
+            "RoleSessionName": "figures", "WebIdentityToken": Path(self.token_file).read_text(),
+        }
+
+
+class Sidecar(Process):
+    """A `credvend run` that has credentials. `credvend` is the start of its command line; `headers` are those of the first request."""
+
+    def __init__(self, credvend, environment, *arguments, headers=None, **options):
+        started = time.perf_counter()
+        options.setdefault("stderr", subprocess.PIPE)
+        super().__init__([*credvend, "run", "--listen", "127.0.0.1:0", *arguments], env=environment, **options)
+        for line in self.process.stderr:
+            found = re.search(r"http://([^/]+)/v1/credentials", line)
+            if found:
+                self.address = found[1]
+                break
+        # The endpoint holds the first request until there are credentials.
+        connection = http.client.HTTPConnection(self.address)
+        connection.request("GET", "/v1/credentials", headers=headers or {})
+        response = connection.getresponse()
+        self.body = response.read()
+        self.time_to_credentials = time.perf_counter() - started
+        connection.close()
+        assert response.status == 200, self.body
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The memory of a process, in MiB. The proportional set size is None if only root may know it."""
+
+    resident: float
+    anonymous: float
+    proportional: float | None
+
+
+def memory(pid):
+    fields = status(f"/proc/{pid}/status")
+    try:
+        proportional = status(f"/proc/{pid}/smaps_rollup")["Pss"] / 1024
+    except PermissionError:
+        proportional = None
+    return Memory(fields["VmRSS"] / 1024, fields["RssAnon"] / 1024, proportional)
+
+
+def status(file):
+    """Returns the numbers in a file of /proc by their names; sizes are in KiB."""
+    return {name: int(number) for name, number in re.findall(r"^(\w+):\s+(\d+)(?: kB)?$", Path(file).read_text(), re.MULTILINE)}
+
+
+def cpu_seconds(pid):
+    """Returns the CPU time of all threads of a process. Unlike the ticks in `stat`, it is exact."""
+    return sum(int(file.read_text().split()[0]) for file in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+
+
+def wake_ups(pid):
+    """Returns how often the threads of a process have gone to sleep by themselves, which is as often as they were woken."""
+    return sum(status(file)["voluntary_ctxt_switches"] for file in Path(f"/proc/{pid}/task").glob("*/status"))
+
+
+def pin(pid, core):
+    """Binds all threads of a process to one core, if the machine has several."""
+    if (os.cpu_count() or 1) > 1:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            os.sched_setaffinity(int(thread), {core})
+
+
+def pinned(core):
+    """Returns the start of a command line that binds a program to one core."""
+    return ["taskset", "--cpu-list", str(core)] if (os.cpu_count() or 1) > 1 else []
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_port(port):
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            assert time.monotonic() < deadline, f"port {port} did not accept connections within 10 s"
+            time.sleep(0.02)
