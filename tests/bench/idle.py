@@ -12,7 +12,7 @@ from processes import Sidecar, cpu_seconds, memory, wake_ups
 IDLE = "Idle: one profile, the endpoint"
 PROFILES, RELOADS = 500, 20
 # The memory of 500 calls at once settles after some reloads.
-WARM_UP = 8
+WARM_UP = 12
 # A reload refreshes a hop at most once in 2 s.
 INTERVAL = 2.1
 # Credentials of an hour are refreshed after 30 to 34.5 minutes.

@@ -76,7 +76,7 @@ def main():
         with LocalSts(options.local_sts, scratch, "--world", accounts) as sts:
             bench = Bench(options.credvend, sts, scratch, options.aws, options.short)
             if not (options.aws or options.short):
-                bench.skip("the AWS CLI", "it could not be installed")
+                bench.skip("the AWS CLI", "tests/real-clients/environment did not install it")
             if load > 0.5:
                 print(f"bench: the machine is not idle (load {load:.1f}): compare the ratios, and not the times", file=sys.stderr)
             figures = measured(bench, options.only)

@@ -116,16 +116,21 @@ def wake_ups(pid):
     return sum(status(file)["voluntary_ctxt_switches"] for file in Path(f"/proc/{pid}/task").glob("*/status"))
 
 
-def pin(pid, core):
-    """Binds all threads of a process to one core, if the machine has several."""
-    if (os.cpu_count() or 1) > 1:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            os.sched_setaffinity(int(thread), {core})
+def core(purpose):
+    """Returns the core of the generator or of the server under its load. They are the same one if the machine has only one."""
+    available = sorted(os.sched_getaffinity(0))
+    return available[0] if purpose == "generator" else available[-1]
 
 
-def pinned(core):
+def pin(pid, purpose):
+    """Binds all threads of a process to one core."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(thread), {core(purpose)})
+
+
+def pinned(purpose):
     """Returns the start of a command line that binds a program to one core."""
-    return ["taskset", "--cpu-list", str(core)] if (os.cpu_count() or 1) > 1 else []
+    return ["taskset", "--cpu-list", str(core(purpose))]
 
 
 def free_port():

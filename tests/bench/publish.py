@@ -24,8 +24,8 @@ RATIOS = [
     (one_shots.GROUP, "`process`", "curl", "process vs. curl"),
     (one_shots.GROUP, "`process --from-endpoint`", "curl", "process --from-endpoint vs. curl"),
     (one_shots.GROUP, "`export`", "AWS CLI", "export vs. AWS CLI"),
-    (endpoint.KEPT, endpoint.REQUESTS, "nginx", "endpoint vs. nginx"),
-    (endpoint.CLOSED, endpoint.REQUESTS, "nginx", "endpoint vs. nginx, a connection each"),
+    (endpoint.KEPT, endpoint.CAPACITY, "nginx", "endpoint vs. nginx"),
+    (endpoint.CLOSED, endpoint.CAPACITY, "nginx", "endpoint vs. nginx, a connection each"),
     (rewrite.GROUP, rewrite.BEYOND, "configparser", "file of 1 MiB vs. configparser"),
     (rewrite.GROUP, rewrite.WHOLE, "aws configure", "file of 1 MiB vs. aws configure set"),
 ]

@@ -58,8 +58,10 @@ def crates(binary, number=12):
 
 def crate(symbol):
     """Returns the crate of a demangled symbol. An instance of generic code of the standard library belongs to the crate of its type."""
+    if symbol.startswith(("ring_core_", "ecp_nistz256")):
+        return "ring"
     names = re.findall(r"(?<![\w:])([a-z_][a-z0-9_]*)(?:\[[0-9a-f]+\])?::", symbol)
     own = [name for name in names if name not in ("core", "alloc", "std")]
     if own:
         return own[0]
-    return names[0] if names else "C and assembly"
+    return names[0] if names else "C library"

@@ -28,7 +28,9 @@ def goal_text(figure):
     if not figure.goal:
         return ""
     goal = figure.goal
-    return f"{goal.relation} {goal.value:g}{'' if goal.unit == '×' else ' '}{goal.unit}: {'met' if figure.is_goal_met() else 'not met'}"
+    value = f"{goal.value:,.2f}".rstrip("0").rstrip(".")
+    unit = goal.unit if goal.unit in ("", "×") else f" {goal.unit}"
+    return f"{goal.relation} {value}{unit}: {'met' if figure.is_goal_met() else 'not met'}"
 
 
 def value_text(figure):
