@@ -33,7 +33,7 @@ class Bench:
         # Debian has nginx in a directory that only root has in PATH.
         path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
         if not path:
-            self.skip(part, f"{name} is not installed; run .ci/setup bench")
+            self.skip(part, f"{name} is not installed; run .ci/setup")
         return path
 
     def skip(self, part, reason):

@@ -47,7 +47,7 @@ def refreshes(bench):
     environment = {name: bench.sts.environment[name] for name in ("AWS_ENDPOINT_URL_STS", "AWS_REGION")}
     with Sidecar([bench.credvend], environment, *arguments) as sidecar:
         counter = Counter(sidecar.process)
-        counter.wait_for(PROFILES - 1)
+        counter.wait_for(PROFILES)
         for _ in range(WARM_UP):
             reload(sidecar, counter)
         cpu, counted, resident = cpu_seconds(sidecar.pid), counter.count, []

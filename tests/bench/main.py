@@ -1,7 +1,8 @@
 """Measures the size, memory and speed of credvend, beside other programs on the same machine in the same minute.
 
-`run` starts it. Ratios are medians of rounds in which the programs take turns, with the quartiles. Exits with 1 if a limit of size or memory
-is exceeded, or if README.md and the plots are not those of results.json: the load of the machine affects none of these.
+`run` starts it. A part is a module with the function `measure`, which yields figures; PARTS lists the parts. Ratios are medians of rounds
+in which the programs take turns, with the quartiles. Exits with 1 if a limit of size or memory is exceeded, or if README.md and the plots
+are not those of results.json: the load of the machine affects none of these.
 """
 
 import argparse

@@ -79,16 +79,18 @@ def svg(theme, title, axis_type, unit, bars):
     def across(value):
         return LEFT + (RIGHT - LEFT) * axis.position(value)
 
+    small = f'text-anchor="middle" font-size="12" fill="{colors.muted}"'
     body = [f'<text x="16" y="26" font-size="15" font-weight="600" fill="{colors.text}">{escape(title)}</text>']
     for tick in axis.ticks():
         stroke = colors.muted if tick == axis.base else colors.grid
         body.append(f'<path d="M{across(tick):.1f} {TOP - 8}V{bottom}" stroke="{stroke}"/>')
-        body.append(f'<text x="{across(tick):.1f}" y="{bottom + 18}" text-anchor="middle" font-size="12" fill="{colors.muted}">{tick:g}</text>')
-    body.append(f'<text x="{(LEFT + RIGHT) / 2:g}" y="{bottom + 38}" text-anchor="middle" font-size="12" fill="{colors.muted}">{escape(unit)}</text>')
+        body.append(f'<text x="{across(tick):.1f}" y="{bottom + 18}" {small}>{tick:g}</text>')
+    body.append(f'<text x="{(LEFT + RIGHT) / 2:g}" y="{bottom + 38}" {small}>{escape(unit)}</text>')
     for index, bar in enumerate(bars):
         body += drawn(bar, TOP + ROW * index, axis.base, across, colors)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" aria-labelledby="title">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
+        'aria-labelledby="title">\n'
         f'<title id="title">{escape(title)}</title>\n<g font-family="{FONT}" font-size="13">\n' + "\n".join(body) + "\n</g>\n</svg>\n"
     )
 
@@ -102,5 +104,6 @@ def drawn(bar, y, base, across, colors):
     yield f'<text x="{LEFT - 12}" y="{middle + 4.5:g}" text-anchor="end" fill="{colors.text}">{escape(bar.label)}</text>'
     yield f'<rect x="{begin:.1f}" y="{y}" width="{max(1.0, end - begin):.1f}" height="{height}" fill="{fill}"/>'
     if bar.low != bar.high:
-        yield f'<path d="M{low:.1f} {middle:g}H{high:.1f}M{low:.1f} {middle - 5:g}v10M{high:.1f} {middle - 5:g}v10" stroke="{colors.text}" stroke-width="1.5" fill="none"/>'
+        ends = f"M{low:.1f} {middle - 5:g}v10M{high:.1f} {middle - 5:g}v10"
+        yield f'<path d="M{low:.1f} {middle:g}H{high:.1f}{ends}" stroke="{colors.text}" stroke-width="1.5" fill="none"/>'
     yield f'<text x="{max(begin, end, high) + 8:.1f}" y="{middle + 4.5:g}" fill="{colors.text}">{escape(bar.text)}</text>'

@@ -24,8 +24,8 @@ RATIOS = [
     (one_shots.GROUP, "`process`", "curl", "process vs. curl"),
     (one_shots.GROUP, "`process --from-endpoint`", "curl", "process --from-endpoint vs. curl"),
     (one_shots.GROUP, "`export`", "AWS CLI", "export vs. AWS CLI"),
-    (endpoint.KEPT, endpoint.CAPACITY, "nginx", "endpoint vs. nginx"),
-    (endpoint.CLOSED, endpoint.CAPACITY, "nginx", "endpoint vs. nginx, a connection each"),
+    (endpoint.KEPT, endpoint.CAPACITY, "nginx", "endpoint vs. nginx, by CPU time"),
+    (endpoint.CLOSED, endpoint.CAPACITY, "nginx", "the same, a connection each"),
     (rewrite.GROUP, rewrite.BEYOND, "configparser", "file of 1 MiB vs. configparser"),
     (rewrite.GROUP, rewrite.WHOLE, "aws configure", "file of 1 MiB vs. aws configure set"),
 ]
@@ -90,12 +90,15 @@ def plots(theme, figures):
         if (one.group, one.name) == (group, name) and program in one.comparison.program
     ]
     latencies = [
-        plot.Bar(f"{one.name.removeprefix('latency, ')}, {program}", value.median, value.low, value.high, table.number(value.median, "ms"), program != "credvend")
+        bar(f"{one.name.removeprefix('latency, ')}, {program}", value, table.number(value.median, "ms"), program != "credvend")
         for one in figures if one.group == endpoint.CONSTANT
         for program, value in (("credvend", one.value), (one.comparison.program, one.comparison.value))
     ]
     return {
-        "speed": plot.svg(theme, "Speed relative to another program with the same task", plot.RatioAxis, "times as fast (logarithmic; 1 is equally fast)", ratios),
+        "speed": plot.svg(
+            theme, "Speed relative to another program with the same task", plot.RatioAxis,
+            "times as fast (logarithmic; 1 is equally fast)", ratios,
+        ),
         "latency": plot.svg(
             theme, f"Latency of the endpoint at {endpoint.RATE:,} requests a second", plot.LinearAxis,
             "milliseconds from the time at which the request was due", latencies,
@@ -108,7 +111,11 @@ def speed(one, label):
     ratio = one.comparison.ratio
     if one.unit != "/s":
         ratio = Spread(1 / ratio.median, 1 / ratio.high, 1 / ratio.low)
-    return plot.Bar(label, ratio.median, ratio.low, ratio.high, f"{table.number(ratio.median, '')}×")
+    return bar(label, ratio, f"{table.number(ratio.median, '')}×")
+
+
+def bar(label, value, text, is_other_program=False):
+    return plot.Bar(label, value.median, value.low, value.high, text, is_other_program)
 
 
 def section(document, figures):
@@ -119,8 +126,9 @@ def section(document, figures):
         picture("speed", "Bars: how many times as fast as curl, the AWS CLI, nginx and Python credvend does the same task"),
         picture("latency", "Bars: p50, p99 and p99.9 of the latency of credvend and nginx at 1,000 requests a second"),
         wrapped(
-            f"One run of `just bench --update` on {machine['date']}: credvend {machine['versions']['credvend']} beside {versions}, on {machine['cores']} cores "
-            f"({machine['processor']}) with Linux {machine['kernel']}, at a load of {machine['load']:g} from other programs.",
+            f"One run of `just bench --update` on {machine['date']}: credvend {machine['versions']['credvend']} beside {versions}, "
+            f"on {machine['cores']} cores ({machine['processor']}) with Linux {machine['kernel']}, at a load of {machine['load']:g} from "
+            "other programs.",
         ),
         table.markdown(figures),
     ]
