@@ -1,6 +1,7 @@
 """The figures as text for a terminal, and as Markdown."""
 
-TENTHS = 0.1
+# Smaller ratios are shown as fractions.
+SMALLEST_DECIMAL = 0.1
 
 
 def number(value, unit):
@@ -19,7 +20,7 @@ def ratio_text(ratio):
     """Returns a ratio with its quartiles; a small one as a fraction."""
     if ratio.low == ratio.high:
         return f"{ratio.median:.2f}×"
-    if ratio.median < TENTHS:
+    if ratio.median < SMALLEST_DECIMAL:
         return f"1/{1 / ratio.median:.0f} (1/{1 / ratio.high:.0f} to 1/{1 / ratio.low:.0f})"
     return f"{ratio.median:.2f}× ({ratio.low:.2f} to {ratio.high:.2f})"
 
