@@ -134,7 +134,7 @@ def section(document, figures):
     ]
     if document["crates"]:
         total = sum(size for _, size in document["crates"])
-        listed = ", ".join(f"{name} {size / total:.0%}" for name, size in document["crates"])
+        listed = ", ".join(f"{name} {100 * size / total:.0f} %" for name, size in document["crates"])
         parts.append(wrapped(f"The code and the constants of the binary by crate: {listed}."))
     return "\n\n".join(parts) + "\n"
 
