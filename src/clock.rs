@@ -12,6 +12,8 @@
 //! [`StsClock`] estimates STS's time from the `Date` headers of its responses. Signatures, token expiry and credential
 //! expiry use STS's time.
 
+mod kernel_timer;
+
 use std::{
     future::Future,
     pin::Pin,
@@ -51,6 +53,9 @@ pub(crate) trait Clock: Send + Sync {
     fn sleep(&self, length: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
+/// Minimum length of a sleep for which a timer of the kernel pays.
+const LONG: Duration = Duration::from_secs(5);
+
 /// The system's clocks.
 #[derive(Debug)]
 pub(crate) struct SystemClock {
@@ -87,7 +92,11 @@ impl Clock for SystemClock {
 
     #[expect(clippy::disallowed_methods, reason = "the only place that uses the runtime's timer")]
     fn sleep(&self, length: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(tokio::time::sleep(length))
+        Box::pin(async move {
+            if length < LONG || kernel_timer::sleep(length).await.is_err() {
+                tokio::time::sleep(length).await;
+            }
+        })
     }
 }
 
