@@ -3,6 +3,8 @@
 //! Input: the bytes of a file. Output: its lines, each with content, line ending and [`Shape`]. The module works on
 //! bytes because comments and sections of other programs may contain invalid UTF-8.
 
+use memchr::{memchr_iter, memchr2_iter};
+
 use super::syntax_error::Problem;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -18,11 +20,14 @@ impl<'a> Document<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         let byte_order_mark = &bytes[..bytes.len() - text.len()];
-        let lines = text
-            .split_inclusive(|&byte| byte == b'\n')
-            .enumerate()
-            .map(|(index, line)| Line::new(index + 1, line))
-            .collect();
+        let mut lines = Vec::with_capacity(memchr_iter(b'\n', text).count() + 1);
+        let mut start = 0;
+        for end in memchr_iter(b'\n', text).map(|newline| newline + 1).chain([text.len()]) {
+            if start < end {
+                lines.push(Line::new(lines.len() + 1, &text[start..end]));
+            }
+            start = end;
+        }
         Self { byte_order_mark, lines }
     }
 
@@ -91,8 +96,9 @@ fn header(text: &[u8]) -> Option<&[u8]> {
 
 /// Removes a trailing comment. In a value, a comment must follow white space: `a#b` is a value.
 pub(super) fn without_comment(text: &[u8]) -> &[u8] {
-    let comment = text.windows(2).position(|pair| is_white_space(pair[0]) && is_comment_start(pair[1]));
-    comment.map_or(text, |position| trim(&text[..position]))
+    let mut starts = memchr2_iter(b'#', b';', text);
+    let comment = starts.find(|&start| start > 0 && is_white_space(text[start - 1]));
+    comment.map_or(text, |start| trim(&text[..start]))
 }
 
 /// Splits `name = value` into name and value.
