@@ -8,6 +8,9 @@ use zeroize::Zeroizing;
 
 use crate::http::{resolver::SharedResolver, tls::TlsFailure};
 
+/// Capacity for a response body whose length is not announced. Responses of STS have about 2 KiB.
+const TYPICAL_BODY: usize = 4 * 1024;
+
 /// The limits of one call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallLimits {
@@ -51,11 +54,13 @@ impl CallLimits {
 
     /// Reads the whole response body.
     pub(crate) async fn read(&self, response: &mut reqwest::Response) -> Result<Zeroizing<Vec<u8>>, BodyError> {
-        let mut body = Zeroizing::new(Vec::with_capacity(16 * 1024));
+        let announced = response.content_length().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
         // Do not read a body whose announced length is too large.
-        if response.content_length().is_some_and(|length| length > self.max_body as u64) {
+        if announced.is_some_and(|length| length > self.max_body) {
             return Err(BodyError::TooLarge(self.max_body));
         }
+        // No larger than needed, because the whole capacity is wiped.
+        let mut body = Zeroizing::new(Vec::with_capacity(announced.unwrap_or(TYPICAL_BODY)));
         while let Some(chunk) = response.chunk().await.map_err(|error| BodyError::Cut(self.describe(&error).reason))? {
             if body.len() + chunk.len() > self.max_body {
                 return Err(BodyError::TooLarge(self.max_body));

@@ -9,14 +9,19 @@ mod verifier;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
-use rustls::{ClientConfig, RootCertStore, client::WebPkiServerVerifier};
+use rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, client::WebPkiServerVerifier, crypto::CryptoProvider,
+};
 
 pub(crate) use self::failure::TlsFailure;
-use self::verifier::{BundleVerifier, Fingerprint, fingerprint};
-use crate::bounded_file::{self, FifoPolicy, ReadError};
+use self::{
+    bundle::Bundle,
+    verifier::{Fingerprint, Verifier},
+};
+use crate::bounded_file::{self, FifoPolicy};
 
 /// Maximum size of a CA bundle, in bytes. The bundles of Linux distributions have about 220 KiB.
 const MAX_BUNDLE: u64 = 4 * 1024 * 1024;
@@ -32,18 +37,43 @@ pub(crate) struct CaBundleError {
     reason: String,
 }
 
-/// Trusted certificates.
-#[derive(Clone)]
-pub(crate) struct Roots {
-    store: RootCertStore,
+/// Trusted certificates. They are parsed when the first TLS connection needs them, because many commands open none. Clones share
+/// them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Roots {
+    /// The certificates that are built into the binary.
+    BuiltIn,
+    /// The certificates of a file, as it was when it was read.
+    Bundle(Arc<Bundle>),
+}
+
+/// Parsed certificates.
+#[derive(Debug)]
+struct Anchors {
+    by_issuer: Arc<WebPkiServerVerifier>,
     /// The certificates of the bundle; empty for the built-in roots.
     fingerprints: Vec<Fingerprint>,
 }
 
-/// Compares the certificates.
-impl PartialEq for Roots {
-    fn eq(&self, other: &Self) -> bool {
-        self.fingerprints == other.fingerprints
+impl Roots {
+    fn anchors(&self) -> &Anchors {
+        static BUILT_IN: OnceLock<Anchors> = OnceLock::new();
+        match self {
+            Self::BuiltIn => BUILT_IN.get_or_init(|| {
+                let store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+                Anchors::new(store, Vec::new())
+            }),
+            Self::Bundle(bundle) => bundle.anchors(),
+        }
+    }
+}
+
+impl Anchors {
+    /// Returns the certificates in `store`, which is not empty.
+    fn new(store: RootCertStore, fingerprints: Vec<Fingerprint>) -> Self {
+        let by_issuer = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider()).build();
+        let by_issuer = by_issuer.unwrap_or_else(|_| unreachable!("there are roots and no revocation lists"));
+        Self { by_issuer, fingerprints }
     }
 }
 
@@ -53,15 +83,9 @@ impl PartialEq for Roots {
 /// Returns an error if the bundle cannot be read or contains no usable certificate.
 pub(crate) fn roots(ca_bundle: Option<&Path>) -> Result<Roots, CaBundleError> {
     match ca_bundle {
-        None => Ok(built_in_roots()),
+        None => Ok(Roots::BuiltIn),
         Some(path) => read_roots(path).map_err(|reason| CaBundleError { path: path.to_owned(), reason }),
     }
-}
-
-/// Returns the root certificates that are built into the binary.
-pub(crate) fn built_in_roots() -> Roots {
-    let store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    Roots { store, fingerprints: Vec::new() }
 }
 
 /// Returns the configuration of a client that trusts only the certificates in `ca_bundle`, or the built-in roots if it
@@ -75,43 +99,30 @@ pub(crate) fn client_config(ca_bundle: Option<&Path>) -> Result<ClientConfig, Ca
 
 /// Returns the configuration of a client that trusts no server, for `http` URLs.
 pub(crate) fn without_trust() -> ClientConfig {
-    trusting(Roots { store: RootCertStore::empty(), fingerprints: Vec::new() })
+    with_versions(provider()).with_root_certificates(RootCertStore::empty()).with_no_client_auth()
 }
 
 /// Returns the configuration of a client that trusts only `roots`.
 pub(crate) fn trusting(roots: Roots) -> ClientConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let provider = provider();
+    let verifier = Verifier { roots, algorithms: provider.signature_verification_algorithms };
+    with_versions(provider).dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn with_versions(provider: Arc<CryptoProvider>) -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .unwrap_or_else(|_| unreachable!("ring supports both versions"));
-    let Roots { store, fingerprints } = roots;
-    if fingerprints.is_empty() {
-        return versions.with_root_certificates(store).with_no_client_auth();
-    }
-    let by_issuer = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build();
-    let by_issuer = by_issuer.unwrap_or_else(|_| unreachable!("there are roots and no revocation lists"));
-    let verifier = BundleVerifier { by_issuer, fingerprints };
-    versions.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+        .unwrap_or_else(|_| unreachable!("ring supports both versions"))
 }
 
 fn read_roots(path: &Path) -> Result<Roots, String> {
-    let pem = bounded_file::read_bytes(path, MAX_BUNDLE, FifoPolicy::Refuse).map_err(|error| error.to_string())?;
-    if bounded_file::is_utf16(&pem) {
-        return Err(ReadError::Utf16.to_string());
-    }
-    let certificates = bundle::certificates(&pem);
-    let fingerprints = certificates.iter().map(|certificate| fingerprint(certificate)).collect();
-    let mut store = RootCertStore::empty();
-    match store.add_parsable_certificates(certificates) {
-        (0, 0) => Err("it contains no PEM certificate".into()),
-        (0, _) => Err("it contains no certificate that can be used as a root".into()),
-        (_, skipped) => {
-            if skipped > 0 {
-                tracing::debug!(path = %path.display(), "certificates of the CA bundle that cannot be parsed: {skipped}");
-            }
-            Ok(Roots { store, fingerprints })
-        }
-    }
+    let mut pem = bounded_file::read_bytes(path, MAX_BUNDLE, FifoPolicy::Refuse).map_err(|error| error.to_string())?;
+    // Certificates are public, so the memory needs no wiping of its own, which would take longer than reading.
+    Bundle::new(path, std::mem::take(&mut *pem)).map(|bundle| Roots::Bundle(Arc::new(bundle)))
 }
 
 #[cfg(test)]

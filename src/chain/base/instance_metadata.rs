@@ -46,7 +46,7 @@ impl InstanceMetadata {
     pub(super) async fn fetch(&self, now: SystemTime) -> Result<Credentials, BaseError> {
         let host = self.endpoint.parse::<Url>().map(|url| url.authority().to_owned()).unwrap_or_default();
         let tls = match self.endpoint.starts_with("https") {
-            true => tls::trusting(tls::built_in_roots()),
+            true => tls::trusting(tls::Roots::BuiltIn),
             false => tls::without_trust(),
         };
         let server = HttpBase::new(format!("instance metadata service {host}"), HELP, LIMITS, tls)?;

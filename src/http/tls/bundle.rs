@@ -1,20 +1,109 @@
-//! Finds the certificates in a CA bundle.
+//! A CA bundle: a file of trusted certificates.
 //!
-//! Input: the bytes of a PEM file. Output: its certificates in DER, as OpenSSL finds them: after a byte order mark, under the
+//! Input: the bytes of a PEM file. Output: its certificates, as OpenSSL finds them: after a byte order mark, under the
 //! labels `X509 CERTIFICATE` and `TRUSTED CERTIFICATE` too, and without regard to what it cannot decode.
 //! In a [trusted certificate](https://docs.openssl.org/3.0/man1/openssl-x509/#trust-settings), settings follow the certificate.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+
+use super::{
+    Anchors,
+    verifier::{Fingerprint, fingerprint},
+};
+use crate::bounded_file::{self, ReadError};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The object identifiers of the uses serverAuth and anyExtendedKeyUsage, with tag and length.
 const TLS_SERVER: [&[u8]; 2] = [b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01", b"\x06\x04\x55\x1d\x25\x00"];
 
+/// The certificates of a file. Most of them are parsed only when they are needed: a bundle of a Linux distribution costs more than the
+/// rest of a command.
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    path: PathBuf,
+    /// The content of the file, until it is parsed.
+    pem: Mutex<Vec<u8>>,
+    anchors: OnceLock<Anchors>,
+}
+
+/// Compares the certificates.
+impl PartialEq for Bundle {
+    fn eq(&self, other: &Self) -> bool {
+        self.anchors().fingerprints == other.anchors().fingerprints
+    }
+}
+
+impl Bundle {
+    /// Checks that the content of a file has at least one certificate that can be used as a root. This is the first one, as a rule.
+    ///
+    /// # Errors
+    /// Returns the reason why the bundle cannot be used.
+    pub(super) fn new(path: &Path, pem: Vec<u8>) -> Result<Self, String> {
+        if bounded_file::is_utf16(&pem) {
+            return Err(ReadError::Utf16.to_string());
+        }
+        if Parsed::new(first_block(&pem)).store.is_empty() {
+            let Parsed { store, skipped, .. } = Parsed::new(&pem);
+            match skipped {
+                0 if store.is_empty() => return Err("it contains no PEM certificate".into()),
+                _ if store.is_empty() => return Err("it contains no certificate that can be used as a root".into()),
+                _ => {}
+            }
+        }
+        Ok(Self { path: path.to_owned(), pem: Mutex::new(pem), anchors: OnceLock::new() })
+    }
+
+    /// Returns the certificates. The first call parses them.
+    pub(super) fn anchors(&self) -> &Anchors {
+        self.anchors.get_or_init(|| {
+            let pem = std::mem::take(&mut *self.pem.lock().unwrap_or_else(PoisonError::into_inner));
+            let Parsed { store, fingerprints, skipped } = Parsed::new(&pem);
+            if skipped > 0 {
+                tracing::debug!(path = %self.path.display(), "certificates of the CA bundle that cannot be parsed: {skipped}");
+            }
+            Anchors::new(store, fingerprints)
+        })
+    }
+}
+
+/// The certificates in PEM text.
+struct Parsed {
+    store: RootCertStore,
+    fingerprints: Vec<Fingerprint>,
+    /// Number of certificates that cannot be used as a root.
+    skipped: usize,
+}
+
+impl Parsed {
+    fn new(pem: &[u8]) -> Self {
+        let certificates = certificates(pem);
+        let fingerprints = certificates.iter().map(|certificate| fingerprint(certificate)).collect();
+        let mut store = RootCertStore::empty();
+        let (_, skipped) = store.add_parsable_certificates(certificates);
+        Self { store, fingerprints, skipped }
+    }
+}
+
+/// Returns the start of the text up to the end of its first PEM block.
+fn first_block(pem: &[u8]) -> &[u8] {
+    const END: &[u8] = b"-----END ";
+    let end = pem.windows(END.len()).position(|part| part == END).unwrap_or(pem.len());
+    let line = pem[end..].iter().position(|byte| *byte == b'\n').unwrap_or(pem.len() - end);
+    &pem[..end + line]
+}
+
 /// Returns the certificates that are trusted for TLS servers.
-pub(super) fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
+fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     let pem = pem.strip_prefix(BYTE_ORDER_MARK).unwrap_or(pem);
     let pem = match String::from_utf8_lossy(pem) {
         text if text.contains(" TRUSTED CERTIFICATE-----") || text.contains(" X509 CERTIFICATE-----") => Cow::Owned(
@@ -83,6 +172,41 @@ mod tests {
 
     fn block(label: &str, der: &[u8]) -> String {
         format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+    }
+
+    /// A certificate that can be used as a root.
+    fn root() -> String {
+        let text = include_str!("../../../tests/it/tls/p521.pem");
+        let end = text.find("-----BEGIN PRIVATE").expect("the key after the certificate");
+        text[text.find("-----BEGIN").expect("a certificate")..end].to_owned()
+    }
+
+    fn bundle(pem: &str) -> Result<Bundle, String> {
+        Bundle::new(Path::new("ca.pem"), pem.into())
+    }
+
+    #[test]
+    fn a_bundle_is_parsed_when_it_is_needed_and_only_once() {
+        let certificate = root();
+        let unusable = block("CERTIFICATE", b"0\0");
+        for pem in [certificate.clone(), format!("{certificate}{unusable}"), format!("{unusable}{certificate}")] {
+            let bundle = bundle(&pem).expect("usable");
+            assert!(bundle.anchors.get().is_none(), "{pem}");
+            let anchors: *const Anchors = bundle.anchors();
+            assert!(std::ptr::eq(anchors, bundle.anchors()));
+            assert!(bundle.pem.lock().expect("unpoisoned").is_empty(), "its text is not kept");
+        }
+        assert!(bundle(&unusable).expect_err("unusable").contains("can be used as a root"));
+        assert!(bundle("").expect_err("empty").contains("no PEM certificate"));
+    }
+
+    #[test]
+    fn bundles_with_the_same_certificates_are_equal() {
+        let certificate = root();
+        let other = format!("{certificate}{}", block("CERTIFICATE", b"0\0"));
+        let is_equal = |one: &str, other: &str| bundle(one) == bundle(other);
+        assert!(is_equal(&certificate, &format!("# text\n{certificate}")));
+        assert!(!is_equal(&certificate, &other));
     }
 
     #[test]

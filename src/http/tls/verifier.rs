@@ -1,28 +1,26 @@
-//! Verifies the certificate of a server that is itself in the CA bundle.
+//! Verifies the certificate of a server, which may itself be in the CA bundle.
 //!
 //! Input: the certificates that a server presents. Output: whether to trust it. Servers such as MinIO and LocalStack present a
 //! self-signed certificate that is marked as a CA. OpenSSL accepts it if it is in the bundle, and the verifier of rustls does
 //! not: "a CA certificate is being used as an end-entity certificate".
 //!
-//! This verifier asks that of rustls first. If that refuses only the issuer of the server's certificate, and the bundle contains
-//! exactly this certificate, then its issuer does not matter. The name and the validity are still checked, and the handshake
-//! still has to prove that the server holds the key.
-
-use std::sync::Arc;
+//! This verifier asks that of rustls first, for which the first connection parses the trusted certificates. If that refuses only the
+//! issuer of the server's certificate, and the bundle contains exactly this certificate, then its issuer does not matter. The name
+//! and the validity are still checked, and the handshake still has to prove that the server holds the key.
 
 use ring::digest::{SHA256, digest};
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, SignatureScheme,
     client::{
-        WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_name,
     },
+    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::ParsedCertificate,
 };
 
-use super::failure::CA_AS_SERVER;
+use super::{Anchors, Roots, failure::CA_AS_SERVER};
 
 /// The SHA-256 digest of a certificate.
 pub(super) type Fingerprint = [u8; 32];
@@ -36,13 +34,12 @@ pub(super) fn fingerprint(certificate: &[u8]) -> Fingerprint {
 
 /// Accepts what rustls accepts, and servers whose own certificate is in the bundle.
 #[derive(Debug)]
-pub(super) struct BundleVerifier {
-    pub(super) by_issuer: Arc<WebPkiServerVerifier>,
-    /// The certificates of the bundle.
-    pub(super) fingerprints: Vec<Fingerprint>,
+pub(super) struct Verifier {
+    pub(super) roots: Roots,
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for BundleVerifier {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -51,9 +48,10 @@ impl ServerCertVerifier for BundleVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self.by_issuer.verify_server_cert(certificate, intermediates, name, ocsp_response, now);
+        let Anchors { by_issuer, fingerprints } = self.roots.anchors();
+        let verified = by_issuer.verify_server_cert(certificate, intermediates, name, ocsp_response, now);
         match verified {
-            Err(error) if concerns_issuer(&error) && self.fingerprints.contains(&fingerprint(certificate)) => {
+            Err(error) if concerns_issuer(&error) && fingerprints.contains(&fingerprint(certificate)) => {
                 verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -67,7 +65,7 @@ impl ServerCertVerifier for BundleVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.by_issuer.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -76,11 +74,11 @@ impl ServerCertVerifier for BundleVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.by_issuer.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.by_issuer.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
