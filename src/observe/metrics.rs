@@ -46,9 +46,9 @@ const STATUSES: [u16; 7] = [200, 400, 401, 403, 404, 405, 503];
 /// from any server.
 const MAX_RESULTS: usize = 48;
 
-/// The registry and its metrics.
+/// The metrics of the process.
 pub(crate) struct Metrics {
-    registry: Registry,
+    started: SystemTime,
     exchanges: Family<ExchangeLabels, Counter>,
     sts_calls: Family<StsCallLabels, Counter>,
     delayed_sts_calls: Family<RegionLabels, Counter>,
@@ -109,8 +109,8 @@ impl Metrics {
     pub(crate) fn new(started: SystemTime) -> Self {
         let requests = Family::default();
         let responses = STATUSES.map(|status| requests.get_or_create_owned(&RequestLabels { status: status.into() }));
-        let mut metrics = Self {
-            registry: Registry::default(),
+        Self {
+            started,
             exchanges: Family::default(),
             sts_calls: Family::default(),
             delayed_sts_calls: Family::default(),
@@ -128,16 +128,15 @@ impl Metrics {
             accepted_connections: Family::default(),
             shed_connections: Family::default(),
             connection_limit: Gauge::default(),
-        };
-        metrics.registry = metrics.registry(started);
-        metrics
+        }
     }
 
-    /// Returns a registry of all metrics, in the order of the output.
-    fn registry(&self, started: SystemTime) -> Registry {
+    /// Returns a registry of all metrics, in the order of the output. It is built for each scrape, because most processes are never
+    /// scraped.
+    fn registry(&self) -> Registry {
         let mut root = Registry::default();
         let start = Gauge::<f64, AtomicU64>::default();
-        start.set(started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+        start.set(self.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64());
         root.register_with_unit(
             "process_start_time",
             "Start time of the process, as a Unix time",
@@ -238,7 +237,7 @@ impl Metrics {
         }
         let mut text = String::new();
         // Writing to a string cannot fail.
-        let _ = encode(&mut text, &self.registry);
+        let _ = encode(&mut text, &self.registry());
         match format {
             Format::OpenMetrics => text,
             Format::Text => text_format::from_open_metrics(&text),
@@ -366,7 +365,7 @@ mod tests {
         }
         metrics.record_exchange(1, "role", "ok", Duration::ZERO);
         let mut text = String::new();
-        encode(&mut text, &metrics.registry).expect("encoded");
+        encode(&mut text, &metrics.registry()).expect("encoded");
         let series = text.lines().filter(|line| line.starts_with("credvend_exchanges_total{")).count();
         assert_eq!(series, MAX_RESULTS + 1);
         assert!(text.contains("result=\"ok\"} 2\n") && text.contains("result=\"other\"} 953\n"), "{text}");

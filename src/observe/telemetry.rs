@@ -4,6 +4,7 @@
 //! the content of requests. [`LogOutput`] is the only writer of stderr; it cleans every line.
 
 mod queue;
+mod subscriber;
 
 use std::{
     io::{self, Write},
@@ -13,18 +14,15 @@ use std::{
 
 use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::{
-    Layer as _,
-    filter::{LevelFilter, Targets},
+    filter::LevelFilter,
     fmt::{
         MakeWriter,
         format::Writer,
         time::{FormatTime as _, SystemTime},
     },
-    layer::SubscriberExt as _,
-    util::SubscriberInitExt as _,
 };
 
-use self::queue::LineQueue;
+use self::{queue::LineQueue, subscriber::LazySubscriber};
 use crate::printable;
 
 /// Format of log lines.
@@ -62,16 +60,8 @@ pub(crate) fn dropped_lines() -> Counter {
 
 /// Installs the process-wide tracing subscriber, which writes to `output`.
 pub(crate) fn start(settings: LogSettings, output: &LogOutput) {
-    let own = Targets::new().with_target("credvend", settings.level);
-    // `LogOutput` cleans whole lines.
-    let lines = tracing_subscriber::fmt::layer().with_writer(output.clone()).with_ansi_sanitization(false);
-    let lines = lines.with_target(false);
-    let registry = tracing_subscriber::registry();
     // If a subscriber is already installed in this process, it stays.
-    let _ = match settings.format {
-        LogFormat::Text => registry.with(lines.with_ansi(false).with_filter(own)).try_init(),
-        LogFormat::Json => registry.with(lines.json().flatten_event(true).with_filter(own)).try_init(),
-    };
+    let _ = tracing::subscriber::set_global_default(LazySubscriber::new(settings, output.clone()));
 }
 
 /// Reports panics of this process as the last line of `output`. The hook of the standard library waits for a reader of stderr.
