@@ -12,7 +12,7 @@ use crate::{
     settings::{
         environment::Environment,
         errors::ConfigErrors,
-        setting::{Setting, pick, pick_list, shown, split_list},
+        setting::{Setting, not_a_url, pick, pick_list, shown, split_list},
     },
     sts::{Proxies, endpoint::EndpointSettings},
 };
@@ -173,7 +173,7 @@ fn endpoint_url(origin: &str, text: String, errors: &mut ConfigErrors) -> Option
             Some(url.into())
         }
         _ => {
-            errors.add(format!("{origin} must be a URL such as https://sts.example.com"));
+            errors.add(not_a_url(origin, &text, "https://sts.example.com"));
             None
         }
     }

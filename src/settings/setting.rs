@@ -33,6 +33,13 @@ pub(crate) fn shown(origin: &str, text: &str) -> String {
     }
 }
 
+/// Returns the error for a setting that is not a URL of the kind of `example`.
+pub(crate) fn not_a_url(origin: &str, text: &str, example: &str) -> String {
+    // Without the tables of Unicode, the parser of URLs refuses host names that are not in ASCII.
+    let help = if text.is_ascii() { "" } else { "; write a host name that is not ASCII in Punycode (xn--...)" };
+    format!("{origin} must be a URL such as {example}{help}")
+}
+
 /// Returns the meaning of a setting that is one of a few words.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ use crate::{
     settings::{
         environment::Environment,
         errors::ConfigErrors,
-        setting::{Setting, pick, split_command},
+        setting::{Setting, not_a_url, pick, split_command},
     },
     shared_file::CREDENTIAL_KEYS,
 };
@@ -110,9 +110,13 @@ fn container(
     const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
     const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
     let url = match (env.text(RELATIVE), env.text(FULL)) {
-        (Some(path), _) if path.starts_with('/') => format!("{ECS_URL}{path}").parse().map_err(|_| RELATIVE),
-        (Some(_), _) => Err(RELATIVE),
-        (None, Some(url)) => url.parse::<Url>().map_err(|_| FULL),
+        (Some(path), _) => match format!("{ECS_URL}{path}").parse() {
+            Ok(url) if path.starts_with('/') => Ok(url),
+            _ => Err(format!("{RELATIVE} must be a path")),
+        },
+        (None, Some(url)) => {
+            url.parse::<Url>().map_err(|_| not_a_url(FULL, &url, "http://127.0.0.1:9911/v1/credentials"))
+        }
         (None, None) => {
             errors.add(format!("{origin} requires a container credentials endpoint; set {FULL} or {RELATIVE}"));
             return None;
@@ -120,10 +124,8 @@ fn container(
     };
     let url = match url {
         Ok(url) => check_url(url, errors),
-        Err(variable) => {
-            let example =
-                if variable == FULL { "a URL such as http://127.0.0.1:9911/v1/credentials" } else { "a path" };
-            errors.add(format!("{variable} must be {example}"));
+        Err(error) => {
+            errors.add(error);
             None
         }
     };
@@ -192,7 +194,7 @@ fn instance_metadata(
                 Some(InstanceMetadata { endpoint: url.as_str().trim_end_matches('/').to_owned() })
             }
             _ => {
-                errors.add(format!("{} must be a URL such as http://169.254.169.254", endpoint.origin));
+                errors.add(not_a_url(&endpoint.origin, &endpoint.text, "http://169.254.169.254"));
                 None
             }
         };
