@@ -68,6 +68,8 @@ struct Activity {
     listener: usize,
     /// Number of its last event: it was accepted, or a response ended.
     last_event: AtomicU64,
+    /// Monotonic time of the last event, in milliseconds.
+    idle_since: AtomicU64,
     /// Whether a request is being answered, or the server had no time yet to read the first request.
     is_busy: AtomicBool,
     is_closing: AtomicBool,
@@ -142,6 +144,7 @@ impl Connections {
         let activity = Arc::new(Activity {
             listener,
             last_event: AtomicU64::new(self.next_event()),
+            idle_since: AtomicU64::new(self.milliseconds()),
             is_busy: AtomicBool::new(true),
             is_closing: AtomicBool::new(false),
             close: Notify::new(),
@@ -207,6 +210,10 @@ impl Connections {
         self.events.fetch_add(1, Relaxed)
     }
 
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.clock.now().monotonic.as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn count(&self, listener: usize, change: impl FnOnce(&mut ListenerCounts)) {
         self.listeners().get_mut(listener).map(change);
     }
@@ -230,6 +237,21 @@ impl Connection {
         self.activity.close.notified().await;
     }
 
+    /// Waits until no request has been answered for `limit`.
+    pub(crate) async fn idle_for(&self, limit: Duration) {
+        let Self { activity, connections } = self;
+        loop {
+            let idle_since = activity.idle_since.load(Relaxed);
+            let is_busy = activity.is_busy.load(Relaxed);
+            let idle = if is_busy { 0 } else { connections.milliseconds().saturating_sub(idle_since) };
+            match limit.saturating_sub(Duration::from_millis(idle)) {
+                Duration::ZERO => return,
+                // A request does not touch this timer. When it fires, it is set again for the time that is left.
+                left => connections.clock.sleep(left).await,
+            }
+        }
+    }
+
     /// Marks the connection as idle. Call it when the server begins to read.
     pub(crate) fn begin(&self) {
         self.activity.is_busy.store(false, Relaxed);
@@ -246,6 +268,7 @@ impl Drop for Answering {
     fn drop(&mut self) {
         let Connection { activity, connections } = &*self.0;
         activity.last_event.store(connections.next_event(), Relaxed);
+        activity.idle_since.store(connections.milliseconds(), Relaxed);
         activity.is_busy.store(false, Relaxed);
     }
 }
@@ -287,76 +310,4 @@ fn spare() -> Option<OwnedFd> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::SystemClock;
-
-    fn connections(limit: usize) -> Arc<Connections> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        Connections::with_limit(limit, &clock)
-    }
-
-    fn add(connections: &Arc<Connections>, listener: usize) -> Arc<Connection> {
-        let connection = connections.add(listener);
-        connection.begin();
-        connection
-    }
-
-    fn must_close(connection: &Connection) -> bool {
-        connection.activity.is_closing.load(Relaxed)
-    }
-
-    #[test]
-    fn limit_leaves_files_for_everything_else() {
-        for (open_files, expected) in [(None, 256), (Some(1024), 256), (Some(256), 168), (Some(64), 24), (Some(16), 4)]
-        {
-            assert_eq!(limit(open_files), expected, "{open_files:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn longest_idle_connection_makes_room_for_a_new_one() {
-        let connections = connections(2);
-        let [first, second] = [add(&connections, 0), add(&connections, 0)];
-        drop(first.answer());
-        let third = add(&connections, 0);
-        assert!(must_close(&second) && !must_close(&first) && !must_close(&third));
-        drop(second);
-        let _busy = first.answer();
-        let fourth = add(&connections, 0);
-        assert!(must_close(&third) && !must_close(&first) && !must_close(&fourth));
-    }
-
-    #[tokio::test]
-    async fn longest_busy_connection_closes_if_none_is_idle() {
-        let connections = connections(2);
-        let busy = [add(&connections, 0), add(&connections, 0)];
-        let _answering: Vec<_> = busy.iter().map(Connection::answer).collect();
-        let newest = [connections.add(0), connections.add(0)];
-        assert!(busy.iter().all(|connection| must_close(connection)));
-        assert!(!newest.iter().any(|connection| must_close(connection)), "their requests are not read yet");
-    }
-
-    #[tokio::test]
-    async fn crowd_on_one_listener_does_not_close_connections_of_another() {
-        let connections = connections(4);
-        let [credentials, admin] = ["credentials", "admin"].map(|name| connections.add_listener(name));
-        let probe = add(&connections, admin);
-        let crowd: Vec<_> = (0..100).map(|_| add(&connections, credentials)).collect();
-        assert!(!must_close(&probe));
-        let second_probe = add(&connections, admin);
-        assert!(!must_close(&probe) && !must_close(&second_probe));
-        assert_eq!(crowd.iter().filter(|one| !must_close(one)).count(), 2);
-    }
-
-    #[tokio::test]
-    async fn connections_are_counted_by_the_name_of_their_listener() {
-        let connections = connections(2);
-        let [first, admin, second] = ["credentials", "admin", "credentials"].map(|name| connections.add_listener(name));
-        let open = [add(&connections, first), add(&connections, second), add(&connections, second)];
-        drop(add(&connections, admin));
-        drop(open.into_iter().next());
-        let counts = |listener, open, accepted, shed| ListenerCounts { listener, open, accepted, shed };
-        assert_eq!(connections.counts(), [counts("credentials", 0, 3, 2), counts("admin", 0, 1, 0)]);
-    }
-}
+mod tests;

@@ -1,10 +1,18 @@
 //! An HTTP/1.1 server on a bound listener, with limits and graceful shutdown.
 //!
-//! The limits are those of [`Connections`], `HEADER_TIMEOUT` to receive a request header (which also closes idle
-//! connections) and `MAX_HEADER_SIZE`. On shutdown, the server stops accepting connections, closes idle connections and
-//! finishes the responses in progress.
+//! The limits are those of [`Connections`], `IDLE_TIMEOUT` to receive a request header and between two requests, and
+//! `MAX_HEADER_SIZE`. On shutdown, the server stops accepting connections, closes idle connections and finishes the responses in
+//! progress.
 
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -15,7 +23,7 @@ use hyper::{
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustix::io::Errno;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -28,7 +36,8 @@ use crate::{
     http::connections::{Connection, Connections},
 };
 
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum time without a request being answered: to receive a request header, and between two requests.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum size of a request header, in bytes, and of the buffers of a connection. An authorization token has up to 8 KiB.
 const MAX_HEADER_SIZE: usize = 12 * 1024;
 /// Maximum time for which sent data can stay unacknowledged by the client.
@@ -120,13 +129,13 @@ async fn handle_connection(
             Ok::<_, Infallible>(response)
         }
     });
-    let mut http = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
-            .max_buf_size(MAX_HEADER_SIZE)
-            .serve_connection(TokioIo::new(stream), service)
-    );
+    let mut builder = http1::Builder::new();
+    // A timer of hyper would be set twice for each request. `idle_for` has the same effect.
+    builder.header_read_timeout(None).max_buf_size(MAX_HEADER_SIZE);
+    // Otherwise hyper looks for the end of the connection during each request: a system call, and a new buffer, because the old one
+    // holds the request.
+    builder.half_close(true);
+    let mut http = pin!(builder.serve_connection(TokioIo::new(stream), service));
     connection.begin();
     // Connection errors are ignored: they concern only the client. A request that has arrived is answered before the
     // connection closes, because `biased` polls the connection first.
@@ -134,6 +143,7 @@ async fn handle_connection(
         biased;
         _ = http.as_mut() => return,
         () = connection.must_close() => return,
+        () = connection.idle_for(IDLE_TIMEOUT) => return,
         _ = stopping.wait_for(|stopping| *stopping) => http.as_mut().graceful_shutdown(),
     }
     tokio::select! {

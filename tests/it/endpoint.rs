@@ -271,6 +271,23 @@ fn connections_are_reused_and_slow_request_heads_do_not_block_others() {
 }
 
 #[test]
+fn client_that_ends_its_side_of_the_connection_gets_its_response() {
+    use std::io::{Read as _, Write as _};
+
+    let stage = Stage::new();
+    stage.fault(Fault::new(FaultKind::Hang).forever());
+    let run = stage.credvend(ANY_PORT).start();
+    let address = run.address();
+    let mut stream = std::net::TcpStream::connect(address).expect("connect");
+    write!(stream, "GET /v1/credentials HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("send");
+    // The end arrives while the request waits for the first credentials.
+    stream.shutdown(std::net::Shutdown::Write).expect("shut down");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("read until credvend closes");
+    assert!(response.starts_with("HTTP/1.1 503 ") && response.contains("retry-after: 1"), "{response}");
+}
+
+#[test]
 fn oversized_request_head_is_refused_and_the_server_keeps_running() {
     let stage = Stage::new();
     let run = stage.credvend(ANY_PORT).start();

@@ -11,7 +11,7 @@ use http_body_util::Full;
 use hyper::{Request, Response, StatusCode, body::Incoming};
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Moment},
     http::{
         authorization::{Authorization, Caller},
         guards,
@@ -66,7 +66,8 @@ impl CredentialsEndpoint {
     ) -> Result<Response<Full<Bytes>>, Rejection> {
         guards::check(request, self.bound, local)?;
         let path = collapse_slashes(request.uri().path());
-        let caller = Caller::in_pod(&self.authorization, request.headers(), self.clock.now());
+        let now = self.clock.now();
+        let caller = Caller::in_pod(&self.authorization, request.headers(), now);
         if let Some(response) = health::respond(&path, request.uri().query(), &self.store, &caller) {
             return Ok(response);
         }
@@ -90,11 +91,15 @@ impl CredentialsEndpoint {
             return Err(Rejection::unauthorized());
         }
         let profile = profile.ok_or_else(|| Rejection::new(StatusCode::NOT_FOUND, "unknown profile"))?;
-        self.credentials(&profile).await
+        self.credentials(&profile, now).await
     }
 
-    async fn credentials(&self, profile: &Profile) -> Result<Response<Full<Bytes>>, Rejection> {
-        let Some(lease) = profile.servable_soon(&*self.clock, FIRST_CREDENTIALS_TIMEOUT).await else {
+    async fn credentials(&self, profile: &Profile, now: Moment) -> Result<Response<Full<Bytes>>, Rejection> {
+        let lease = match profile.servable(now) {
+            None => profile.servable_soon(&*self.clock, FIRST_CREDENTIALS_TIMEOUT).await,
+            lease => lease,
+        };
+        let Some(lease) = lease else {
             profile.request_refresh();
             return Err(Rejection::new(StatusCode::SERVICE_UNAVAILABLE, profile.unavailable_message()));
         };
