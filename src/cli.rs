@@ -2,18 +2,73 @@
 //!
 //! Every value is text here. `config` parses it, so that all errors in flags, variables and profiles are reported at once.
 
-use clap::Args;
+use std::ops::Deref;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches, builder::Resettable};
+
+/// The arguments of a subcommand, and the log flags, which can also stand before the subcommand.
+///
+/// Global flags of clap would do the same, but it adds them before the arguments of a subcommand whose definitions are deferred, and
+/// so to the top of its help.
+#[derive(Debug)]
+pub(crate) struct WithLog<A> {
+    pub(crate) args: A,
+    pub(crate) log: LogArgs,
+}
+
+impl<A> Deref for WithLog<A> {
+    type Target = A;
+
+    fn deref(&self) -> &A {
+        &self.args
+    }
+}
+
+impl<A: Args> Args for WithLog<A> {
+    fn augment_args(command: Command) -> Command {
+        // The doc comment of each group would replace the description of the subcommand.
+        let [about, long_about] = [command.get_about(), command.get_long_about()].map(|text| text.cloned());
+        let command = LogArgs::augment_args(A::augment_args(command));
+        command.about(Resettable::from(about)).long_about(Resettable::from(long_about))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<A: Args> FromArgMatches for WithLog<A> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self { args: A::from_arg_matches(matches)?, log: LogArgs::from_arg_matches(matches)? })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.args.update_from_arg_matches(matches)?;
+        self.log.update_from_arg_matches(matches)
+    }
+}
 
 /// Format and level of the log.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct LogArgs {
     /// Format of the log on stderr: text or json [env: CREDVEND_LOG_FORMAT] [default: text]
-    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Logging")]
+    #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
     pub(crate) log_format: Option<String>,
 
     /// Minimum log level: error, warn, info, debug, trace or off [env: CREDVEND_LOG] [default: info in run, error elsewhere]
-    #[arg(long, global = true, value_name = "LEVEL", help_heading = "Logging")]
+    #[arg(long, value_name = "LEVEL", help_heading = "Logging")]
     pub(crate) log_level: Option<String>,
+}
+
+impl LogArgs {
+    /// Returns these arguments, and those of `other` where these are missing.
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        let either = |this: &Option<String>, other: &Option<String>| this.as_ref().or(other.as_ref()).cloned();
+        Self {
+            log_format: either(&self.log_format, &other.log_format),
+            log_level: either(&self.log_level, &other.log_level),
+        }
+    }
 }
 
 /// Flags that select the credentials.

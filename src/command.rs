@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod error;
 mod exec;
 mod explain;
 mod export;
@@ -17,17 +18,17 @@ mod terminal;
 mod trust_policy;
 mod usage_error;
 
-use std::{ffi::OsString, fmt, io, process::ExitCode, sync::Arc};
+use std::{ffi::OsString, io, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 use tracing_subscriber::filter::LevelFilter;
 
+use self::error::{CommandError, Exit};
 use crate::{
-    app::{App, SetupError},
+    app::App,
     atomic_file::critical_section,
     bounded_file::FifoPolicy,
-    chain::error::{BaseFault, ProviderError},
-    cli::{IdentityArgs, LogArgs},
+    cli::{IdentityArgs, LogArgs, WithLog},
     config::{self, Identity},
     http::resolver,
     observe::telemetry::{self, LogFormat, LogOutput},
@@ -36,8 +37,6 @@ use crate::{
         environment::{Environment, ProcessEnvironment},
         errors::ConfigErrors,
     },
-    sink::SinkError,
-    sts::recovery::Recovery,
 };
 
 /// Exchanges a Kubernetes service account token for AWS credentials, assumes further roles, and keeps the credentials fresh
@@ -67,61 +66,64 @@ pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
+    /// The log flags before the subcommand.
     #[command(flatten)]
-    pub(crate) log: LogArgs,
+    log: LogArgs,
 }
 
-/// The subcommands. The doc comments are the help texts.
+/// The subcommands. The doc comments are the help texts. Only the arguments of the subcommand that was typed are defined, because the
+/// definitions take a third of the time of a command.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Keep credentials fresh in every sink until SIGTERM; with --once, write the file sinks once and exit
     ///
     /// Sinks are the container credentials endpoint for AWS SDKs (--listen) and a shared credentials file
     /// (--credentials-file). No flag is required if the environment has the variables of the EKS pod identity webhook.
-    Run(Box<run::Args>),
+    Run(Box<WithLog<run::Args>>),
     /// Print the credentials of one profile once, or write them to a file
     ///
     /// The credentials are not refreshed. For long-running programs, use `credvend exec` or `credvend run`.
-    Export(Box<export::Args>),
+    Export(Box<WithLog<export::Args>>),
     /// Print credentials as credential_process JSON, for use in an AWS config file
     ///
     /// An SDK runs the credential_process command of its profile when it needs credentials, and runs it again before the
     /// credentials expire. With --from-endpoint, the credentials come from a running `credvend run`.
-    Process(Box<process::Args>),
+    Process(Box<WithLog<process::Args>>),
     /// Run a program with a private credentials endpoint, and set the environment variables for AWS SDKs
     ///
     /// credvend makes the first exchange before it starts CMD. While CMD runs, credvend refreshes the credentials and forwards
     /// signals. It exits with the exit code of CMD. credvend removes access keys, web identity variables and profiles from
     /// CMD's environment, because SDKs prefer them to the endpoint. It also hides a shared file if its default profile holds
     /// credentials. If several profiles are selected, the first one is the default for CMD.
-    Exec(Box<exec::Args>),
+    Exec(Box<WithLog<exec::Args>>),
     /// Check the token, the configuration, STS and each hop, and report each problem with its fix
-    Check(Box<check::Args>),
+    Check(Box<WithLog<check::Args>>),
     /// Print the IAM policies that the token and the chain require
-    TrustPolicy(Box<trust_policy::Args>),
+    TrustPolicy(Box<WithLog<trust_policy::Args>>),
     /// Check whether a running `credvend run` is ready; exit with 0 or 1
     ///
     /// `credvend run` is ready when it holds valid credentials for every profile. Set the same listener flags or variables as
     /// for `credvend run`.
-    Health(health::Args),
+    Health(Box<WithLog<health::Args>>),
     /// Show the roles, expiry times and last errors of a running `credvend run`; never shows secrets
-    Status(status::Args),
+    Status(Box<WithLog<status::Args>>),
     /// Say which credentials each AWS SDK would use in the surroundings of an application, and why
     ///
     /// Run it where the application runs. credvend reads the environment, the shared files and the token files as each SDK
     /// does, without network requests: it says which source an SDK asks first, not whether that source answers. Variables
     /// that a program sets itself are not seen, nor is code that selects a source. Secrets are never shown.
-    Explain(explain::Args),
+    Explain(Box<WithLog<explain::Args>>),
     /// Make a running `credvend run` reload its configuration and refresh all credentials, by SIGHUP
     ///
     /// The image has no shell and no `kill`. The process must be `credvend run`: other programs may end on SIGHUP.
-    Reload(reload::Args),
+    Reload(Box<WithLog<reload::Args>>),
     /// Copy this binary to a directory that other containers share
     ///
     /// The copy is statically linked and needs no other files. It atomically replaces an older copy, even a running one.
-    Install(install::Args),
+    Install(Box<WithLog<install::Args>>),
     /// Print a shell completion script for commands and flags
-    Completions(completions::Args),
+    Completions(Box<WithLog<completions::Args>>),
 }
 
 impl Command {
@@ -133,90 +135,30 @@ impl Command {
             _ => false,
         }
     }
-}
 
-/// The failure of a command: its exit code, and a one-line message that says what failed, where, and what to do.
-#[derive(Debug)]
-struct CommandError {
-    code: Exit,
-    line: String,
-}
-
-/// The exit codes other than 0. README.md lists them for users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-enum Exit {
-    /// Any other error. For `health`: not ready.
-    Other = 1,
-    /// A usage or configuration error.
-    Usage = 2,
-    /// The token is missing, unreadable, malformed or expired.
-    Token = 3,
-    /// STS, or another base of the chain, refused the request.
-    Refused = 4,
-    /// STS, or another base of the chain, was not reached or did not respond in time.
-    Unavailable = 5,
-    /// A sink could not be written or bound.
-    Sink = 6,
-    /// `exec` cannot run the program.
-    CommandNotExecutable = 126,
-    /// `exec` does not find the program.
-    CommandNotFound = 127,
-}
-
-impl CommandError {
-    pub(crate) fn new(code: Exit, line: impl fmt::Display) -> Self {
-        Self { code, line: line.to_string() }
-    }
-
-    /// Writes the failure as the last line on stderr, and returns the exit code.
-    fn report(&self, output: &LogOutput) -> ExitCode {
-        let code = self.code as u8;
-        output.last_line(&self.line, code);
-        code.into()
-    }
-}
-
-impl From<ConfigErrors> for CommandError {
-    fn from(errors: ConfigErrors) -> Self {
-        Self::new(Exit::Usage, errors)
-    }
-}
-
-impl From<SinkError> for CommandError {
-    fn from(error: SinkError) -> Self {
-        Self::new(Exit::Sink, error)
-    }
-}
-
-impl From<SetupError> for CommandError {
-    fn from(error: SetupError) -> Self {
-        Self::new(Exit::Usage, error)
-    }
-}
-
-impl From<ProviderError> for CommandError {
-    fn from(error: ProviderError) -> Self {
-        Self::new(Exit::of(&error), error)
-    }
-}
-
-impl Exit {
-    fn of(error: &ProviderError) -> Self {
-        match error {
-            ProviderError::Token(error) if error.is_planted() => Self::Sink,
-            ProviderError::Token(_) => Self::Token,
-            ProviderError::Refused { recovery: Recovery::ReloadToken, .. } => Self::Token,
-            ProviderError::Refused { .. } | ProviderError::ShortLived { .. } => Self::Refused,
-            ProviderError::Unavailable { .. } => Self::Unavailable,
-            ProviderError::Base { error, .. } => match error.fault {
-                BaseFault::Configuration => Self::Usage,
-                BaseFault::Token => Self::Token,
-                BaseFault::Planted => Self::Sink,
-                BaseFault::Refused => Self::Refused,
-                BaseFault::Unavailable => Self::Unavailable,
-            },
+    /// Returns the log flags after the subcommand.
+    fn log(&self) -> &LogArgs {
+        match self {
+            Self::Run(args) => &args.log,
+            Self::Export(args) => &args.log,
+            Self::Process(args) => &args.log,
+            Self::Exec(args) => &args.log,
+            Self::Check(args) => &args.log,
+            Self::TrustPolicy(args) => &args.log,
+            Self::Health(args) => &args.log,
+            Self::Status(args) => &args.log,
+            Self::Explain(args) => &args.log,
+            Self::Reload(args) => &args.log,
+            Self::Install(args) => &args.log,
+            Self::Completions(args) => &args.log,
         }
+    }
+}
+
+impl Cli {
+    /// Returns the log flags. Those after the subcommand take precedence.
+    fn log(&self) -> LogArgs {
+        self.command.log().or(&self.log)
     }
 }
 
@@ -257,7 +199,7 @@ pub async fn execute(cli: Cli, env: impl Environment + 'static) -> ExitCode {
 async fn execute_with(cli: Cli, env: Arc<dyn Environment>, signals: io::Result<SignalHandlers>) -> ExitCode {
     // One-shot commands log only errors by default: SDKs show everything that a credential process writes to stderr.
     let default_level = if matches!(cli.command, Command::Run(_)) { LevelFilter::INFO } else { LevelFilter::ERROR };
-    let settings = match config::logging::log_settings(&cli.log, default_level, &*env) {
+    let settings = match config::logging::log_settings(&cli.log(), default_level, &*env) {
         Ok(settings) => settings,
         Err(errors) => return CommandError::from(errors).report(&LogOutput::direct(LogFormat::Text)),
     };
@@ -291,7 +233,7 @@ async fn dispatch(
     }
     let result = match command {
         Command::Exec(args) => return exec::run(&args, env, signals).await,
-        Command::Run(args) => run::run(*args, shared_env, signals).await,
+        Command::Run(args) => run::run(args.args, shared_env, signals).await,
         Command::Export(args) => export::run(&args, env).await,
         Command::Process(args) => process::run(&args, env).await,
         Command::Check(args) => check::run(&args, env).await,
@@ -368,7 +310,7 @@ pub(crate) fn configure(arguments: &[OsString], env: &dyn Environment) -> Result
     })?;
     // As `observe::telemetry` writes it.
     let failed = |error: CommandError| (error.code as u8, crate::printable::line(&error.line).into_owned());
-    config::logging::log_settings(&cli.log, LevelFilter::INFO, env).map_err(|errors| failed(errors.into()))?;
+    config::logging::log_settings(&cli.log(), LevelFilter::INFO, env).map_err(|errors| failed(errors.into()))?;
     let Command::Run(args) = &cli.command else { return Ok(String::new()) };
     let identity = read_identity(&args.identity, env, FifoPolicy::Refuse).map_err(failed)?;
     run::read_outputs(args, &identity, env).map_err(|errors| failed(errors.into()))?;
@@ -384,5 +326,33 @@ mod tests {
     #[test]
     fn command_definitions_are_valid() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn only_the_arguments_of_the_subcommand_that_was_typed_are_defined() {
+        let mut command = Cli::command();
+        command.try_get_matches_from_mut(["credvend", "export"]).expect("valid");
+        let defined = command.get_subcommands().filter(|command| command.get_arguments().count() > 0);
+        assert_eq!(defined.map(clap::Command::get_name).collect::<Vec<_>>(), ["export"]);
+    }
+
+    #[test]
+    fn log_flags_stand_before_or_after_the_subcommand_and_last_in_its_help() {
+        for (arguments, level) in [
+            (&["credvend", "--log-level", "debug", "reload"][..], Some("debug")),
+            (&["credvend", "reload", "--log-level", "debug"], Some("debug")),
+            (&["credvend", "--log-level", "info", "reload", "--log-level", "debug"], Some("debug")),
+            (&["credvend", "reload"], None),
+        ] {
+            let cli = Cli::try_parse_from(arguments).expect("valid");
+            assert_eq!(cli.log().log_level.as_deref(), level, "{arguments:?}");
+        }
+        let mut command = Cli::command();
+        command.build();
+        for command in command.get_subcommands_mut() {
+            let help = command.render_help().to_string();
+            let last = help.lines().rfind(|line| line.ends_with(':') && line.starts_with(char::is_uppercase));
+            assert_eq!(last, Some("Logging:"), "{help}");
+        }
     }
 }
