@@ -15,6 +15,8 @@ use crate::{
 
 /// The length of the longest escape sequence, that of a quote for a POSIX shell.
 const LONGEST_ESCAPE: usize = 4;
+/// More than a line has beside the value, and more than the lines that unset stale variables have.
+const LINE_OVERHEAD: usize = 128;
 
 /// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,17 +109,21 @@ impl Format {
             Self::Json => Ok(credential_process::document(exported.credentials)),
             Self::Credentials => section(exported),
             _ => {
-                let credentials = exported.credentials;
-                let secrets = credentials.expose_secret_access_key().len() + credentials.expose_session_token().len();
-                // Enough even if each character is escaped: a buffer that grows leaves unwiped copies behind.
-                let mut text = Zeroizing::new(String::with_capacity(4096 + LONGEST_ESCAPE * secrets));
+                let expiry = exported.credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default();
+                let variables = variables(exported, &expiry);
+                // Enough for everything: a buffer that grows leaves unwiped copies behind.
+                let escaped = |value: &str| value.matches('\'').count() + value.matches('\\').count();
+                let length = |value: &str| value.len() + LONGEST_ESCAPE * escaped(value) + LINE_OVERHEAD;
+                let capacity = variables.iter().map(|(_, value)| length(value)).sum::<usize>();
+                let mut text = Zeroizing::new(String::with_capacity(capacity));
                 for line in stale(exported).filter_map(|name| self.unset_line(name, exported.inherits)) {
                     text.push_str(&line);
                     text.push('\n');
                 }
-                for (name, value) in variables(exported) {
-                    self.write_line(&mut text, name, &value).ok_or_else(|| NotRepresentable::character(name, self))?;
+                for (name, value) in variables.into_iter().filter(|(_, value)| !value.is_empty()) {
+                    self.write_line(&mut text, name, value).ok_or_else(|| NotRepresentable::character(name, self))?;
                 }
+                debug_assert!(text.len() <= capacity, "{} > {capacity}", text.len());
                 Ok(text)
             }
         }
@@ -138,7 +144,9 @@ impl Format {
 
     /// Writes the line that sets a variable. Returns `None` if the format cannot represent the value.
     fn write_line(self, text: &mut String, name: &str, value: &str) -> Option<()> {
-        if value.chars().any(char::is_control) {
+        // Bytes are faster than characters. Most values are ASCII.
+        if value.bytes().any(|byte| byte.is_ascii_control()) || !value.is_ascii() && value.chars().any(char::is_control)
+        {
             return None;
         }
         let (before, escapes, after): ([&str; 3], &[(char, &str)], &str) = match self {
@@ -155,14 +163,20 @@ impl Format {
             _ => return None,
         };
         text.extend(before);
-        for c in value.chars() {
-            match escapes.iter().find(|(escaped, _)| *escaped == c) {
-                Some((_, escape)) => text.push_str(escape),
-                None => text.push(c),
-            }
-        }
+        push_escaped(text, value, escapes);
         text.push_str(after);
         Some(())
+    }
+}
+
+/// Appends `value` with each character of `escapes` replaced.
+fn push_escaped(text: &mut String, value: &str, escapes: &[(char, &str)]) {
+    let Some(((escaped, escape), others)) = escapes.split_first() else { return text.push_str(value) };
+    for (number, piece) in value.split(*escaped).enumerate() {
+        if number > 0 {
+            text.push_str(escape);
+        }
+        push_escaped(text, piece, others);
     }
 }
 
@@ -191,23 +205,19 @@ fn stale(exported: Exported<'_>) -> impl Iterator<Item = &'static str> {
     .filter_map(|(name, is_stale)| is_stale.then_some(name))
 }
 
-/// Returns the variables that SDKs read. Empty ones are omitted, since Kubernetes treats an empty value as missing.
-fn variables(exported: Exported<'_>) -> impl Iterator<Item = (&'static str, Zeroizing<String>)> {
+/// Returns the variables that SDKs read. Empty ones are to be omitted, since Kubernetes treats an empty value as missing.
+fn variables<'a>(exported: Exported<'a>, expiry: &'a str) -> [(&'static str, &'a str); 6] {
     let Exported { credentials, region, .. } = exported;
     let region = region.map_or("", Region::as_str);
-    let expiry = credentials.expiry().map(|expiry| expiry.to_string()).unwrap_or_default();
     [
         ("AWS_ACCESS_KEY_ID", credentials.access_key_id()),
         ("AWS_SECRET_ACCESS_KEY", credentials.expose_secret_access_key()),
         ("AWS_SESSION_TOKEN", credentials.expose_session_token()),
-        ("AWS_CREDENTIAL_EXPIRATION", &expiry),
+        ("AWS_CREDENTIAL_EXPIRATION", expiry),
         // botocore reads AWS_DEFAULT_REGION, most other SDKs read AWS_REGION.
         ("AWS_REGION", region),
         ("AWS_DEFAULT_REGION", region),
     ]
-    .map(|(name, value)| (name, Zeroizing::new(value.to_owned())))
-    .into_iter()
-    .filter(|(_, value)| !value.is_empty())
 }
 
 fn section(exported: Exported<'_>) -> Result<Zeroizing<String>, NotRepresentable> {

@@ -126,15 +126,21 @@ impl FormWriter {
     }
 
     fn field(&mut self, name: &str, value: &str) {
-        // Enough for the whole field, so that the buffer does not grow in the middle of a token.
-        self.0.reserve(name.len() + 3 * value.len() + 2);
+        // Enough for the whole field, so that the buffer does not grow in the middle of a token, and no more, because the whole
+        // buffer is wiped.
+        let escaped = value.bytes().map(|byte| usize::from(IS_ESCAPED[usize::from(byte)])).sum::<usize>();
+        self.0.reserve_exact(name.len() + value.len() + 2 * escaped + 2);
         if !self.0.is_empty() {
             self.0.push(b'&');
         }
         self.0.extend_from_slice(name.as_bytes());
         self.0.push(b'=');
-        for piece in percent_encoding::utf8_percent_encode(value, FORM_VALUE) {
-            self.0.extend_from_slice(piece.as_bytes());
+        if escaped == 0 {
+            // A token.
+            self.0.extend_from_slice(value.as_bytes());
+        } else {
+            let pieces = percent_encoding::utf8_percent_encode(value, FORM_VALUE);
+            pieces.for_each(|piece| self.0.extend_from_slice(piece.as_bytes()));
         }
     }
 
@@ -147,9 +153,27 @@ impl FormWriter {
 const FORM_VALUE: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Whether each byte is escaped in a form value.
+static IS_ESCAPED: [bool; 256] = {
+    let (mut table, mut byte) = ([true; 256], 0);
+    while byte < 128_u8 {
+        table[byte as usize] = !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
+    }
+    table
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn table_of_escaped_characters_agrees_with_the_set() {
+        for byte in 0..=u8::MAX {
+            let encoded = percent_encoding::percent_encode(&[byte], FORM_VALUE).to_string();
+            assert_eq!(IS_ESCAPED[usize::from(byte)], encoded.len() == 3, "{byte}");
+        }
+    }
 
     #[test]
     fn list_members_are_numbered_and_values_are_escaped() {

@@ -3,7 +3,10 @@
 //! A response is accepted only if it matches the request: it must have the action's root element, all fields of the
 //! credentials with plausible values and an expiry in the near future.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    borrow::Cow,
+    time::{Duration, SystemTime},
+};
 
 use quick_xml::{de::from_str, events::Event};
 use secrecy::SecretString;
@@ -56,7 +59,9 @@ impl StsResponse {
         action: Action,
         scrubber: &Scrubber<'_>,
     ) -> Result<Self, StsError> {
-        let text = String::from_utf8_lossy(&received.body);
+        // The check for UTF-8 alone is an order of magnitude faster.
+        let text =
+            str::from_utf8(&received.body).map_or_else(|_| String::from_utf8_lossy(&received.body), Cow::Borrowed);
         if received.status == 200 {
             // The `Date` of a page that a proxy returned is not STS's time.
             let date = received.date.filter(|_| root_element(&text).is_some_and(|root| root.ends_with("Response")));
