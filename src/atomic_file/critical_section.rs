@@ -1,12 +1,12 @@
 //! The time during which a temporary file has a name. A process that ends then would leave the file behind.
 //!
-//! A signal that ends the process waits for the end of the section: the signal handlers of one-shot commands record it in
-//! [`waiting_signal`] and exit only if [`exit_permission`] is set, and `main` calls [`close`] before it ends the process. A
+//! A signal that ends the process waits for the end of the section: the signal handlers of one-shot commands record it where
+//! [`raise_at_the_end`] finds it, and exit only if [`exit_permission`] is set, and `main` calls [`close`] before it ends the process. A
 //! second signal does not wait.
 
 use std::{
     sync::{
-        Arc, Condvar, LazyLock, Mutex, PoisonError,
+        Arc, Condvar, LazyLock, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -21,7 +21,7 @@ static SECTIONS: Sections =
     Sections { state: Mutex::new(State { open: 0, is_closed: false }), changed: Condvar::new() };
 
 static EXIT_PERMISSION: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(true)));
-static WAITING_SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+static RECEIVED_SIGNAL: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 
 struct Sections {
     state: Mutex<State>,
@@ -59,7 +59,8 @@ impl Drop for CriticalSection {
             EXIT_PERMISSION.store(true, Ordering::SeqCst);
             SECTIONS.changed.notify_all();
             // The handler records its signal before it looks for the permission, so the signal is here or has exited.
-            match i32::try_from(WAITING_SIGNAL.load(Ordering::SeqCst)) {
+            let received = RECEIVED_SIGNAL.get().map_or(0, |signal| signal.load(Ordering::SeqCst));
+            match i32::try_from(received) {
                 Ok(0) | Err(_) => {}
                 Ok(signal) => _ = low_level::raise(signal),
             }
@@ -72,10 +73,10 @@ pub(crate) fn exit_permission() -> Arc<AtomicBool> {
     Arc::clone(&EXIT_PERMISSION)
 }
 
-/// Returns the place in which signal handlers record their signal, if it is to end the process. The signal is raised again at
-/// the end of the section. 0 means that there is no such signal.
-pub(crate) fn waiting_signal() -> Arc<AtomicUsize> {
-    Arc::clone(&WAITING_SIGNAL)
+/// Makes the signal that the handlers record in `received` end the process: it is raised again at the end of the section. 0 means that
+/// there is no such signal.
+pub(crate) fn raise_at_the_end(received: &Arc<AtomicUsize>) {
+    RECEIVED_SIGNAL.get_or_init(|| Arc::clone(received));
 }
 
 /// Waits until no section is open, for at most [`MAX_WAIT`], and lets no other one begin. Call it before the process ends.

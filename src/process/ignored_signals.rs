@@ -12,7 +12,7 @@ impl IgnoredSignals {
 
     /// Parses `/proc/self/status`.
     fn parse(status: &str) -> Self {
-        let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let set = status.split_once("\nSigIgn:").and_then(|(_, rest)| rest.lines().next());
         Self(set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or_default())
     }
 

@@ -38,7 +38,7 @@ pub(crate) struct SignalHandlers {
     reload_writer: StdUnixStream,
     /// The last signal that was received; 0 if there was none.
     received: Arc<AtomicUsize>,
-    /// Whether the next SIGTERM or SIGINT exits the process. The first one sets it.
+    /// Whether the next SIGTERM or SIGINT, or SIGHUP outside `run`, exits the process. The first one sets it.
     terminate_exits: Arc<AtomicBool>,
     /// The signals that have handlers.
     handled: Vec<i32>,
@@ -95,14 +95,16 @@ impl SignalHandlers {
     /// # Errors
     /// Returns the number of a signal that was received before, or an error if a handler cannot be installed.
     pub(crate) fn exit_immediately(&mut self) -> io::Result<Option<u8>> {
-        let (permission, waiting) = (critical_section::exit_permission(), critical_section::waiting_signal());
-        let is_second: Arc<AtomicBool> = Arc::default();
+        let permission = critical_section::exit_permission();
+        critical_section::raise_at_the_end(&self.received);
+        let is_second = Arc::clone(&self.terminate_exits);
         for signal in self.handled.clone() {
             // The order matters. The handler records the signal before it looks for the permission, and a section gives the
             // permission before it looks for a signal, so no signal is overlooked.
-            self.exit_if(signal, &is_second)?;
-            self.ids.push(flag::register(signal, Arc::clone(&is_second))?);
-            self.ids.push(flag::register_usize(signal, Arc::clone(&waiting), number(signal))?);
+            if signal == SIGHUP {
+                self.exit_if(signal, &is_second)?;
+                self.ids.push(flag::register(signal, Arc::clone(&is_second))?);
+            }
             self.exit_if(signal, &permission)?;
         }
         Ok(u8::try_from(self.received.load(Ordering::SeqCst)).ok().filter(|signal| *signal > 0))
