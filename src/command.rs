@@ -39,6 +39,9 @@ use crate::{
     },
 };
 
+/// Maximum number of events that the runtime takes from the kernel at once. Its buffer of 12 bytes an event is always in memory.
+const MAX_EVENTS: usize = 64;
+
 /// Exchanges a Kubernetes service account token for AWS credentials, assumes further roles, and keeps the credentials fresh
 #[derive(Debug, Parser)]
 #[command(name = "credvend", version, max_term_width = 100, disable_help_subcommand = true)]
@@ -175,7 +178,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         hardening::forbid_core_dumps();
     }
     // The runtime's pool of blocking threads is not used: it panics if the operating system refuses a thread.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().max_blocking_threads(1).max_io_events_per_tick(MAX_EVENTS);
+    let runtime = match runtime.build() {
         Ok(runtime) => runtime,
         Err(error) => {
             let help = "raise the limits on processes and open files";
