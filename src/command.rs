@@ -20,7 +20,7 @@ mod usage_error;
 
 use std::{ffi::OsString, io, process::ExitCode, sync::Arc};
 
-use clap::{Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 use tracing_subscriber::filter::LevelFilter;
 
 use self::error::{CommandError, Exit};
@@ -288,7 +288,15 @@ fn start_reaper(app: &App) -> Result<(), CommandError> {
 /// Returns the exit code of the process if there is no command to run: 0 after `--help` or `--version`, 6 if these cannot be
 /// written, 2 after a usage error.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitCode> {
-    Cli::try_parse_from(arguments).map_err(|error| {
+    let mut definitions = Cli::command();
+    let matches = definitions.try_get_matches_from_mut(arguments);
+    let cli = matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    let cli = cli.map_err(|error| error.format(&mut definitions));
+    if cli.as_ref().is_ok_and(|cli| !cli.command.is_long_running()) {
+        // A command that ends soon has no use for their memory, and they are many small blocks.
+        std::mem::forget(definitions);
+    }
+    cli.map_err(|error| {
         let text = error.render().to_string();
         // Logging is not set up yet.
         let output = LogOutput::direct(LogFormat::Text);
