@@ -7,7 +7,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use hyper::{Method, Request, StatusCode, header};
+use hyper::{
+    Method, Request, StatusCode,
+    header::{self, HeaderValue},
+};
 
 use crate::http::rejection::Rejection;
 
@@ -16,6 +19,17 @@ const REFUSED_HEADERS: [&str; 8] =
     ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "origin", "referer", "x-original-forwarded-for"];
 /// Prefixes of such headers: `X-Forwarded-For` and its relatives, `Sec-Fetch-Site` and its relatives.
 const REFUSED_PREFIXES: [&str; 2] = ["x-forwarded", "sec-fetch-"];
+/// The first characters of these names and prefixes, as bits. Most headers of SDKs start with another one.
+const REFUSED_INITIALS: u128 = initials(&REFUSED_HEADERS) | initials(&REFUSED_PREFIXES);
+
+const fn initials(names: &[&str]) -> u128 {
+    let (mut bits, mut index) = (0, 0);
+    while index < names.len() {
+        bits |= 1 << names[index].as_bytes()[0];
+        index += 1;
+    }
+    bits
+}
 
 /// Rejects requests that fail [`check_origin`] or do not use GET.
 pub(crate) fn check<B>(request: &Request<B>, bound: SocketAddr, local: SocketAddr) -> Result<(), Rejection> {
@@ -30,10 +44,7 @@ pub(crate) fn check<B>(request: &Request<B>, bound: SocketAddr, local: SocketAdd
 ///
 /// `bound` is the address that the listener was bound to, `local` the address that accepted the connection.
 pub(crate) fn check_origin<B>(request: &Request<B>, bound: SocketAddr, local: SocketAddr) -> Result<(), Rejection> {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return Err(Rejection::new(StatusCode::BAD_REQUEST, "exactly one Host header is required"));
-    };
+    let host = single_host(request)?;
     // An absolute request target contains a host, which must be valid too.
     let target = request.uri().authority().map(|authority| authority.as_str());
     let is_ours = |name: &str| is_this_endpoint(name, bound, local);
@@ -46,10 +57,7 @@ pub(crate) fn check_origin<B>(request: &Request<B>, bound: SocketAddr, local: So
 /// Rejects requests whose Host header is a name, other than `localhost`: a browser under a DNS rebinding attack sends one. Also
 /// rejects requests from proxies and browsers. This is for requests through a forwarded port, which changes the port.
 pub(crate) fn check_client<B>(request: &Request<B>) -> Result<(), Rejection> {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return Err(Rejection::new(StatusCode::BAD_REQUEST, "exactly one Host header is required"));
-    };
+    let host = single_host(request)?;
     let is_address = |name: &str| parse_host(name).is_some();
     if !host.to_str().is_ok_and(is_address) {
         let message = "without an authorization token, the Host header must be an address or localhost";
@@ -58,15 +66,32 @@ pub(crate) fn check_client<B>(request: &Request<B>) -> Result<(), Rejection> {
     check_headers(request)
 }
 
+/// Returns the value of the Host header.
+///
+/// # Errors
+/// Rejects requests without a Host header, and with several.
+fn single_host<B>(request: &Request<B>) -> Result<&HeaderValue, Rejection> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Ok(host),
+        _ => Err(Rejection::new(StatusCode::BAD_REQUEST, "exactly one Host header is required")),
+    }
+}
+
 /// Rejects requests with a header of proxies and browsers.
 fn check_headers<B>(request: &Request<B>) -> Result<(), Rejection> {
-    let is_refused =
-        |name: &&str| REFUSED_HEADERS.contains(name) || REFUSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    if let Some(name) = request.headers().keys().map(|name| name.as_str()).find(is_refused) {
+    if let Some(name) = request.headers().keys().map(|name| name.as_str()).find(|name| is_refused(name)) {
         let message = format!("requests with the header {name} are refused: they come from a proxy or a browser");
         return Err(Rejection::new(StatusCode::FORBIDDEN, message));
     }
     Ok(())
+}
+
+/// Returns true for the name of a header of proxies and browsers.
+fn is_refused(name: &str) -> bool {
+    // Names are ASCII.
+    let has_initial = name.bytes().next().is_some_and(|byte| REFUSED_INITIALS >> (byte & 127) & 1 == 1);
+    has_initial && (REFUSED_HEADERS.contains(&name) || REFUSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
 }
 
 /// Returns true if `name` names the listener: one of its addresses, or a loopback address or name, with the listener's port or
@@ -167,6 +192,17 @@ mod tests {
         assert_eq!(status(&["127.0.0.1:9911"], Method::GET, true), 403);
         for method in [Method::POST, Method::PUT, Method::HEAD, Method::OPTIONS] {
             assert_eq!(status(&["127.0.0.1:9911"], method, false), 405);
+        }
+    }
+
+    #[test]
+    fn headers_of_proxies_and_browsers_are_refused_and_those_of_sdks_are_not() {
+        let refused = ["forwarded", "via", "x-real-ip", "true-client-ip", "origin", "referer", "x-forwarded-proto"];
+        for name in refused.into_iter().chain(["sec-fetch-mode"]).chain(REFUSED_HEADERS) {
+            assert!(is_refused(name), "{name}");
+        }
+        for name in ["host", "accept", "user-agent", "x-amz-date", "x-aws-ec2-metadata-token", "range", "te", "x"] {
+            assert!(!is_refused(name), "{name}");
         }
     }
 
