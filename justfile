@@ -153,6 +153,11 @@ fleet *ARGS:
 pacing: build-static _local-sts
     python3 -B tests/bench/pacing.py {{ static }}/credvend {{ static }}/local-sts
 
+# Counts instructions, bytes and crates, and compares them with tests/bench/limits.toml; needs valgrind; `--update` writes the limits
+[group('verify')]
+counts *ARGS: build-static _local-sts
+    python3 tests/bench/counts.py {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
+
 # Checks the dependencies against deny.toml
 [group('verify')]
 supply-chain *ARGS:

@@ -16,6 +16,7 @@ from pathlib import Path
 import crowd
 import endpoint
 import idle
+import instructions
 import machine
 import one_shots
 import publish
@@ -28,7 +29,8 @@ from chain import world
 from processes import LocalSts
 
 PARTS = {
-    "one-shots": one_shots, "endpoint": endpoint, "idle": idle, "crowd": crowd, "start": start, "rewrite": rewrite, "size": size,
+    "one-shots": one_shots, "endpoint": endpoint, "idle": idle, "crowd": crowd, "start": start, "rewrite": rewrite,
+    "instructions": instructions, "size": size,
 }
 
 
