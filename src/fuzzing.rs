@@ -218,7 +218,7 @@ pub fn guard(method: &str, target: &str, headers: &[(&str, &[u8])], address: Soc
         request = request.header(*name, *value);
     }
     let request = request.body(()).ok()?;
-    Some(guards::check(&request, address, address).map_err(|rejection| rejection.status.as_u16()))
+    Some(guards::check(&request, &address.into(), address).map_err(|rejection| rejection.status.as_u16()))
 }
 
 /// Generates an authorization token. Returns it, and whether a request is authorized whose Authorization headers `headers` builds

@@ -31,8 +31,21 @@ const fn initials(names: &[&str]) -> u128 {
     bits
 }
 
+/// The address that a listener was bound to, possibly unspecified (`0.0.0.0` or `::`).
+pub(crate) struct BoundAddress {
+    address: SocketAddr,
+    /// The address as most clients send it in the Host header.
+    text: String,
+}
+
+impl From<SocketAddr> for BoundAddress {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, text: address.to_string() }
+    }
+}
+
 /// Rejects requests that fail [`check_origin`] or do not use GET.
-pub(crate) fn check<B>(request: &Request<B>, bound: SocketAddr, local: SocketAddr) -> Result<(), Rejection> {
+pub(crate) fn check<B>(request: &Request<B>, bound: &BoundAddress, local: SocketAddr) -> Result<(), Rejection> {
     check_origin(request, bound, local)?;
     if request.method() != Method::GET {
         return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use GET"));
@@ -42,8 +55,8 @@ pub(crate) fn check<B>(request: &Request<B>, bound: SocketAddr, local: SocketAdd
 
 /// Rejects requests with a foreign, missing or repeated Host header, and requests from proxies and browsers.
 ///
-/// `bound` is the address that the listener was bound to, `local` the address that accepted the connection.
-pub(crate) fn check_origin<B>(request: &Request<B>, bound: SocketAddr, local: SocketAddr) -> Result<(), Rejection> {
+/// `local` is the address that accepted the connection.
+pub(crate) fn check_origin<B>(request: &Request<B>, bound: &BoundAddress, local: SocketAddr) -> Result<(), Rejection> {
     let host = single_host(request)?;
     // An absolute request target contains a host, which must be valid too.
     let target = request.uri().authority().map(|authority| authority.as_str());
@@ -96,11 +109,14 @@ fn is_refused(name: &str) -> bool {
 
 /// Returns true if `name` names the listener: one of its addresses, or a loopback address or name, with the listener's port or
 /// without a port. The AWS Common Runtime sends the address without the port. A browser always sends a port other than 80.
-fn is_this_endpoint(name: &str, bound: SocketAddr, local: SocketAddr) -> bool {
+fn is_this_endpoint(name: &str, bound: &BoundAddress, local: SocketAddr) -> bool {
+    if name == bound.text {
+        return true;
+    }
     // A listener on `::` accepts IPv4 connections with mapped addresses.
     let own = |ip: IpAddr| {
         [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&ip)
-            || [bound, local].iter().any(|address| address.ip().to_canonical() == ip)
+            || [bound.address, local].iter().any(|address| address.ip().to_canonical() == ip)
     };
     match parse_host(name) {
         Some((host, port)) => host.is_none_or(own) && port.is_none_or(|port| port == local.port()),
@@ -142,9 +158,9 @@ mod tests {
         if forwarded {
             request = request.header("x-forwarded-for", "");
         }
-        let address = "127.0.0.1:9911".parse().expect("an address");
+        let address: SocketAddr = "127.0.0.1:9911".parse().expect("an address");
         let request = request.body(()).expect("a request");
-        check(&request, address, address).map_or_else(|rejection| rejection.status.as_u16(), |()| 200)
+        check(&request, &address.into(), address).map_or_else(|rejection| rejection.status.as_u16(), |()| 200)
     }
 
     #[test]
@@ -176,7 +192,8 @@ mod tests {
     #[test]
     fn host_can_be_the_address_of_the_listener() {
         let is = |name: &str, bound: &str, local: &str| {
-            is_this_endpoint(name, bound.parse().expect("an address"), local.parse().expect("an address"))
+            let bound: SocketAddr = bound.parse().expect("an address");
+            is_this_endpoint(name, &bound.into(), local.parse().expect("an address"))
         };
         let ecs = |name| is(name, "169.254.170.2:80", "169.254.170.2:80");
         assert!(ecs("169.254.170.2") && ecs("169.254.170.2:80") && ecs("localhost") && !ecs("169.254.170.23"));
@@ -208,11 +225,11 @@ mod tests {
 
     #[test]
     fn absolute_request_target_must_name_this_endpoint() {
-        let address = "127.0.0.1:9911".parse().expect("an address");
+        let address: SocketAddr = "127.0.0.1:9911".parse().expect("an address");
         let request = |target: &str| {
             let request =
                 Request::builder().uri(target).header(header::HOST, "127.0.0.1:9911").body(()).expect("a request");
-            check(&request, address, address).is_ok()
+            check(&request, &address.into(), address).is_ok()
         };
         assert!(request("http://127.0.0.1:9911/v1/credentials") && !request("http://evil.example/v1/credentials"));
     }

@@ -14,7 +14,7 @@ use crate::{
     clock::{Clock, Moment},
     http::{
         authorization::{Authorization, Caller},
-        guards,
+        guards::{self, BoundAddress},
         rejection::{Rejection, reject},
         request_path::collapse_slashes,
         server::{Handler, json},
@@ -37,8 +37,7 @@ pub(crate) struct CredentialsEndpoint {
     authorization: Arc<Authorization>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
-    /// The bound address, possibly unspecified (`0.0.0.0` or `::`).
-    bound: SocketAddr,
+    bound: BoundAddress,
 }
 
 impl CredentialsEndpoint {
@@ -55,7 +54,7 @@ impl CredentialsEndpoint {
             authorization: Arc::clone(authorization),
             metrics: Arc::clone(metrics),
             clock: Arc::clone(clock),
-            bound,
+            bound: bound.into(),
         })
     }
 
@@ -64,7 +63,7 @@ impl CredentialsEndpoint {
         request: &Request<Incoming>,
         local: SocketAddr,
     ) -> Result<Response<Full<Bytes>>, Rejection> {
-        guards::check(request, self.bound, local)?;
+        guards::check(request, &self.bound, local)?;
         let path = collapse_slashes(request.uri().path());
         let now = self.clock.now();
         let caller = Caller::in_pod(&self.authorization, request.headers(), now);

@@ -21,7 +21,7 @@ use crate::{
     clock::{Clock, Moment},
     credentials::{Credentials, Expiry},
     http::{
-        guards,
+        guards::{self, BoundAddress},
         rejection::{Rejection, reject},
         request_path::collapse_slashes,
         server::{Handler, json},
@@ -48,7 +48,7 @@ pub(crate) struct InstanceMetadataService {
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
-    bound: SocketAddr,
+    bound: BoundAddress,
     sessions: SessionKey,
 }
 
@@ -76,7 +76,7 @@ impl InstanceMetadataService {
             store: Arc::clone(store),
             metrics: Arc::clone(metrics),
             clock: Arc::clone(clock),
-            bound,
+            bound: bound.into(),
             sessions: SessionKey::generate(),
         })
     }
@@ -86,7 +86,7 @@ impl InstanceMetadataService {
         request: &Request<Incoming>,
         local: SocketAddr,
     ) -> Result<Response<Full<Bytes>>, Rejection> {
-        guards::check_origin(request, self.bound, local)?;
+        guards::check_origin(request, &self.bound, local)?;
         let path = &*collapse_slashes(request.uri().path());
         if path == "/latest/api/token" {
             return self.session(request);
