@@ -53,8 +53,9 @@ pub(crate) trait Clock: Send + Sync {
     fn sleep(&self, length: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
-/// Minimum length of a sleep for which a timer of the kernel pays.
-const LONG: Duration = Duration::from_secs(5);
+/// Minimum length of a sleep for which a timer of the kernel pays. It is longer than the time limits of connections, which would have a
+/// file descriptor more each.
+const LONG: Duration = Duration::from_secs(30);
 
 /// The system's clocks.
 #[derive(Debug)]

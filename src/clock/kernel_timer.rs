@@ -3,7 +3,11 @@
 //! tokio's timer wheel wakes the process up to three times during one sleep, and stands still while the node is suspended. A timer of the
 //! kernel wakes it once, and counts suspension.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::Duration,
+};
 
 use rustix::{
     fs::Timespec,
@@ -11,11 +15,39 @@ use rustix::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
+/// Maximum number of timers at a time. Each is a file descriptor, which connections need more, and a process with many profiles wakes
+/// often anyway.
+const MAX_TIMERS: usize = 8;
+
+static TIMERS: Timers = Timers(AtomicUsize::new(0));
+
+/// The number of timers.
+struct Timers(AtomicUsize);
+
+/// A place for a timer, until it is dropped.
+struct Place<'a>(&'a Timers);
+
+impl Timers {
+    /// Returns a place, or `None` if all are taken.
+    fn take_place(&self) -> Option<Place<'_>> {
+        let taken = self.0.fetch_update(Relaxed, Relaxed, |number| (number < MAX_TIMERS).then_some(number + 1));
+        taken.ok().map(|_| Place(self))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Relaxed);
+    }
+}
+
 /// Waits for `length` by `CLOCK_BOOTTIME`.
 ///
 /// # Errors
-/// Returns an error if the kernel or a sandbox does not offer the timer, or the process has no file descriptor left.
+/// Returns an error if there are too many timers, the kernel or a sandbox does not offer them, or the process has no file descriptor
+/// left.
 pub(super) async fn sleep(length: Duration) -> io::Result<()> {
+    let _place = TIMERS.take_place().ok_or(io::ErrorKind::QuotaExceeded)?;
     let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
     let once = Timespec { tv_sec: 0, tv_nsec: 0 };
     let it_value = Timespec::try_from(length).map_err(io::Error::other)?;
@@ -38,6 +70,15 @@ mod tests {
         let (start, length) = (Instant::now(), Duration::from_millis(20));
         sleep(length).await.expect("this machine has timers");
         assert!(start.elapsed() >= length);
+    }
+
+    #[test]
+    fn few_timers_exist_at_a_time() {
+        let timers = Timers(AtomicUsize::new(0));
+        let mut places: Vec<_> = (0..MAX_TIMERS).map(|_| timers.take_place().expect("a place")).collect();
+        assert!(timers.take_place().is_none());
+        places.pop();
+        assert!(timers.take_place().is_some());
     }
 
     #[tokio::test]

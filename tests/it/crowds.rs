@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit, setrlimit};
 
 use crate::support::{Credvend, Running, Stage, get};
 
@@ -109,6 +109,19 @@ fn few_open_files_leave_connections_for_everybody() {
     let _idle = crowd(run.address(), CROWD, "");
     assert_served(run.address());
     run.line(&["too many connections", "limit=24"]);
+}
+
+#[test]
+fn crowd_leaves_file_descriptors_for_calls_of_sts() {
+    let stage = Stage::new();
+    let run = stage.credvend(&["run", "--listen", "127.0.0.1:0"]).open_files(64).start();
+    run.line(&["credentials obtained"]);
+    let _idle = crowd(run.address(), CROWD, "");
+    run.line(&["too many connections"]);
+    run.signal(Signal::HUP);
+    run.lines(&["credentials obtained"], 2);
+    let log = run.terminate().succeeded().stderr;
+    assert!(!log.contains("exchange failed"), "{log}");
 }
 
 #[test]
