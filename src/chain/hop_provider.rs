@@ -82,8 +82,8 @@ struct ProviderState {
     failure: Option<Failure>,
     /// Number of consecutive failures of this hop's own exchange. Failures of the previous hop do not count.
     failures: u32,
-    /// Time of the first of these failures.
-    failing_since: Option<Moment>,
+    /// Time since which STS has throttled each attempt of this hop.
+    throttled_since: Option<Moment>,
     /// When the last attempt started.
     last_attempt: Option<Moment>,
     /// Whether to refresh the lease before its time.
@@ -328,13 +328,15 @@ impl HopProvider {
 
     fn failure(&self, error: ProviderError, state: &mut ProviderState) -> Failure {
         let (attempts, at) = (state.failures, self.context.clock.now());
-        let since_first = at.since(*state.failing_since.get_or_insert(at));
         let servable = state.lease.as_ref().map_or(Duration::ZERO, |lease| lease.window.servable(at));
         let random = &*self.context.random;
         let of_sts = error.at_sts().map(|(_, error)| error);
-        let retry_after = match of_sts.is_some_and(StsError::is_throttling) {
-            true => backoff::throttled(since_first, servable, random),
-            false => backoff::delay(attempts, servable, random),
+        let retry_after = if of_sts.is_some_and(StsError::is_throttling) {
+            let since = *state.throttled_since.get_or_insert(at);
+            backoff::throttled(at.since(since), servable, random)
+        } else {
+            state.throttled_since = None;
+            backoff::delay(attempts, servable, random)
         };
         let wanted = of_sts.and_then(StsError::retry_after).unwrap_or_default();
         let retry_after = retry_after.max(wanted.min(MAX_RETRY_AFTER));

@@ -42,8 +42,8 @@ pub(crate) fn delay(failures: u32, servable: Duration, random: &dyn Random) -> D
     MIN_DELAY + (upper_bound - MIN_DELAY).mul_f64(random.unit())
 }
 
-/// Returns the delay after STS has throttled a call. `since_first` is the time since the first of the consecutive failures; `servable` is
-/// the same as for [`delay`].
+/// Returns the delay after STS has throttled a call. `since_first` is the time since the first of the consecutive throttled calls;
+/// `servable` is the same as for [`delay`].
 ///
 /// An STS that throttles works, and other processes get what it serves. If 10,000 pods start together, the last one should not wait much
 /// longer than STS needs for all of them, which no pod knows. The delay is therefore between a quarter and half of the time that has
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn delays_of_throttled_calls_are_a_part_of_the_time_since_the_first_failure() {
+    fn delays_of_throttled_calls_are_a_part_of_the_time_since_the_first_one() {
         let delays = |seconds| {
             [0.0, 1.0]
                 .map(|unit| throttled(Duration::from_secs(seconds), Duration::ZERO, &Constant(unit)).as_secs_f64())

@@ -79,6 +79,17 @@ fn no_pod_loses_its_credentials_in_an_outage_of_25_minutes() {
 }
 
 #[test]
+fn pods_that_started_during_an_outage_are_ready_soon_after_it_although_sts_throttles_them() {
+    let end = 300;
+    let mut stage = Stage::new(6.0, &[(0, end)]);
+    let _pods = stage.start(400, 1);
+    let (ready, served, throttled) = stage.run_until_ready();
+    let ready = ready - end as f64;
+    // The back-off of the outage spreads the pods over a minute.
+    assert!(ready <= 1.3 * 400.0 / 6.0 && throttled > 0, "{ready} s, {served} served, {throttled} throttled");
+}
+
+#[test]
 fn pods_that_start_together_refresh_at_different_times_three_hours_later() {
     let mut stage = Stage::new(600.0, &[]);
     let _pods = stage.start(400, 1);
