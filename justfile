@@ -143,7 +143,7 @@ soak *ARGS: build-static _local-sts
 bench *ARGS: build-static _local-sts
     tests/bench/run {{ ARGS }} {{ static }}/credvend {{ static }}/local-sts
 
-# Simulates fleets of pods on virtual time and checks the goals; `--small` is faster, `--update` writes the tables and plots
+# Simulates fleets of pods on virtual time and checks the goals; `--small` a tenth of the fleet, `--update` writes the tables and plots
 [group('verify')]
 fleet *ARGS:
     tests/fleet/run {{ ARGS }}

@@ -51,6 +51,12 @@ pub(crate) trait Clock: Send + Sync {
 
     /// Waits for `length` by the monotonic clock.
     fn sleep(&self, length: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// Returns the maximum length of a sleep after which the clocks have to be read again: the runtime's timer stands still while a node
+    /// is suspended, and the wall clock can step.
+    fn max_sleep(&self) -> Duration {
+        Duration::from_secs(30)
+    }
 }
 
 /// Minimum length of a sleep for which a timer of the kernel pays. It is longer than the time limits of connections, which would have a

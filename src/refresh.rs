@@ -26,9 +26,6 @@ use crate::{
     store::Publisher,
 };
 
-/// Maximum length of one sleep interval.
-const MAX_SLEEP: Duration = Duration::from_secs(30);
-
 /// Refreshes one profile's credentials until the task is dropped or the sender of `stopped` is. In the second case, an exchange in
 /// progress ends first, because other profiles may wait for it.
 pub(crate) async fn keep_fresh(
@@ -141,6 +138,6 @@ async fn sleep_while(clock: &dyn Clock, remaining: impl Fn(Moment) -> Duration) 
         if remaining.is_zero() {
             return;
         }
-        clock.sleep(remaining.min(MAX_SLEEP)).await;
+        clock.sleep(remaining.min(clock.max_sleep())).await;
     }
 }

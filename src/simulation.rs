@@ -1,8 +1,8 @@
 //! A fleet of pods on virtual time: the real refresh loops, hop providers, back-off and pacing, with an STS that throttles, fails and
 //! recovers by a schedule. Compiled only for the unit tests and with `--cfg simulation`, for `tests/fleet`.
 //!
-//! Only the network, the clock and the random numbers are simulated. Each pod has its own process: its own random numbers, pacers and
-//! store. The same seed gives the same result.
+//! Only the network, the clock, the random numbers and the applications are simulated. Each pod has its own process: its own random
+//! numbers, pacers and store. The same seed gives the same result.
 
 mod executor;
 mod pod;
@@ -11,7 +11,6 @@ mod service;
 mod tests;
 
 use std::{
-    collections::BTreeSet,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -46,10 +45,19 @@ pub struct PodRecord {
     pub ready: Vec<Option<Duration>>,
     /// Until when the last credentials of each pod can be used.
     usable_until: Vec<Duration>,
-    /// Numbers of the pods that had credentials and lost them.
-    pub lost: BTreeSet<usize>,
-    /// When the last of these pods had credentials again, since the start of the simulation.
-    pub regained: Option<Duration>,
+    /// The times in which pods had lost their credentials.
+    pub gaps: Vec<Gap>,
+}
+
+/// A time in which a pod had lost its credentials, since the start of the simulation.
+#[derive(Clone, Copy, Debug)]
+pub struct Gap {
+    /// Number of the pod.
+    pub pod: usize,
+    /// When the last credentials could no longer be used.
+    pub start: Duration,
+    /// When the pod had credentials again; `None` if it has none.
+    pub end: Option<Duration>,
 }
 
 impl Simulation {
@@ -127,21 +135,20 @@ impl Simulation {
         let mut record = lock(&self.record).clone();
         let now = self.now();
         let lost = record.usable_until.iter().zip(0..).filter(|(until, _)| !until.is_zero() && **until < now);
-        let lost: Vec<usize> = lost.map(|(_, number)| number).collect();
-        record.lost.extend(lost);
+        let gaps: Vec<Gap> = lost.map(|(start, pod)| Gap { pod, start: *start, end: None }).collect();
+        record.gaps.extend(gaps);
         record
     }
 }
 
 impl PodRecord {
     /// Records that a pod has credentials that can be used until `until`.
-    fn obtained(&mut self, number: usize, now: Duration, until: Duration) {
-        let before = std::mem::replace(&mut self.usable_until[number], until);
-        if self.ready[number].is_none() {
-            self.ready[number] = Some(now);
-        } else if before < now {
-            self.lost.insert(number);
-            self.regained = Some(now);
+    fn obtained(&mut self, pod: usize, now: Duration, until: Duration) {
+        let start = std::mem::replace(&mut self.usable_until[pod], until);
+        if self.ready[pod].is_none() {
+            self.ready[pod] = Some(now);
+        } else if start < now {
+            self.gaps.push(Gap { pod, start, end: Some(now) });
         }
     }
 

@@ -46,7 +46,7 @@ impl Clock for ScriptedClock {
     }
 
     fn sleep(&self, length: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        assert!(length <= MAX_SLEEP, "{length:?}");
+        assert!(length <= self.max_sleep(), "{length:?}");
         let step = self.steps.lock().expect("unpoisoned").pop_front().unwrap_or(0);
         let mut now = self.now.lock().expect("unpoisoned");
         now.monotonic += length;

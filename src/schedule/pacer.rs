@@ -18,9 +18,6 @@ use crate::{
     sts::{Endpoint, StsError},
 };
 
-/// Maximum length of one sleep: the runtime's timer stands still while a node is suspended.
-const MAX_SLEEP: Duration = Duration::from_secs(30);
-
 /// The pacers of a process.
 #[derive(Default)]
 pub(crate) struct Pacers(Mutex<HashMap<(String, Endpoint), Arc<Pacer>>>);
@@ -94,7 +91,7 @@ impl Pacer {
             match wait {
                 Some(Ok(())) => return true,
                 // Only the first in the queue sleeps. A more urgent call can come first meanwhile.
-                Some(Err(wait)) => clock.sleep(wait.min(MAX_SLEEP)).await,
+                Some(Err(wait)) => clock.sleep(wait.min(clock.max_sleep())).await,
                 None => turn.notified().await,
             }
         }

@@ -160,7 +160,12 @@ impl Clock for VirtualClock {
     }
 
     fn sleep(&self, length: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(Sleep { clock: self, until: self.elapsed() + length, is_registered: false })
+        Box::pin(Sleep { clock: self, until: self.elapsed().saturating_add(length), is_registered: false })
+    }
+
+    /// Virtual time passes only in sleeps, and never steps.
+    fn max_sleep(&self) -> Duration {
+        Duration::MAX
     }
 }
 

@@ -1,4 +1,4 @@
-//! A process of credvend: the chains of its profiles, each with its refresh loop.
+//! A process of credvend: the chains of its profiles, each with its refresh loop and an application.
 
 use std::{
     sync::{Arc, Mutex},
@@ -23,7 +23,7 @@ use crate::{
     plan::{AssumeRoleHop, Base, ChainPlan, SessionPlan, WebIdentityHop},
     refresh,
     schedule::{backoff::Random, window::EXPIRY_MARGIN},
-    store::Store,
+    store::{Profile, Store},
     sts::{Client, Endpoint},
     token::TokenFile,
 };
@@ -62,14 +62,45 @@ impl Simulation {
         };
         let chains: Vec<ChainPlan> = (0..numbers.len()).map(|index| chain(process, index, &self.token_file)).collect();
         let providers = hop_providers(&chains, &context, &[], |_| trust.clone());
-        let publishers = Store::new(clock as _).set_profiles(&chains);
-        let start = |(provider, publisher)| {
+        let store = Store::new(Arc::clone(&clock) as _);
+        let publishers = store.set_profiles(&chains);
+        let mut pod = Pod { _stop: Vec::new() };
+        for (provider, publisher) in providers.into_iter().zip(publishers) {
             let (stop, stopped) = oneshot::channel();
+            pod._stop.push(stop);
+            let provider = provider as Arc<dyn ProvideCredentials>;
             self.executor.spawn(refresh::keep_fresh(provider, publisher, context.clone(), stopped));
-            stop
+        }
+        for profile in store.profiles().iter() {
+            let (stop, stopped) = oneshot::channel();
+            pod._stop.push(stop);
+            let application = use_credentials(Arc::clone(profile), Arc::clone(&clock));
+            self.executor.spawn(async move {
+                tokio::select! {
+                    _ = stopped => {}
+                    () = application => {}
+                }
+            });
+        }
+        pod
+    }
+}
+
+/// An application. It starts when there are credentials, as with the startup probe of the manifests. Once they have expired, its
+/// requests ask for new ones.
+async fn use_credentials(profile: Arc<Profile>, clock: Arc<VirtualClock>) {
+    const REQUESTS: Duration = Duration::from_secs(5);
+    let mut lease = profile.servable_soon(&*clock, Duration::MAX).await;
+    loop {
+        let pause = match &lease {
+            Some(lease) => lease.window.servable(clock.now()),
+            None => {
+                profile.request_refresh();
+                REQUESTS
+            }
         };
-        let providers = providers.into_iter().map(|provider| provider as Arc<dyn ProvideCredentials>);
-        Pod { _stop: providers.zip(publishers).map(start).collect() }
+        clock.sleep(pause).await;
+        lease = profile.servable(clock.now());
     }
 }
 

@@ -16,13 +16,17 @@ struct Stage {
 
 impl Stage {
     fn new(rate: f64, outages: &[(u64, u64)]) -> Self {
+        Self::with_seed(1, rate, outages)
+    }
+
+    fn with_seed(seed: u64, rate: f64, outages: &[(u64, u64)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let token_file = directory.path().join("token");
         std::fs::write(&token_file, Simulation::token()).expect("written");
         let outages =
             outages.iter().map(|(start, end)| Outage { start: seconds(*start), end: seconds(*end) }).collect();
         let region = Region { name: HOME.to_owned(), rate, burst: rate, outages };
-        Self { simulation: Simulation::new(1, vec![region], token_file), _directory: directory }
+        Self { simulation: Simulation::new(seed, vec![region], token_file), _directory: directory }
     }
 
     /// Starts processes with this number of profiles each.
@@ -73,9 +77,24 @@ fn no_pod_loses_its_credentials_in_an_outage_of_25_minutes() {
         let mut stage = Stage::new(60.0, &[(start, start + 25 * 60)]);
         let _pods = stage.start(200, 1);
         stage.simulation.run_until(seconds(start + 3600));
-        let lost = stage.simulation.record().lost;
-        assert!(lost.is_empty(), "{} of 200 in an outage from {start} s on", lost.len());
+        let gaps = stage.simulation.record().gaps;
+        assert!(gaps.is_empty(), "{} of 200 in an outage from {start} s on", gaps.len());
     }
+}
+
+#[test]
+fn pods_that_lost_their_credentials_in_an_outage_of_45_minutes_have_them_again_as_soon_as_sts_can_serve_them() {
+    let (start, end) = (3600, 6300);
+    let mut stage = Stage::new(6.0, &[(start, end)]);
+    let _pods = stage.start(40, 1);
+    stage.simulation.run_until(seconds(end));
+    let lost = stage.simulation.record().gaps;
+    assert!(lost.len() > 12 && lost.iter().all(|gap| gap.end.is_none()), "{lost:?}");
+    stage.simulation.run_until(seconds(end + 600));
+    let gaps = stage.simulation.record().gaps;
+    let last = gaps.iter().map(|gap| gap.end.expect("an end")).max().expect("a gap");
+    // Requests of the applications end the back-off, which is up to a minute.
+    assert!(gaps.len() == lost.len() && last < seconds(end + 12), "{} {last:?}", gaps.len());
 }
 
 #[test]
@@ -87,6 +106,17 @@ fn pods_that_started_during_an_outage_are_ready_soon_after_it_although_sts_throt
     let ready = ready - end as f64;
     // The back-off of the outage spreads the pods over a minute.
     assert!(ready <= 1.3 * 400.0 / 6.0 && throttled > 0, "{ready} s, {served} served, {throttled} throttled");
+}
+
+#[test]
+fn same_seed_gives_the_same_calls_and_the_same_times() {
+    let run = |seed| {
+        let mut stage = Stage::with_seed(seed, 60.0, &[(2000, 2600)]);
+        let _pods = stage.start(300, 1);
+        stage.simulation.run_until(seconds(4000));
+        (stage.simulation.record().ready, format!("{:?}", stage.simulation.calls()))
+    };
+    assert!(run(1) == run(1) && run(1) != run(2));
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! A transport to an STS that exists only in a simulation. The requests and the responses are complete: only the network is missing.
+//! A transport to an STS that exists only in a simulation. Requests and credentials are complete documents: only the network is missing.
 
 use std::{pin::Pin, sync::Arc, time::SystemTime};
 
 use http::HeaderMap;
 
-use super::{Endpoint, StsError, request::Form, transport::PostForms, transport::Received};
+use super::{Action, Endpoint, Refusal, StsError, request::Form, transport::PostForms, transport::Received};
 use crate::credentials::Expiry;
 
 /// A simulated STS.
@@ -36,13 +36,18 @@ impl PostForms for Transport {
     ) -> Pin<Box<dyn Future<Output = Result<Received, StsError>> + Send + 'a>> {
         Box::pin(async move {
             let is_web_identity = form.as_bytes().starts_with(b"Action=AssumeRoleWithWebIdentity&");
-            let action = if is_web_identity { "AssumeRoleWithWebIdentity" } else { "AssumeRole" };
-            let (status, date, body) = match self.0.answer(&endpoint.url).await {
-                Answer::Issued { now, expiry } => (200, Some(now), credentials(action, expiry)),
-                Answer::Throttled => (400, None, THROTTLING.to_owned()),
-                Answer::NotReached => return Err(StsError::not_reached(endpoint, "no connection within 2 s")),
-            };
-            Ok(Received { status, request_id: None, date, retry_after: None, body: body.into_bytes().into() })
+            let action = if is_web_identity { Action::AssumeRoleWithWebIdentity } else { Action::AssumeRole };
+            match self.0.answer(&endpoint.url).await {
+                Answer::Issued { now, expiry } => Ok(Received {
+                    status: 200,
+                    request_id: None,
+                    date: Some(now),
+                    retry_after: None,
+                    body: credentials(action.as_str(), expiry).into_bytes().into(),
+                }),
+                Answer::Throttled => Err(StsError::Refused(throttling(action))),
+                Answer::NotReached => Err(StsError::not_reached(endpoint, "no connection within 2 s")),
+            }
         })
     }
 
@@ -51,8 +56,18 @@ impl PostForms for Transport {
     }
 }
 
-const THROTTLING: &str = "<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message>\
-                          </Error></ErrorResponse>";
+/// Returns what the client makes of the error document. A storm causes a million of them, and to parse each takes a third of the time.
+fn throttling(action: Action) -> Refusal {
+    Refusal {
+        action,
+        status: 400,
+        code: "Throttling".to_owned(),
+        message: "Rate exceeded".to_owned(),
+        request_id: None,
+        date: None,
+        retry_after: None,
+    }
+}
 
 fn credentials(action: &str, expiry: SystemTime) -> String {
     let expiry = Expiry::from(expiry);

@@ -1,4 +1,5 @@
 //! Models of other clients: the AWS SDK in every process, and the agent of EKS Pod Identity. Each follows what its sources do by default.
+//! And a model of credvend's policy before it was improved.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -37,11 +38,10 @@ async fn call_with_retries(client: &mut Client) -> bool {
 
 /// An application whose SDK exchanges the token itself. The SDK renews credentials of one hour 5 minutes before they expire. Without its
 /// first credentials, the application ends and the kubelet restarts it; later, each of its requests, one in 5 s, tries again.
-pub fn sdk(simulation: &mut Simulation, start: Duration) {
+pub fn sdk(simulation: &mut Simulation) {
     const LIFETIME: Duration = Duration::from_secs(3600);
     let (number, mut client) = (simulation.add_pod(), simulation.client());
     simulation.spawn(async move {
-        client.sleep(start).await;
         let mut crashes = CrashLoop::default();
         while !call_with_retries(&mut client).await {
             client.sleep(crashes.next_delay()).await;
@@ -71,6 +71,38 @@ pub fn crashing_sdk(simulation: &mut Simulation) {
     });
 }
 
+/// credvend before its policy was improved: it refreshed at a new random point between 50 % and 60 % of the lifetime each time, and waited
+/// after each failure for a random time of up to 2 s, 4 s, 8 s … 60 s, also if STS throttled.
+pub fn former_policy(simulation: &mut Simulation) {
+    const LIFETIME: f64 = 3600.0;
+    const SERVED: Duration = Duration::from_secs(3585);
+    let (number, mut client) = (simulation.add_pod(), simulation.client());
+    simulation.spawn(async move {
+        let mut usable_until = Duration::ZERO;
+        loop {
+            let mut failures = 0;
+            while client.call(HOME).await != Outcome::Served {
+                failures += 1;
+                let mut longest = 2_f64.powi(failures).min(60.0);
+                let left = usable_until.saturating_sub(client.now()).as_secs_f64();
+                if left > 0.0 {
+                    longest = longest.min(left / 3.0).max(1.0);
+                }
+                let mut delay = 1.0 + (longest - 1.0) * client.random();
+                // An application whose credentials have expired asks again after 5 s.
+                if !usable_until.is_zero() && left == 0.0 {
+                    delay = delay.min(5.0);
+                }
+                client.sleep(Duration::from_secs_f64(delay)).await;
+            }
+            client.obtained(number, SERVED);
+            usable_until = client.now() + SERVED;
+            let refresh = LIFETIME * (0.5 + 0.1 * client.random());
+            client.sleep(Duration::from_secs_f64(refresh)).await;
+        }
+    });
+}
+
 /// The credentials of one pod in the cache of an agent.
 struct Entry {
     number: usize,
@@ -79,14 +111,13 @@ struct Entry {
 
 /// A node with an agent of EKS Pod Identity and the pods that ask it. The agent fetches the credentials of a pod, of 6 hours, when the pod
 /// asks. Once a minute it renews those older than 3 hours, of which a limiter admits 3 tokens a second, two for each.
-pub fn eks_node(simulation: &mut Simulation, pods: usize, start: Duration) {
+pub fn eks_node(simulation: &mut Simulation, pods: usize) {
     const LIFETIME: Duration = Duration::from_secs(6 * 3600);
     const RENEWAL: Duration = Duration::from_secs(3 * 3600);
     let cache: Arc<Mutex<Vec<Entry>>> = Arc::default();
     for _ in 0..pods {
         let (number, mut client, cache) = (simulation.add_pod(), simulation.client(), Arc::clone(&cache));
         simulation.spawn(async move {
-            client.sleep(start).await;
             let mut crashes = CrashLoop::default();
             while !call_with_retries(&mut client).await {
                 client.sleep(crashes.next_delay()).await;
@@ -99,7 +130,7 @@ pub fn eks_node(simulation: &mut Simulation, pods: usize, start: Duration) {
     let mut client = simulation.client();
     simulation.spawn(async move {
         let phase = client.random() * 60.0;
-        client.sleep(start + Duration::from_secs_f64(phase)).await;
+        client.sleep(Duration::from_secs_f64(phase)).await;
         let (mut tokens, mut updated) = (3.0_f64, client.now());
         loop {
             let sweep = client.now() + Duration::from_secs(60);

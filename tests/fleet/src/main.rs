@@ -3,36 +3,42 @@
 
 mod clients;
 mod plot;
+mod presentation;
 mod results;
 mod scenario;
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::Path, process::ExitCode};
 
 use credvend::simulation::Simulation;
 
-use crate::results::Results;
+use crate::{
+    plot::THEMES,
+    results::Results,
+    scenario::{Scale, World},
+};
 
 /// The start and the end of the generated part of CONTRIBUTING.md.
 const MARKS: [&str; 2] = ["<!-- fleet: begin -->\n", "<!-- fleet: end -->\n"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(unknown) = arguments.iter().find(|argument| !["--small", "--update"].contains(&argument.as_str())) {
-        eprintln!("fleet: unknown argument {unknown}");
-        return ExitCode::from(2);
-    }
-    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    let (scale, is_update) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => (Scale::FULL, false),
+        ["--update"] => (Scale::FULL, true),
+        ["--small"] => (Scale::SMALL, false),
+        _ => {
+            eprintln!("fleet: usage: run [--small | --update]");
+            return ExitCode::from(2);
+        }
+    };
     let directory = tempfile::tempdir().expect("a directory");
-    let token_file = directory.path().join("token");
-    std::fs::write(&token_file, Simulation::token()).expect("the token file is written");
+    let world = World { scale, token_file: directory.path().join("token") };
+    std::fs::write(&world.token_file, Simulation::token()).expect("the token file is written");
 
-    let results = Results::of_all_scenarios(&token_file, has("--small"));
+    let results = Results::of_all_scenarios(&world);
     let tables = results.tables();
     println!("{tables}");
-    if has("--update") {
+    if is_update {
         update(&tables, &results);
     }
     let missed = results.missed_goals();
@@ -43,14 +49,21 @@ fn main() -> ExitCode {
 }
 
 /// Draws the plots, and writes the tables and the plots into CONTRIBUTING.md.
-fn update(tables: &str, results: &Results) {
-    let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+fn update(tables: &str, results: &Results<'_>) {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pictures = String::new();
     for (name, plot) in results.plots() {
-        std::fs::write(root.join("tests/fleet").join(name), plot.svg()).expect("the plot is written");
-        pictures += &format!("\n![{}](tests/fleet/{name})\n", plot.title);
+        for theme in &THEMES {
+            let file = here.join(format!("{name}-{}.svg", theme.name));
+            std::fs::write(file, plot.svg(theme)).expect("the plot is written");
+        }
+        pictures += &format!(
+            "\n<picture>\n  <source media=\"(prefers-color-scheme: dark)\" srcset=\"tests/fleet/{name}-dark.svg\">\n  \
+             <img src=\"tests/fleet/{name}-light.svg\" width=\"800\" alt=\"{}\">\n</picture>\n",
+            plot.title
+        );
     }
-    let path = root.join("CONTRIBUTING.md");
+    let path = here.join("../../CONTRIBUTING.md");
     let text = std::fs::read_to_string(&path).expect("CONTRIBUTING.md");
     let (before, rest) = text.split_once(MARKS[0]).expect("the start of the tables");
     let (_, after) = rest.split_once(MARKS[1]).expect("the end of the tables");

@@ -1,79 +1,91 @@
-//! Runs all scenarios, and presents what happened.
+//! Runs all scenarios, and checks the goals.
 
-use std::{fmt::Write as _, path::Path, thread};
+use std::thread;
 
-use crate::{
-    plot::{Plot, Series},
-    scenario::{Fleet, PODS_PER_NODE, Policy, RATE, Report},
-};
+use crate::scenario::{Fleet, PODS_PER_NODE, Policy, Report, World};
 
-const HOUR: u64 = 3600;
+pub const HOUR: u64 = 3600;
 const MINUTE: u64 = 60;
 
-/// Number of pods of the fleet in the scenarios other than the first.
-const FLEET: usize = 10_000;
+/// When STS fails: long enough after the start for the agent of EKS to renew credentials.
+pub const OUTAGE: u64 = 5 * HOUR;
 
-/// A row of the second table.
-struct Event {
-    name: String,
-    policy: &'static str,
-    /// Seconds from the event until all new pods were ready, or until the last pod without credentials had them again.
-    ready: Option<f64>,
-    throttled: u64,
-    lost: usize,
+/// The outage whose course is drawn, in minutes.
+pub const DRAWN_OUTAGE: u64 = 30;
+
+/// A scenario with one client.
+pub struct Event {
+    pub name: String,
+    pub policy: Policy,
+    /// Number of pods that had credentials and lost them.
+    pub lost: usize,
+    /// Seconds until all new pods were ready or all pods that had lost their credentials had them again, and the seconds in which STS
+    /// serves their calls.
+    pub recovery: Option<(f64, f64)>,
+    /// Number of calls from the event on, and how many of them STS throttled.
+    pub calls: u64,
+    pub throttled: u64,
+    /// Highest number of calls in a second.
+    pub peak: u64,
 }
 
 /// The results of all scenarios.
-pub struct Results {
+pub struct Results<'a> {
+    pub world: &'a World,
     /// All pods start together: the number of pods, and what happened for each policy.
-    storms: Vec<(usize, [Report; 3])>,
-    /// The same with 10,000 pods during four hours.
-    waves: [Report; 3],
-    events: Vec<Event>,
+    pub storms: Vec<(usize, [Report; 4])>,
+    /// The same with all pods during four hours.
+    pub waves: [Report; 4],
+    pub events: Vec<Event>,
+    /// The outage of 30 minutes, for each policy.
+    pub outages: Vec<Report>,
 }
 
-impl Results {
-    pub fn of_all_scenarios(token: &Path, is_small: bool) -> Self {
-        let sizes: &[usize] = if is_small { &[1, 100, 1000, FLEET] } else { &[1, 10, 100, 1000, FLEET, 10 * FLEET] };
+impl<'a> Results<'a> {
+    pub fn of_all_scenarios(world: &'a World) -> Self {
+        let pods = world.scale.pods;
         thread::scope(|scope| {
-            let storms = scope.spawn(|| sizes.iter().map(|pods| (*pods, storm(token, *pods))).collect());
+            let sizes = world.scale.storms;
+            let storms = scope.spawn(|| sizes.iter().map(|pods| (*pods, storm(world, *pods))).collect());
             let waves = Policy::ALL.map(|policy| {
-                let mut fleet = Fleet::new(token, &[]);
-                fleet.start(policy, FLEET, false);
+                let mut fleet = Fleet::new(world, None);
+                fleet.start(policy, pods, false);
                 fleet.run_until(4 * HOUR);
+                progress("four hours", policy);
                 fleet.report()
             });
             let mut events = Vec::new();
-            for policy in Policy::ALL {
-                for (name, pods) in
-                    [("loss of a node", PODS_PER_NODE), ("loss of a zone, a third of the pods", FLEET / 3)]
-                {
-                    events.push(loss(token, policy, name, pods));
-                }
-                for minutes in [25, 30] {
-                    events.push(outage(token, policy, minutes, false));
-                }
-                events.push(outage(token, policy, 120, false));
+            for (name, lost) in [("loss of a node", PODS_PER_NODE), ("loss of a zone, a third of the pods", pods / 3)] {
+                events.extend(Policy::ALL.map(|policy| loss(world, policy, name, lost)));
             }
-            events.push(outage(token, Policy::Credvend, 120, true));
-            events.extend(crash_loops(token));
-            Self { storms: storms.join().expect("no panic"), waves, events }
+            let mut outages = Vec::new();
+            for minutes in [25, DRAWN_OUTAGE, 45] {
+                for policy in Policy::ALL {
+                    let (event, report) = outage(world, policy, minutes, false);
+                    events.push(event);
+                    outages.extend((minutes == DRAWN_OUTAGE).then_some(report));
+                }
+            }
+            events.push(outage(world, Policy::Credvend, 45, true).0);
+            events.extend(crash_loops(world));
+            Self { world, storms: storms.join().expect("no panic"), waves, events, outages }
         })
     }
 
     /// Returns the goals that were missed.
     pub fn missed_goals(&self) -> Vec<String> {
+        let scale = &self.world.scale;
         let mut missed = Vec::new();
         let mut check = |is_met: bool, goal: String| {
             if !is_met {
                 missed.push(goal);
             }
         };
-        for (pods, [credvend, ..]) in self.storms.iter().filter(|(pods, _)| *pods >= FLEET) {
-            let (ready, floor) = (credvend.ready().unwrap_or(f64::INFINITY), floor(*pods));
+        for (pods, [credvend, ..]) in self.storms.iter().filter(|(pods, _)| *pods >= scale.pods) {
+            let (ready, floor) = (credvend.ready().unwrap_or(f64::INFINITY), scale.floor(*pods));
             check(ready <= 1.3 * floor, format!("{pods} pods ready after {ready:.1} s, at least {floor:.1} s"));
         }
-        for event in self.events.iter().filter(|event| event.policy == Policy::Credvend.name()) {
+        for event in self.events.iter().filter(|event| event.policy == Policy::Credvend) {
             let is_bounded = event.name.contains("25 minutes") || event.name.contains("fallback");
             check(
                 !is_bounded || event.lost == 0,
@@ -84,166 +96,90 @@ impl Results {
         check(peak < 2.0 * mean, format!("three hours later up to {peak} calls a minute, {mean:.0} on average"));
         missed
     }
-
-    /// Returns the results as Markdown.
-    pub fn tables(&self) -> String {
-        let mut text = String::from(
-            "| pods that start together | STS needs without a burst | credvend | SDK in every process | EKS Pod Identity agent |\n\
-             | ---: | ---: | --- | --- | --- |\n",
-        );
-        for (pods, reports) in &self.storms {
-            let cells = reports.each_ref().map(|report| {
-                let ready = report.ready().map_or("not all after 1 h".to_owned(), |ready| format!("{ready:.1} s"));
-                let [served, throttled, _] = report.totals(0, usize::MAX);
-                format!("{ready}, {} calls, {} throttled", grouped(served + throttled), grouped(throttled))
-            });
-            let _ = writeln!(text, "| {} | {:.1} s | {} |", grouped(*pods as u64), floor(*pods), cells.join(" | "));
-        }
-        text += "\n| three hours after 10,000 pods started together | calls a minute, highest | average |\n| --- | ---: | ---: |\n";
-        for (policy, report) in Policy::ALL.iter().zip(&self.waves) {
-            let (peak, mean) = report.wave();
-            let _ = writeln!(text, "| {} | {peak:.0} | {mean:.0} |", policy.name());
-        }
-        text += "\n| 10,000 pods | client | pods that lost their credentials | all have credentials after | throttled calls |\n\
-                 | --- | --- | ---: | ---: | ---: |\n";
-        for Event { name, policy, ready, throttled, lost } in &self.events {
-            let ready = ready.map_or("–".to_owned(), |ready| format!("{ready:.0} s"));
-            let _ =
-                writeln!(text, "| {name} | {policy} | {} | {ready} | {} |", grouped(*lost as u64), grouped(*throttled));
-        }
-        text
-    }
-
-    /// Returns the plots with the names of their files.
-    pub fn plots(&self) -> [(&'static str, Plot); 2] {
-        let storm = self.storms.iter().find(|(pods, _)| *pods == FLEET).map(|(_, reports)| reports);
-        let ready =
-            storm.map(|reports| reports.each_ref().map(|report| report.ready_over_time(120))).unwrap_or_default();
-        let percent = |ready: &[usize]| ready.iter().map(|ready| *ready as f64 * 100.0 / FLEET as f64).collect();
-        let series = Policy::ALL
-            .iter()
-            .zip(&ready)
-            .map(|(policy, ready)| Series { name: policy.name(), values: percent(ready) });
-        let minimum =
-            (0..=480).map(|quarter| ((f64::from(quarter) / 4.0 + 1.0) * RATE / FLEET as f64 * 100.0).min(100.0));
-        let minimum = Series { name: "as fast as STS allows", values: minimum.collect() };
-        let ready = Plot {
-            title: "Ready pods of 10,000 that start together",
-            unit: "%",
-            end: "120 s",
-            series: series.chain([minimum]).collect(),
-        };
-        let calls = Policy::ALL.iter().zip(&self.waves).map(|(policy, report)| {
-            let calls = report.calls_over_time(60, 4 * HOUR as usize);
-            // The calls of the first minutes would hide the rest.
-            Series { name: policy.name(), values: calls.iter().skip(10).map(|calls| *calls as f64).collect() }
-        });
-        let waves = Plot {
-            title: "Calls a minute of 10,000 pods that started together, from 10 minutes on",
-            unit: "",
-            end: "4 h",
-            series: calls.collect(),
-        };
-        [("ready.svg", ready), ("waves.svg", waves)]
-    }
 }
 
 impl Report {
     /// Returns the highest and the average number of calls a minute between 3 and 4 hours after the start.
-    fn wave(&self) -> (f64, f64) {
-        let calls = self.calls_over_time(60, 4 * HOUR as usize);
-        let calls = &calls[3 * 60..];
+    pub fn wave(&self) -> (f64, f64) {
+        let calls = self.calls_over_time(3 * HOUR, 4 * HOUR, MINUTE);
         (calls.iter().copied().max().unwrap_or_default() as f64, calls.iter().sum::<u64>() as f64 / calls.len() as f64)
+    }
+
+    /// Returns the row of a scenario whose event is at second `start` and that ends at `end`.
+    fn event(&self, name: String, policy: Policy, start: u64, end: u64) -> Event {
+        let [served, throttled, failed] = self.totals(start, end);
+        Event {
+            name,
+            policy,
+            lost: self.lost(),
+            recovery: None,
+            calls: served + throttled + failed,
+            throttled,
+            peak: self.calls_over_time(start, end, 1).into_iter().max().unwrap_or_default(),
+        }
     }
 }
 
-/// Returns the time in which STS serves a call of each pod without a burst, in seconds.
-fn floor(pods: usize) -> f64 {
-    pods as f64 / RATE
-}
-
-fn storm(token: &Path, pods: usize) -> [Report; 3] {
+fn storm(world: &World, pods: usize) -> [Report; 4] {
     Policy::ALL.map(|policy| {
-        let mut fleet = Fleet::new(token, &[]);
+        let mut fleet = Fleet::new(world, None);
         fleet.start(policy, pods, false);
         fleet.run_until_ready(HOUR);
+        progress(&format!("start of {pods} together"), policy);
         fleet.report()
     })
 }
 
-/// Starts pods one after the other within an hour, as in a fleet that has grown.
-fn start_gradually(fleet: &mut Fleet, policy: Policy, pods: usize, has_fallback: bool) {
-    let at_once = if policy == Policy::EksAgent { PODS_PER_NODE } else { 10 };
-    let steps = pods.div_ceil(at_once) as u64;
-    for step in 0..steps {
-        fleet.run_until(HOUR * step / steps);
-        fleet.start(policy, at_once, has_fallback);
-    }
-}
-
 /// Replaces lost pods at once while the others work.
-fn loss(token: &Path, policy: Policy, name: &str, pods: usize) -> Event {
-    let event = 2 * HOUR;
-    let mut fleet = Fleet::new(token, &[]);
-    start_gradually(&mut fleet, policy, FLEET - pods, false);
-    fleet.run_until(event);
+fn loss(world: &World, policy: Policy, name: &str, pods: usize) -> Event {
+    let start = 2 * HOUR;
+    let mut fleet = Fleet::new(world, None);
+    fleet.start_gradually(policy, world.scale.pods - pods, false);
+    fleet.run_until(start);
     fleet.start(policy, pods, false);
-    fleet.run_until_ready(event + HOUR);
+    fleet.run_until_ready(start + HOUR);
+    progress(name, policy);
     let report = fleet.report();
-    Event {
-        name: name.to_owned(),
-        policy: policy.name(),
-        ready: report.ready().map(|ready| ready - event as f64),
-        throttled: report.totals(event as usize, usize::MAX)[1],
-        lost: report.pods.lost.len(),
-    }
+    let recovery = report.ready().map(|ready| (ready - start as f64, world.scale.floor(pods)));
+    Event { recovery, ..report.event(name.to_owned(), policy, start, start + HOUR) }
 }
 
-fn outage(token: &Path, policy: Policy, minutes: u64, has_fallback: bool) -> Event {
-    // Long enough for the agent of EKS to renew credentials.
-    let start = 5 * HOUR;
-    let end = start + minutes * MINUTE;
-    let mut fleet = Fleet::new(token, &[(start, end)]);
-    start_gradually(&mut fleet, policy, FLEET, has_fallback);
-    fleet.run_until(end + HOUR);
-    let report = fleet.report();
+fn outage(world: &World, policy: Policy, minutes: u64, has_fallback: bool) -> (Event, Report) {
+    let end = OUTAGE + minutes * MINUTE;
     let fallback = if has_fallback { ", with a fallback region" } else { "" };
-    let recovered = report.pods.regained.map(|last| (last.as_secs_f64() - end as f64).max(0.0));
-    Event {
-        name: format!("STS of the region fails for {minutes} minutes{fallback}"),
-        policy: policy.name(),
-        ready: recovered,
-        throttled: report.totals(start as usize, usize::MAX)[1],
-        lost: report.pods.lost.len(),
-    }
+    let name = format!("STS of the region fails for {minutes} minutes{fallback}");
+    let mut fleet = Fleet::new(world, Some((OUTAGE, end)));
+    fleet.start_gradually(policy, world.scale.pods, has_fallback);
+    fleet.run_until(end + HOUR);
+    progress(&name, policy);
+    let report = fleet.report();
+    let recovery = report.regained().map(|last| ((last - end as f64).max(0.0), world.scale.floor(report.lost())));
+    (Event { recovery, ..report.event(name, policy, OUTAGE, end + HOUR) }, report)
 }
 
 /// A deployment whose containers crash 5 s after their start, during an hour.
-fn crash_loops(token: &Path) -> Vec<Event> {
-    let event = |name: &str, policy: &'static str, report: Report| {
-        let [served, throttled, _] = report.totals(0, usize::MAX);
-        let name = format!("{name}: {} calls in an hour", grouped(served + throttled));
-        Event { name, policy, ready: None, throttled, lost: 0 }
+fn crash_loops(world: &World) -> Vec<Event> {
+    let application = "application in a crash loop for an hour";
+    let mut events: Vec<Event> = Vec::new();
+    let mut run = |name: &str, policy: Policy, start: &dyn Fn(&mut Fleet<'_>)| {
+        let mut fleet = Fleet::new(world, None);
+        start(&mut fleet);
+        fleet.run_until(HOUR);
+        progress(name, policy);
+        // Its pods end before their credentials do.
+        events.push(Event { lost: 0, ..fleet.report().event(name.to_owned(), policy, 0, HOUR) });
     };
-    let mut application = Fleet::new(token, &[]);
-    application.start(Policy::Credvend, FLEET, false);
-    application.run_until(HOUR);
-    let mut itself = Fleet::new(token, &[]);
-    itself.crash_loop(FLEET, HOUR);
-    let mut sdk = Fleet::new(token, &[]);
-    sdk.crash_loop_of_sdks(FLEET);
-    sdk.run_until(HOUR);
-    vec![
-        event("the application crashes in a loop", Policy::Credvend.name(), application.report()),
-        event("credvend crashes in a loop", Policy::Credvend.name(), itself.report()),
-        event("the application crashes in a loop", Policy::Sdk.name(), sdk.report()),
-    ]
+    for policy in [Policy::Credvend, Policy::Sdk, Policy::EksAgent] {
+        run(application, policy, &|fleet| match policy {
+            Policy::Sdk => fleet.start_crash_loop_of_sdks(),
+            // They run in containers of their own.
+            _ => fleet.start(policy, world.scale.pods, false),
+        });
+    }
+    run("credvend itself in a crash loop for an hour", Policy::Credvend, &|fleet| fleet.run_crash_loop(HOUR));
+    events
 }
 
-/// Formats a number with separators between groups of three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or("")).collect();
-    groups.join(",")
+fn progress(scenario: &str, policy: Policy) {
+    eprintln!("fleet: {scenario}: {}", policy.name());
 }
