@@ -82,7 +82,7 @@ struct ProviderState {
     failure: Option<Failure>,
     /// Number of consecutive failures of this hop's own exchange. Failures of the previous hop do not count.
     failures: u32,
-    /// Time since which STS has throttled each attempt of this hop.
+    /// Time since which STS has throttled each attempt of this hop, and the hop has had no credentials.
     throttled_since: Option<Moment>,
     /// When the last attempt started.
     last_attempt: Option<Moment>,
@@ -331,9 +331,10 @@ impl HopProvider {
         let servable = state.lease.as_ref().map_or(Duration::ZERO, |lease| lease.window.servable(at));
         let random = &*self.context.random;
         let of_sts = error.at_sts().map(|(_, error)| error);
-        let retry_after = if of_sts.is_some_and(StsError::is_throttling) {
+        // Hops that still have credentials leave the next turns to those that have none.
+        let retry_after = if servable.is_zero() && of_sts.is_some_and(StsError::is_throttling) {
             let since = *state.throttled_since.get_or_insert(at);
-            backoff::throttled(at.since(since), servable, random)
+            backoff::throttled(at.since(since), random)
         } else {
             state.throttled_since = None;
             backoff::delay(attempts, servable, random)

@@ -38,25 +38,22 @@ impl Random for SystemRandom {
 /// is a third of it, so that attempts become more frequent before the credentials are lost. Once they are lost, requests for credentials
 /// cause attempts, and the bound does not apply.
 pub(crate) fn delay(failures: u32, servable: Duration, random: &dyn Random) -> Duration {
-    let upper_bound = limit(MIN_DELAY.saturating_mul(2_u32.saturating_pow(failures)), servable);
+    let mut upper_bound = MAX_DELAY.min(MIN_DELAY.saturating_mul(2_u32.saturating_pow(failures)));
+    if !servable.is_zero() {
+        upper_bound = upper_bound.min(servable / 3).max(MIN_DELAY);
+    }
     MIN_DELAY + (upper_bound - MIN_DELAY).mul_f64(random.unit())
 }
 
-/// Returns the delay after STS has throttled a call. `since_first` is the time since the first of the consecutive throttled calls;
-/// `servable` is the same as for [`delay`].
+/// Returns the delay after STS has throttled a call of a hop without credentials. `since_first` is the time since the first of the
+/// consecutive throttled calls.
 ///
 /// An STS that throttles works, and other processes get what it serves. If 10,000 pods start together, the last one should not wait much
 /// longer than STS needs for all of them, which no pod knows. The delay is therefore between a quarter and half of the time that has
 /// passed, instead of a multiple of the last delay: a pod that could be served after a minute is served after a minute and a half.
-pub(crate) fn throttled(since_first: Duration, servable: Duration, random: &dyn Random) -> Duration {
-    let upper_bound = limit(since_first.mul_f64(THROTTLED_PART).max(2 * MIN_DELAY), servable);
+pub(crate) fn throttled(since_first: Duration, random: &dyn Random) -> Duration {
+    let upper_bound = since_first.mul_f64(THROTTLED_PART).clamp(2 * MIN_DELAY, MAX_DELAY);
     (upper_bound.mul_f64(0.5 + 0.5 * random.unit())).max(MIN_DELAY)
-}
-
-/// Bounds the longest delay by a minute and by a third of the time during which credentials are still served.
-fn limit(upper_bound: Duration, servable: Duration) -> Duration {
-    let upper_bound = upper_bound.min(MAX_DELAY);
-    if servable.is_zero() { upper_bound } else { upper_bound.min(servable / 3).max(MIN_DELAY) }
 }
 
 #[cfg(test)]
@@ -81,12 +78,9 @@ mod tests {
 
     #[test]
     fn delays_of_throttled_calls_are_a_part_of_the_time_since_the_first_one() {
-        let delays = |seconds| {
-            [0.0, 1.0]
-                .map(|unit| throttled(Duration::from_secs(seconds), Duration::ZERO, &Constant(unit)).as_secs_f64())
-        };
+        let delays =
+            |seconds| [0.0, 1.0].map(|unit| throttled(Duration::from_secs(seconds), &Constant(unit)).as_secs_f64());
         assert_eq!([0, 4, 20, 1000].map(delays), [[1.0, 2.0], [1.0, 2.0], [5.0, 10.0], [30.0, 60.0]]);
-        assert_eq!(throttled(Duration::from_secs(60), Duration::from_secs(12), &Constant(1.0)).as_secs(), 4);
     }
 
     #[test]

@@ -109,6 +109,20 @@ fn pods_that_started_during_an_outage_are_ready_soon_after_it_although_sts_throt
 }
 
 #[test]
+fn pods_that_still_have_credentials_retry_seldom_after_an_outage() {
+    let (start, end) = (3600, 4800);
+    let mut stage = Stage::new(2.0, &[(start, end)]);
+    let _pods = stage.start(300, 1);
+    stage.simulation.run_until(seconds(start));
+    let refused = |stage: &Stage| -> u32 { stage.simulation.calls()[0].throttled.iter().sum() };
+    let before = refused(&stage);
+    stage.simulation.run_until(seconds(end + 300));
+    let throttled = refused(&stage) - before;
+    // 300 pods need 150 s. If each retried as pods without credentials do, STS would throttle 2,600 calls.
+    assert!((20..1000).contains(&throttled), "{throttled}");
+}
+
+#[test]
 fn same_seed_gives_the_same_calls_and_the_same_times() {
     let run = |seed| {
         let mut stage = Stage::with_seed(seed, 60.0, &[(2000, 2600)]);
