@@ -56,7 +56,7 @@ impl PostForms for Transport {
     }
 }
 
-/// Returns what the client makes of the error document. A storm causes a million of them, and to parse each takes a third of the time.
+/// Returns what the client makes of the error document. A storm causes a million of them, and to parse them takes a quarter of the time.
 fn throttling(action: Action) -> Refusal {
     Refusal {
         action,
