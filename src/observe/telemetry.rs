@@ -194,31 +194,30 @@ mod tests {
     use super::*;
 
     const CHILD: &str = "observe::telemetry::tests::child_that_panics_while_nobody_reads_stderr";
-    const IN_CHILD: &str = "IN_CHILD";
+    /// The number of lines that the child writes before it panics.
+    const LINES: &str = "LINES_BEFORE_PANIC";
 
     #[test]
     #[ignore = "a_panic_ends_the_process_although_nobody_reads_stderr runs it in a process of its own"]
     fn child_that_panics_while_nobody_reads_stderr() {
-        if env::var_os(IN_CHILD).is_none() {
-            return;
-        }
+        let Some(lines) = env::var(LINES).ok().and_then(|text| text.parse().ok()) else { return };
         let output = LogOutput::queued(LogFormat::Text);
-        // More than the pipe holds.
-        (0..100).for_each(|_| output.line(&"x".repeat(1000)));
+        (0..lines).for_each(|_: u32| output.line(&"x".repeat(1000)));
         report_panics(&output);
         panic!("on purpose\u{1b}");
     }
 
     /// Returns the command that runs the test above.
-    fn child() -> Command {
+    fn child(lines: u32) -> Command {
         let mut command = Command::new(env::current_exe().expect("the test binary"));
-        command.args(["--exact", CHILD, "--ignored", "--nocapture"]).env(IN_CHILD, "1");
+        command.args(["--exact", CHILD, "--ignored", "--nocapture"]).env(LINES, lines.to_string());
         command
     }
 
     #[test]
     fn a_panic_ends_the_process_although_nobody_reads_stderr() {
-        let mut child = child().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
+        // More than the pipe holds.
+        let mut child = child(100).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started");
         let mut unread = child.stderr.take().expect("a pipe");
         let (sender, ended) = mpsc::channel();
         thread::spawn(move || sender.send(child.wait()));
@@ -231,7 +230,7 @@ mod tests {
 
     #[test]
     fn panics_are_reported_in_one_clean_line() {
-        let child = child().output().expect("started");
+        let child = child(0).output().expect("started");
         let text = String::from_utf8(child.stderr).expect("text");
         let line = text.lines().find(|line| line.contains("internal error")).expect("a line");
         let [start, end] =
