@@ -1,5 +1,6 @@
 use std::{
     fs,
+    io::ErrorKind,
     os::unix::fs::MetadataExt as _,
     path::Path,
     process::{Child, Command, Stdio},
@@ -209,7 +210,17 @@ impl Program {
         let script = "trap 'echo reloaded >> log' HUP; echo ready > ready; while :; do sleep 0.1; done";
         let mut command = Command::new(program);
         command.args(["-c", script]).current_dir(stage.directory()).stdin(Stdio::null());
-        let program = Self(command.spawn().expect("started"));
+        let mut child = None;
+        wait_until("the program is started", || match command.spawn() {
+            Ok(started) => {
+                child = Some(started);
+                true
+            }
+            // Another test has forked while the copy was open.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => false,
+            Err(error) => panic!("{error}"),
+        });
+        let program = Self(child.expect("started"));
         wait_until("the program is ready", || !lines(stage, "ready").is_empty());
         program
     }
