@@ -17,7 +17,7 @@ use crate::{
     chain::provider::ObserveExchanges,
     credentials::{Credentials, Expiry},
     plan::HopName,
-    schedule::backoff::SystemRandom,
+    schedule::backoff::Random,
     store::Store,
     token::TokenFile,
 };
@@ -163,7 +163,7 @@ impl Run {
         let context = Context {
             clock: Arc::clone(&provider.clock) as Arc<dyn Clock>,
             sts_clock: Arc::default(),
-            random: Arc::new(SystemRandom),
+            random: Arc::new(Middle),
             observer: Arc::new(NoObserver),
             pacers: Arc::default(),
             deadline: None,
@@ -186,6 +186,15 @@ impl Run {
         });
         let calls = provider.calls.lock().expect("unpoisoned").iter().map(Duration::as_secs).collect();
         (calls, store)
+    }
+}
+
+/// Returns the middle of each range, so that delays are the same in every run.
+struct Middle;
+
+impl Random for Middle {
+    fn unit(&self) -> f64 {
+        0.5
     }
 }
 
