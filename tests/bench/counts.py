@@ -33,8 +33,8 @@ REQUESTS = 10_000
 BUNDLE_SIZE = 220 * 1024
 
 HEADER = """\
-# The limits of `just counts`: what was counted, plus 5 %. `just counts --update` writes this file. The commit that raises a limit says
-# why. Units: instructions, bytes, crates.
+# The limits of `just counts` for binaries with each C library: what was counted, plus 5 %. `just counts --update` writes those of the
+# binary that it counts. The commit that raises a limit says why. Units: instructions, bytes, crates.
 """
 
 
@@ -172,6 +172,16 @@ def counts(credvend, local_sts, directory, profiles):
     yield "crates", crates()
 
 
+def libc(credvend):
+    """Returns the C library in a static binary."""
+    with open(credvend, "rb") as file:
+        return "glibc" if b"glibc.malloc" in file.read() else "musl"
+
+
+def table(name, limits):
+    return f"\n[{name}]\n" + "".join(f'"{count}" = {limit}\n' for count, limit in limits.items())
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--update", action="store_true")
@@ -184,7 +194,8 @@ def main():
     if arguments.profiles:
         os.makedirs(arguments.profiles, exist_ok=True)
     with open(LIMITS, "rb") as file:
-        limits = tomllib.load(file)
+        all_limits = tomllib.load(file)
+    limits = all_limits.get(libc(arguments.credvend), {})
     exceeded, new_limits = [], {}
     print(f"{'Counts':<34} {'counted':>12} {'limit':>12}")
     with tempfile.TemporaryDirectory() as directory:
@@ -196,8 +207,9 @@ def main():
             if is_exceeded:
                 exceeded.append(name)
     if arguments.update:
+        all_limits[libc(arguments.credvend)] = limits = new_limits
         with open(LIMITS, "w") as file:
-            file.write(HEADER + "".join(f'"{name}" = {limit}\n' for name, limit in new_limits.items()))
+            file.write(HEADER + "".join(table(*one) for one in sorted(all_limits.items())))
     missing = [name for name in limits if name not in new_limits]
     if exceeded or missing:
         reasons = [f"limit exceeded: {name}" for name in exceeded] + [f"not counted any more: {name}" for name in missing]
