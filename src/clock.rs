@@ -55,13 +55,13 @@ pub(crate) trait Clock: Send + Sync {
     /// Returns the maximum length of a sleep after which the clocks have to be read again: the runtime's timer stands still while a node
     /// is suspended, and the wall clock can step.
     fn max_sleep(&self) -> Duration {
-        Duration::from_secs(30)
+        MAX_SLEEP
     }
 }
 
-/// Minimum length of a sleep for which a timer of the kernel pays. It is longer than the time limits of connections, which would have a
-/// file descriptor more each.
-const LONG: Duration = Duration::from_secs(30);
+/// The maximum length of a sleep with the system's clocks. A timer of the kernel ends sleeps of this length, and not those of the time limits
+/// of connections, each of which would have a file descriptor more.
+const MAX_SLEEP: Duration = Duration::from_secs(30);
 
 /// The system's clocks.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the only place that uses the runtime's timer")]
     fn sleep(&self, length: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
-            if length < LONG || kernel_timer::sleep(length).await.is_err() {
+            if length < MAX_SLEEP || kernel_timer::sleep(length).await.is_err() {
                 tokio::time::sleep(length).await;
             }
         })

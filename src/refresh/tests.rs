@@ -17,7 +17,7 @@ use crate::{
     chain::provider::ObserveExchanges,
     credentials::{Credentials, Expiry},
     plan::HopName,
-    schedule::backoff::Random,
+    schedule::backoff::tests::Constant,
     store::Store,
     token::TokenFile,
 };
@@ -163,7 +163,8 @@ impl Run {
         let context = Context {
             clock: Arc::clone(&provider.clock) as Arc<dyn Clock>,
             sts_clock: Arc::default(),
-            random: Arc::new(Middle),
+            // The middle of each range.
+            random: Arc::new(Constant(0.5)),
             observer: Arc::new(NoObserver),
             pacers: Arc::default(),
             deadline: None,
@@ -186,15 +187,6 @@ impl Run {
         });
         let calls = provider.calls.lock().expect("unpoisoned").iter().map(Duration::as_secs).collect();
         (calls, store)
-    }
-}
-
-/// Returns the middle of each range, so that delays are the same in every run.
-struct Middle;
-
-impl Random for Middle {
-    fn unit(&self) -> f64 {
-        0.5
     }
 }
 

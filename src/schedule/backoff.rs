@@ -57,10 +57,11 @@ pub(crate) fn throttled(since_first: Duration, random: &dyn Random) -> Duration 
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    struct Constant(f64);
+    /// Returns the same number each time.
+    pub(crate) struct Constant(pub(crate) f64);
 
     impl Random for Constant {
         fn unit(&self) -> f64 {
