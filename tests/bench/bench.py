@@ -48,13 +48,18 @@ class Bench:
 
     def protected_sidecar(self):
         """Starts a sidecar whose endpoint requires an authorization token."""
-        file = self.scratch / "authorization"
-        file.touch(mode=0o600)
-        file.write_text(AUTHORIZATION)
         return Sidecar(
-            [self.credvend], self.sts.environment, "--auth-token-file", file,
+            [self.credvend], self.sts.environment, "--auth-token-file", authorization_file(self.scratch),
             headers={"Authorization": AUTHORIZATION},
         )
+
+
+def authorization_file(directory):
+    """Writes the file with the authorization token, and returns its path."""
+    file = directory / "authorization"
+    file.touch(mode=0o600)
+    file.write_text(AUTHORIZATION)
+    return file
 
 
 def duration(command, environment):

@@ -1,14 +1,14 @@
 """Chains of roles: the accounts of the local STS, and the time that STS itself takes for each hop."""
 
 import datetime
-import hashlib
-import hmac
 import re
-import socket
 import time
 import urllib.parse
 
-from processes import ROLE_A
+from processes import connect
+
+from matrix import sigv4
+from support.roles import ROLE_A
 
 HOPS = 5
 REGION = "eu-central-1"
@@ -50,9 +50,7 @@ class Client:
 
     def __init__(self, sts):
         self.sts = sts
-        host, port = sts.address.split(":")
-        self.socket = socket.create_connection((host, int(port)))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = connect(sts.address)
 
     def __enter__(self):
         return self
@@ -67,7 +65,7 @@ class Client:
         for hop in range(2, HOPS + 1):
             form = {"Action": "AssumeRole", "Version": "2011-06-15", "RoleArn": role(hop), "RoleSessionName": "bench"}
             body = urllib.parse.urlencode(form)
-            elapsed, response = self.call(form, signature(self.sts.address, body, credentials(response)))
+            elapsed, response = self.call(form, signed_headers(self.sts.address, body, credentials(response)))
             times.append(elapsed)
         return times
 
@@ -93,22 +91,14 @@ def credentials(response):
     return [re.search(f"<{name}>([^<]+)<", response)[1] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
 
 
-def signature(host, body, keys):
+def signed_headers(host, body, keys):
     """Returns the headers that sign a request with AWS Signature Version 4."""
     access_key_id, secret_key, session_token = keys
     date = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
-    headers = {"host": host, "x-amz-date": date, "x-amz-security-token": session_token}
-    names = ";".join(headers)
-    canonical = "\n".join([
-        "POST", "/", "", *(f"{name}:{value}" for name, value in headers.items()), "", names, hashlib.sha256(body.encode()).hexdigest(),
-    ])
-    scope = f"{date[:8]}/{REGION}/sts/aws4_request"
-    to_sign = "\n".join(["AWS4-HMAC-SHA256", date, scope, hashlib.sha256(canonical.encode()).hexdigest()])
-    key = f"AWS4{secret_key}".encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signed = hmac.digest(key, to_sign.encode(), "sha256").hex()
+    headers = {"x-amz-date": date, "x-amz-security-token": session_token}
+    names, scope = ";".join(["host", *headers]), f"{date[:8]}/{REGION}/sts/aws4_request"
+    signature = sigv4.signature_of(secret_key, "POST", "/", {"host": host, **headers}, names, scope, body.encode())
     return {
-        "x-amz-date": date, "x-amz-security-token": session_token,
-        "Authorization": f"AWS4-HMAC-SHA256 Credential={access_key_id}/{scope}, SignedHeaders={names}, Signature={signed}",
+        **headers,
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={access_key_id}/{scope}, SignedHeaders={names}, Signature={signature}",
     }

@@ -13,15 +13,16 @@ import os
 import platform
 import re
 import shutil
-import socket
 import statistics
 import struct
 import subprocess
 import sys
 import tempfile
 import tomllib
+from pathlib import Path
 
-from processes import LocalSts, Sidecar
+from bench import AUTHORIZATION, authorization_file
+from processes import LocalSts, Sidecar, connect
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LIMITS = os.path.join(HERE, "limits.toml")
@@ -103,14 +104,11 @@ def request_instructions(callgrind, name, credvend, environment, headers, *argum
 
 def served(callgrind, name, credvend, environment, headers, arguments, requests):
     """Returns the instructions of a `credvend run` that answers this many requests."""
-    sidecar = Sidecar(
-        [*callgrind.command(name), credvend], environment, *arguments, headers=headers, preexec_fn=hide_auxiliary_vector,
-    )
-    host, port = sidecar.address.split(":")
-    lines = ["GET /v1/credentials HTTP/1.1", f"Host: {sidecar.address}", *(f"{key}: {value}" for key, value in headers.items())]
-    request = ("\r\n".join(lines) + "\r\n\r\n").encode()
-    with socket.create_connection((host, int(port))) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    command = [*callgrind.command(name), credvend]
+    started = Sidecar(command, environment, *arguments, headers=headers, preexec_fn=hide_auxiliary_vector)
+    with started as sidecar, connect(sidecar.address) as connection:
+        lines = ["GET /v1/credentials HTTP/1.1", f"Host: {sidecar.address}", *(f"{key}: {value}" for key, value in headers.items())]
+        request = ("\r\n".join(lines) + "\r\n\r\n").encode()
         length = None
         for _ in range(requests):
             connection.sendall(request)
@@ -119,7 +117,6 @@ def served(callgrind, name, credvend, environment, headers, arguments, requests)
                 received += connection.recv(64 * 1024)
             assert received.startswith(b"HTTP/1.1 200 "), received[:200]
             length = len(received)
-    sidecar.stop()
     return callgrind.collected()
 
 
@@ -142,32 +139,29 @@ def ca_bundle(directory):
     return path
 
 
+def instructions(credvend, sts, directory, profiles=None):
+    """Yields the names and numbers of instructions."""
+    callgrind = Callgrind(directory, profiles)
+    yield "export", one_shot(callgrind, "export", [credvend, "export"], sts.environment)
+    with_bundle = {**sts.environment, "AWS_CA_BUNDLE": ca_bundle(directory)}
+    yield "export with a CA bundle", one_shot(callgrind, "export with a CA bundle", [credvend, "export"], with_bundle)
+    with Sidecar([credvend], sts.environment) as sidecar:
+        from_endpoint = [credvend, "process", "--from-endpoint", f"http://{sidecar.address}/v1/credentials"]
+        yield "process --from-endpoint", one_shot(callgrind, "process --from-endpoint", from_endpoint, {})
+    yield "request", request_instructions(callgrind, "request", credvend, sts.environment, {})
+    headers = {
+        "Accept-Encoding": "identity", "Accept": "application/json", "User-Agent": "Botocore/1.40.0", "Authorization": AUTHORIZATION,
+    }
+    yield "request of an SDK with a token", request_instructions(
+        callgrind, "request of an SDK with a token", credvend, sts.environment, headers,
+        "--auth-token-file", authorization_file(Path(directory)),
+    )
+
+
 def counts(credvend, local_sts, directory, profiles):
     """Yields the names and values of all counts."""
-    callgrind = Callgrind(directory, profiles)
-    sts = LocalSts(local_sts, directory)
-    try:
-        yield "export", one_shot(callgrind, "export", [credvend, "export"], sts.environment)
-        with_bundle = {**sts.environment, "AWS_CA_BUNDLE": ca_bundle(directory)}
-        yield "export with a CA bundle", one_shot(callgrind, "export with a CA bundle", [credvend, "export"], with_bundle)
-        sidecar = Sidecar([credvend], sts.environment)
-        url = f"http://{sidecar.address}/v1/credentials"
-        from_endpoint = [credvend, "process", "--from-endpoint", url]
-        yield "process --from-endpoint", one_shot(callgrind, "process --from-endpoint", from_endpoint, {})
-        sidecar.stop()
-        yield "request", request_instructions(callgrind, "request", credvend, sts.environment, {})
-        token_file = os.path.join(directory, "authorization")
-        with open(token_file, "w") as file:
-            file.write("t" * 43)
-        os.chmod(token_file, 0o600)
-        headers = {
-            "Accept-Encoding": "identity", "Accept": "application/json", "User-Agent": "Botocore/1.40.0", "Authorization": "t" * 43,
-        }
-        yield "request of an SDK with a token", request_instructions(
-            callgrind, "request of an SDK with a token", credvend, sts.environment, headers, "--auth-token-file", token_file,
-        )
-    finally:
-        sts.stop()
+    with LocalSts(local_sts, directory) as sts:
+        yield from instructions(credvend, sts, directory, profiles)
     yield "binary", os.path.getsize(credvend)
     yield "crates", crates()
 

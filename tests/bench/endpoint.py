@@ -14,8 +14,10 @@ from pathlib import Path
 
 from bench import AUTHORIZATION
 from figure import Goal, compared
-from processes import Process, cpu_seconds, free_port, pin, pinned, wait_for_port
+from processes import Process, cpu_seconds, pin, pinned, wait_for_port
 from samples import in_turn
+
+from support.processes import free_port
 
 HERE = Path(__file__).parent
 CONNECTIONS = 32

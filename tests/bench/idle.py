@@ -5,7 +5,6 @@ import subprocess
 import threading
 import time
 
-from crowd import profiles
 from figure import Goal, compared, single
 from processes import Sidecar, cpu_seconds, memory, wake_ups
 
@@ -43,7 +42,7 @@ def measure(bench):
 
 def refreshes(bench):
     """Returns the figures of 10,000 refreshes, and the CPU time of one in milliseconds."""
-    arguments = ["--config", profiles(bench, PROFILES), "--all-profiles"]
+    arguments = ["--config", bench.sts.profiles(bench.scratch / "config", PROFILES), "--all-profiles"]
     environment = {name: bench.sts.environment[name] for name in ("AWS_ENDPOINT_URL_STS", "AWS_REGION")}
     with Sidecar([bench.credvend], environment, *arguments) as sidecar:
         counter = Counter(sidecar.process)

@@ -1,6 +1,6 @@
 """Instructions of the process, which callgrind counts and the load of the machine does not change; see counts.py."""
 
-from counts import counts
+import counts
 from figure import Goal, single
 
 GROUP = "Instructions"
@@ -19,7 +19,6 @@ def measure(bench):
         return
     directory = bench.scratch / "counts"
     directory.mkdir()
-    for name, count in counts(bench.credvend, bench.sts.process.args[0], directory, None):
-        if name in NAMES:
-            label, goal = NAMES[name]
-            yield single(GROUP, label, "", count, goal=goal and Goal("≤", goal, ""))
+    for name, count in counts.instructions(bench.credvend, bench.sts, directory):
+        label, goal = NAMES[name]
+        yield single(GROUP, label, "", count, goal=goal and Goal("≤", goal, ""))

@@ -14,7 +14,6 @@ def describe(bench):
         "processor": processor(),
         "cores": os.cpu_count(),
         "kernel": platform.release().partition("-")[0],
-        "load": round(os.getloadavg()[0], 2),
         "versions": versions(bench),
     }
 

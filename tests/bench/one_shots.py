@@ -2,8 +2,9 @@
 
 from bench import AUTHORIZATION, duration
 from figure import Goal, compared
-from processes import ROLE_A
 from samples import in_turn
+
+from support.roles import ROLE_A
 
 GROUP = "One-shot commands"
 

@@ -13,9 +13,10 @@ import gc
 import json
 import os
 import select
-import socket
 import sys
 import time
+
+from processes import connect
 
 PR_SET_TIMERSLACK = 29
 
@@ -33,9 +34,7 @@ class Connection:
     """A connection with at most one request on the way."""
 
     def __init__(self, address):
-        host, port = address.split(":")
-        self.socket = socket.create_connection((host, int(port)))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = connect(address)
         self.received = b""
         self.due = 0.0
 

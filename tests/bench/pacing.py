@@ -14,7 +14,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from processes import ROLE_A, LocalSts
+from processes import LocalSts
 
 PROFILES = 300
 RATE = 20
@@ -22,20 +22,13 @@ RATE = 20
 
 def main(credvend, local_sts):
     with tempfile.TemporaryDirectory(prefix="pacing-") as name:
-        sts = LocalSts(local_sts, name, "--rate-limit", str(RATE))
-        try:
+        with LocalSts(local_sts, name, "--rate-limit", str(RATE)) as sts:
             return measure(credvend, sts, Path(name))
-        finally:
-            sts.stop()
 
 
 def measure(credvend, sts, scratch):
-    config = "".join(
-        f"[profile p{number:03}]\nrole_arn = {ROLE_A}\nweb_identity_token_file = {sts.token_file}\nrole_session_name = p{number:03}\n"
-        for number in range(PROFILES)
-    )
-    (scratch / "config").write_text(config)
-    environment = {"AWS_CONFIG_FILE": str(scratch / "config"), "AWS_ENDPOINT_URL_STS": sts.url, "AWS_REGION": "eu-central-1"}
+    config = sts.profiles(scratch / "config", PROFILES)
+    environment = {"AWS_CONFIG_FILE": str(config), "AWS_ENDPOINT_URL_STS": sts.url, "AWS_REGION": "eu-central-1"}
     command = [credvend, "run", "--once", "--timeout", "5m", "--all-profiles", "--log-level", "error", "--credentials-file", scratch / "credentials"]
     started = time.monotonic()
     ended = subprocess.run(command, env=environment, check=False)

@@ -5,11 +5,17 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-ROLE_A = "arn:aws:iam::111111111111:role/account-a-role"
+# `support` comes from the suites with real clients, `matrix` from that with all clients. Modules that use them import this one first.
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[1:1] = [str(TESTS / "real-clients"), str(TESTS / "clients")]
+
+from support.roles import ROLE_A
+from support.waiting import wait_until
 
 
 class Process:
@@ -55,6 +61,14 @@ class LocalSts(Process):
             "Action": "AssumeRoleWithWebIdentity", "Version": "2011-06-15", "RoleArn": ROLE_A,
             "RoleSessionName": "figures", "WebIdentityToken": Path(self.token_file).read_text(),
         }
+
+    def profiles(self, file, number):
+        """Writes a config file with this number of profiles, each with an exchange of its own."""
+        file.write_text("".join(
+            f"[profile p{index}]\nrole_arn = {ROLE_A}\nweb_identity_token_file = {self.token_file}\nrole_session_name = p{index}\n"
+            for index in range(number)
+        ))
+        return file
 
 
 class Sidecar(Process):
@@ -133,18 +147,17 @@ def pinned(purpose):
     return ["taskset", "--cpu-list", str(core(purpose))]
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def connect(address):
+    """Returns a connection that sends each request at once."""
+    host, port = address.split(":")
+    connection = socket.create_connection((host, int(port)))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
 def wait_for_port(port):
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError:
-            assert time.monotonic() < deadline, f"port {port} did not accept connections within 10 s"
-            time.sleep(0.02)
+    def accepts():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(f"port {port} accepts connections", 10, accepts)

@@ -12,9 +12,6 @@ class Spread:
     low: float
     high: float
 
-    def scaled(self, factor):
-        return Spread(self.median * factor, self.low * factor, self.high * factor)
-
 
 def spread(samples):
     """Returns the median and the quartiles of the samples."""

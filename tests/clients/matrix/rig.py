@@ -3,7 +3,6 @@
 import contextlib
 import os
 import secrets
-import socket
 import subprocess
 import threading
 import time
@@ -15,7 +14,7 @@ from stage.sts import Sts
 from support.checks import CheckFailed
 from support.commands import run_command, stdout_of
 from support.context import ClientsContext
-from support.processes import BackgroundProcess
+from support.processes import BackgroundProcess, free_port
 from support.roles import ROLE_A, ROLE_B
 from support.waiting import wait_until
 
@@ -172,9 +171,3 @@ class Rig(ClientsContext):
 
     def _exec_variables(self):
         return {**{name: str(value) for name, value in self._pod_variables().items()}, "CREDVEND_LOG": "warn"}
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Verification of AWS signatures, version 4, of requests to S3."""
+"""AWS signatures, version 4."""
 
 import hashlib
 import hmac
@@ -23,6 +23,12 @@ def is_signed_with(secret, method, target, headers, body):
     if not match:
         return False
     _, date, region, service, names, signature = match.groups()
+    expected = signature_of(secret, method, target, headers, names, f"{date}/{region}/{service}/aws4_request", body)
+    return hmac.compare_digest(expected, signature)
+
+
+def signature_of(secret, method, target, headers, names, scope, body):
+    """Returns the signature of a request. `headers` have lower-case names, of which `names` are signed, with `;` between them."""
     path, _, query = target.partition("?")
     pairs = sorted((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in parse_qsl(query, keep_blank_values=True))
     canonical = "\n".join([
@@ -35,8 +41,8 @@ def is_signed_with(secret, method, target, headers, body):
         headers.get("x-amz-content-sha256") or hashlib.sha256(body).hexdigest(),
     ])
     digest = hashlib.sha256(canonical.encode()).hexdigest()
-    text = "\n".join(["AWS4-HMAC-SHA256", headers.get("x-amz-date", ""), f"{date}/{region}/{service}/aws4_request", digest])
+    text = "\n".join(["AWS4-HMAC-SHA256", headers.get("x-amz-date", ""), scope, digest])
     key = f"AWS4{secret}".encode()
-    for part in (date, region, service, "aws4_request"):
+    for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    return hmac.compare_digest(hmac.digest(key, text.encode(), "sha256").hex(), signature)
+    return hmac.digest(key, text.encode(), "sha256").hex()

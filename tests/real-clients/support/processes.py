@@ -1,5 +1,6 @@
 """Child processes, with their stderr in log files."""
 
+import socket
 import subprocess
 
 from support.commands import run_command
@@ -47,3 +48,10 @@ def run_program(context, name, command, env, seconds=60):
     completed = run_command(command, seconds, env=env, cwd=context.scratch)
     log.write_text(completed.stderr)
     return completed
+
+
+def free_port():
+    """Returns a port that no process listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
